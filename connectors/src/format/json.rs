@@ -1,0 +1,1 @@
+//! JSON objects to columns, driven by the schema.

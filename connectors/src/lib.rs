@@ -1,0 +1,20 @@
+//! The outside: Kafka, files and the generator in; TimescaleDB and PostgreSQL out.
+//!
+//! ```text
+//! options ──▶ registry ──▶ kafka | filesystem | datagen  ──RawBatch──▶ format::{json, csv} ──▶ rows + rejects
+//!                     └──▶ timescale (also plain PostgreSQL, and a black hole)
+//! ```
+//!
+//! One module per system, one per format. A connector author needs `rtsap-stream` and Arrow, nothing else.
+//!
+//! Invariants: every option is known and checked before anything is opened; a bad payload is a reject, never an
+//! error; no position is ever committed to the outside: positions live in checkpoints.
+
+pub mod datagen;
+pub mod filesystem;
+pub mod format;
+pub mod kafka;
+pub mod metrics;
+pub mod options;
+pub mod registry;
+pub mod timescale;

@@ -1,0 +1,1 @@
+//! Names, units and help of every metric of this crate.

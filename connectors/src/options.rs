@@ -1,0 +1,1 @@
+//! Typed reading of `WITH` options; unknown keys are refused with the nearest name.

@@ -1,0 +1,1 @@
+//! The built-in connectors, chosen by the option `connector`.

@@ -1,0 +1,1 @@
+//! TimescaleDB and plain PostgreSQL as a sink.
