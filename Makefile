@@ -1,0 +1,41 @@
+# The commands of RTSAP. Each installs what it needs and can be run on a fresh machine.
+# The work is done by scripts/; everything they install lies below $(RTSAP_CACHE), not in the clone.
+
+RTSAP_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rtsap
+# Outside of the clone, so that a fresh clone finds what an earlier one has built.
+CARGO_TARGET_DIR ?= $(RTSAP_CACHE)/target
+export RTSAP_CACHE CARGO_TARGET_DIR
+
+# Arguments for `rtsap demo` or the benchmarks, for example: make demo ARGS='--pg-port 6543'
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint services clean-services
+
+help: ## this list
+	@echo 'usage: make <command>'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo 'Installed, built and kept below $(RTSAP_CACHE) (RTSAP_CACHE changes that).'
+
+demo: ## install, build and run a market data job on embedded defaults (ARGS='--pg-port 6543')
+	@exec scripts/demo.sh $(ARGS)
+
+test: ## install, start a real Kafka, TimescaleDB and PostgreSQL, and run every test
+	@exec scripts/test.sh
+
+bench: ## measure throughput, latency and memory against their references (ARGS=all)
+	@exec scripts/bench.sh $(ARGS)
+
+lint: ## format and lint checks only
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo run --quiet -p xtask -- tidy
+
+services: ## install and start the services for working by hand
+	@scripts/services.sh install
+	@scripts/services.sh up
+
+clean-services: ## stop the services and delete their data
+	@scripts/services.sh clean
