@@ -1,0 +1,102 @@
+//! What a single line may be: how wide, and never an open end without an issue.
+
+#[cfg(test)]
+mod tests;
+
+use crate::finding::Finding;
+use crate::rust_text::RustText;
+use crate::tree::{SourceFile, Tree, is_test_path};
+
+/// Two files side by side on a laptop.
+const COLUMNS_MAX: usize = 100;
+
+/// Checks the width of Rust lines. Addresses and long strings of tests (goldens) cannot be broken.
+pub fn line_width(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree.rust_files() {
+        let long_strings = match is_test_path(&file.path) {
+            true => RustText::new(&file.text).in_long_string,
+            false => Vec::new(),
+        };
+        for (index, line) in file.text.lines().enumerate() {
+            let width = line.chars().count();
+            let is_golden = long_strings.get(index).copied().unwrap_or(false);
+            if width > COLUMNS_MAX && !is_golden && !line.contains("://") {
+                let message = format!("{width} columns, more than {COLUMNS_MAX}");
+                let mend = "Break the line; name a part of a long expression.";
+                findings.push(Finding::new(
+                    "line-width",
+                    &file.path,
+                    index + 1,
+                    message,
+                    mend,
+                ));
+            }
+        }
+    }
+    findings
+}
+
+/// Checks that comments leave no open end: `TODO` only with an issue's number, no `FIXME` at all.
+pub fn open_ends(tree: &Tree) -> Vec<Finding> {
+    tree.files.iter().flat_map(file_open_ends).collect()
+}
+
+fn file_open_ends(file: &SourceFile) -> Vec<Finding> {
+    let name = file.path.rsplit('/').next().unwrap_or_default();
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    let comments = match extension {
+        Some("rs") => RustText::new(&file.text).comments,
+        Some("sh" | "py" | "toml" | "yaml" | "yml") => hash_comments(&file.text),
+        None => hash_comments(&file.text),
+        _ => return Vec::new(),
+    };
+    let mut findings = Vec::new();
+    for (index, line) in comments.lines().enumerate() {
+        let message = if has_word(line, "FIXME") {
+            "a FIXME"
+        } else if has_word(line, "TODO") && !has_issue(line) {
+            "a TODO without an issue"
+        } else {
+            continue;
+        };
+        let mend =
+            "Do it now, or file an issue and write `TODO(#n): what, and what holds until then`.";
+        findings.push(Finding::new(
+            "open-ends",
+            &file.path,
+            index + 1,
+            message,
+            mend,
+        ));
+    }
+    findings
+}
+
+/// The text with everything but `#` comments removed.
+fn hash_comments(text: &str) -> String {
+    let comments = text
+        .lines()
+        .map(|line| line.find('#').and_then(|at| line.get(at..)));
+    comments
+        .map(Option::unwrap_or_default)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    line.split(|c: char| !c.is_alphanumeric())
+        .any(|candidate| candidate == word)
+}
+
+/// Whether every `TODO` of the line reads `TODO(#n)`.
+fn has_issue(line: &str) -> bool {
+    line.split("TODO").skip(1).all(|rest| {
+        let number = rest
+            .strip_prefix("(#")
+            .and_then(|rest| rest.split(')').next());
+        number.is_some_and(|digits| {
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    })
+}
