@@ -37,7 +37,7 @@ pub fn unsafe_code(tree: &Tree) -> Vec<Finding> {
             let (message, mend) = if file.path != UNSAFE_ALLOWED {
                 let mend = format!("Only {UNSAFE_ALLOWED} may; find a safe way or move it there.");
                 ("`unsafe` outside the file that calls the C library", mend)
-            } else if !has_safety_reason(&text, line) {
+            } else if !declares_function(&text, line) && !has_safety_reason(&text, line) {
                 let mend =
                     "Say in a `// SAFETY:` comment right above why this is sound.".to_owned();
                 ("`unsafe` without its reason", mend)
@@ -74,14 +74,21 @@ fn may_read_clock(file: &SourceFile) -> bool {
     is_test_path(&file.path) || CLOCKS_ALLOWED.iter().any(|(path, _)| allowed(path))
 }
 
-/// Whether a `SAFETY:` comment (or `# Safety` section) stands on `line` or right above its statement.
+/// Whether `line` only declares a function as unsafe: the reasons stand with its callers.
+fn declares_function(text: &RustText, line: usize) -> bool {
+    let code = text.code.lines().nth(line - 1).unwrap_or_default();
+    let after = code.split("unsafe").nth(1).unwrap_or_default().trim_start();
+    after.starts_with("fn ") || after.starts_with("extern ")
+}
+
+/// Whether a `SAFETY:` comment stands on `line` or right above its statement.
 fn has_safety_reason(text: &RustText, line: usize) -> bool {
     let comments: Vec<&str> = text.comments.lines().collect();
     let code: Vec<&str> = text.code.lines().collect();
     for at in (0..line).rev() {
         let comment = comments.get(at).copied().unwrap_or_default();
         let code = code.get(at).copied().unwrap_or_default().trim();
-        if comment.contains("SAFETY:") || comment.contains("# Safety") {
+        if comment.contains("SAFETY:") {
             return true;
         }
         let is_blank = code.is_empty() && comment.trim().is_empty();
