@@ -45,7 +45,7 @@ init() {
   mkdir -p "$DATA"
   chmod 700 "$DATA"
   ! is_root || chown postgres "$DATA"
-  logged "postgres-init-$RTSAP_INSTANCE" as_server "$BIN/initdb" -D "$DATA" -U postgres -A trust \
+  LOG_DIR=$STATE logged init as_server "$BIN/initdb" -D "$DATA" -U postgres -A trust \
     -E UTF8 --locale=C.UTF-8 --no-sync || die "making PostgreSQL's database cluster failed"
   cat >>"$DATA/postgresql.conf" <<S
 listen_addresses = '127.0.0.1'
@@ -75,8 +75,8 @@ start() {
   mkdir -p "$STATE"
   init
   choose_port
-  say "starting $("$BIN/postgres" --version) ($RTSAP_INSTANCE) on 127.0.0.1:$(port) …"
-  if ! logged "postgres-start-$RTSAP_INSTANCE" as_server "$BIN/pg_ctl" -D "$DATA" \
+  say "starting $("$BIN/postgres" --version | sed 's/.*(PostgreSQL)/PostgreSQL/') ($RTSAP_INSTANCE) on 127.0.0.1:$(port) …"
+  if ! LOG_DIR=$STATE logged start as_server "$BIN/pg_ctl" -D "$DATA" \
     -l "$DATA/server.log" -w -t 60 -o "-p $(port)" start; then
     tail -n 30 "$DATA/server.log" >&2 || true
     die "PostgreSQL did not start on 127.0.0.1:$(port)" "Its log is $DATA/server.log."
@@ -87,7 +87,7 @@ start() {
 stop() {
   running || return 0
   find_server
-  logged "postgres-stop-$RTSAP_INSTANCE" \
+  LOG_DIR=$STATE logged stop \
     as_server "$BIN/pg_ctl" -D "$DATA" -m fast -w -t 20 stop || true
   terminate "$STATE/pid" 5 PostgreSQL
 }

@@ -178,7 +178,7 @@ stop_run() {
       pid=${environ#/proc/}
       pid=${pid%/environ}
       [[ $spared == *" $pid "* ]] && continue
-      tr '\0' '\n' <"$environ" 2>/dev/null | grep -qxF "RTSAP_RUN_ID=$id" || continue
+      { tr '\0' '\n' <"$environ" | grep -qxF "RTSAP_RUN_ID=$id"; } 2>/dev/null || continue
       [[ -n $(started_at "$pid") ]] || continue
       left=1
       [[ $signal != KILL ]] || warn "killing what a test left running: $(describe_process "$pid")"

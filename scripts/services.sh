@@ -72,22 +72,25 @@ describe() {
 }
 
 up() {
-  local names=("$@") name file started=()
+  local names=("$@") name file failed=0 jobs=()
   [[ ${#names[@]} -gt 0 ]] || names=("${ALL[@]}")
   for name in "${names[@]}"; do
     [[ " ${ALL[*]} " == *" $name "* ]] || die "unknown service '$name'" "Known: ${ALL[*]}."
   done
   mkdir -p "$INSTANCE_DIR"
   [[ -z ${RTSAP_OWNER:-} ]] || remember "$INSTANCE_DIR/owner" "$RTSAP_OWNER"
+  # At the same time, because each mostly waits.
   for name in "${names[@]}"; do
-    if ! "$SCRIPTS/$name.sh" start >/dev/null; then
-      down
-      exit 1
-    fi
-    started+=("$name")
+    "$SCRIPTS/$name.sh" start >/dev/null &
+    jobs+=($!)
   done
+  for name in "${jobs[@]}"; do wait "$name" || failed=1; done
+  if [[ $failed -ne 0 ]]; then
+    down
+    die "not all services could be started" "What failed and why is told above."
+  fi
   file=$(env_file)
-  describe "${started[@]}" >"$file.new"
+  describe "${names[@]}" >"$file.new"
   mv "$file.new" "$file"
   say "services are up; $file names them"
 }

@@ -8,7 +8,8 @@
 # without a failed test of its own (format, lint, a build) counts as one failure.
 #
 # Environment: RTSAP_MARKET_DATA (see services.sh); RTSAP_STEP_SECONDS limits one step
-# (default 2400); what they print is kept in $RTSAP_CACHE/log.
+# (default 2400); RTSAP_RESULT names a file for the last line, which is then not printed. What a
+# failed step printed is kept in $RTSAP_CACHE/log for a week.
 source "$(dirname "${BASH_SOURCE[0]}")/prelude.sh"
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$RTSAP_CACHE/target}
@@ -62,7 +63,7 @@ count_pytest() {
 # step <name> <counter or -> <command …>: runs it with a limit, shows and keeps what it prints, and
 # adds what its counter finds in there. Its status is that of the command.
 step() {
-  local name=$1 counter=$2 log status=0 began=$SECONDS passed=0 failed=0
+  local name=$1 counter=$2 log command status=0 began=$SECONDS passed=0 failed=0
   shift 2
   STEP=$((STEP + 1))
   log=$LOG_DIR/$RTSAP_INSTANCE-$STEP.log
@@ -70,13 +71,15 @@ step() {
   say "[$STEP] $name …"
   # In the background, because a shell answers signals only between commands, and so while it waits;
   # with job control, because without it what runs in the background would ignore Ctrl-C for ever.
+  # Into a file, not a pipe: a pipe would last as long as any process a test leaves behind.
+  : >"$log"
   set -m
-  (
-    set -o pipefail
-    timeout --kill-after=20 "$STEP_SECONDS" "$@" </dev/null 2>&1 | tee "$log"
-  ) &
+  timeout --kill-after=20 "$STEP_SECONDS" "$@" </dev/null >"$log" 2>&1 &
+  command=$!
+  tail -n +1 -s 0.2 --pid="$command" -f "$log" &
   set +m
-  wait "$!" || status=$?
+  wait "$command" || status=$?
+  wait "$!" || true
   [[ $status -ne 124 ]] || warn "$name was ended after $STEP_SECONDS s (RTSAP_STEP_SECONDS)"
   [[ $counter == - ]] || read -r passed failed < <("$counter" "$log")
   [[ $status -eq 0 || $failed -gt 0 ]] || failed=1
@@ -102,7 +105,13 @@ conclude() {
   say "summary"
   printf '      %s\n' "${SUMMARY[@]}" >&2
   leave
-  printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+  local result
+  result="$PASSED passed, $FAILED failed"
+  if [[ -n ${RTSAP_RESULT:-} ]]; then
+    printf '%s\n' "$result" >"$RTSAP_RESULT"
+  else
+    printf '%s\n' "$result"
+  fi
   [[ $FAILED -eq 0 ]] && exit 0
   exit 1
 }
@@ -123,6 +132,7 @@ FOLDERS=()
 
 cd "$CLONE"
 "$SCRIPTS/services.sh" sweep
+[[ ! -d $LOG_DIR ]] || find "$LOG_DIR" -name 'test-*.log' -mtime +7 -delete
 essential "installation" "$SCRIPTS/services.sh" install
 step "format" - cargo fmt --all --check || true
 essential "services" "$SCRIPTS/services.sh" up

@@ -162,7 +162,7 @@ init() {
   need_root
   [[ -e $ROOT$DATA/postgresql.auto.conf && -e $STATE/initialised ]] && return 0
   rm -rf --one-file-system "$ROOT$DATA"
-  logged "timescale-init-$RTSAP_INSTANCE" inside $BIN/initdb -D "$DATA" -U postgres -A trust -E UTF8 \
+  LOG_DIR=$STATE logged init inside $BIN/initdb -D "$DATA" -U postgres -A trust -E UTF8 \
     --locale=C.UTF-8 --no-sync || die "making TimescaleDB's database cluster failed"
   settings >>"$ROOT$DATA/postgresql.conf"
   touch "$STATE/initialised"
@@ -198,7 +198,7 @@ start_native() {
   local log=$DATA/server.log
   # A server that was killed leaves its socket's lock file behind; the port is known to be free.
   rm -f "$ROOT/tmp/.s.PGSQL.$(port)" "$ROOT/tmp/.s.PGSQL.$(port).lock"
-  if ! logged "timescale-start-$RTSAP_INSTANCE" inside $BIN/pg_ctl -D "$DATA" -l "$log" -w -t 60 \
+  if ! LOG_DIR=$STATE logged start inside $BIN/pg_ctl -D "$DATA" -l "$log" -w -t 60 \
     -o "-p $(port)" start; then
     tail -n 30 "$ROOT$log" >&2 || true
     die "TimescaleDB did not start on 127.0.0.1:$(port)" "Its log is $ROOT$log."
@@ -209,7 +209,7 @@ start_native() {
 start_docker() {
   local deadline=$((SECONDS + 90))
   docker_forget "$CONTAINER"
-  logged timescale-docker docker run -d --name "$CONTAINER" --label rtsap="$RTSAP_INSTANCE" \
+  LOG_DIR=$STATE logged docker docker run -d --name "$CONTAINER" --label rtsap="$RTSAP_INSTANCE" \
     -p "127.0.0.1:$(port):5432" -v "$CONTAINER:/var/lib/postgresql/data" \
     -e POSTGRES_HOST_AUTH_METHOD=trust -e TIMESCALEDB_TELEMETRY=off "$IMAGE" \
     -c max_prepared_transactions=16 ||
@@ -254,7 +254,7 @@ stop() {
     docker_forget "$CONTAINER"
     rm -f "$STATE/in-docker"
   elif alive "$STATE/pid"; then
-    logged "timescale-stop-$RTSAP_INSTANCE" inside $BIN/pg_ctl -D "$DATA" -m fast -w -t 20 stop || true
+    LOG_DIR=$STATE logged stop inside $BIN/pg_ctl -D "$DATA" -m fast -w -t 20 stop || true
     terminate "$STATE/pid" 5 TimescaleDB
   fi
 }
