@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use rtsap_xtask::changelog::{self, Fragment};
 use rtsap_xtask::finding::Finding;
 use rtsap_xtask::tree::Tree;
-use rtsap_xtask::{manifests, tidy};
+use rtsap_xtask::{manifests, tidy, wrap};
 
 /// Checks of the RTSAP project.
 #[derive(Parser)]
@@ -24,6 +24,11 @@ enum Task {
     Tidy,
     /// Checks the Kubernetes manifests only.
     Manifests,
+    /// Breaks comments of Rust files that are wider than a line.
+    Wrap {
+        /// Only files whose paths start so, from the root: `stream/`.
+        paths: Vec<String>,
+    },
     /// Folds changelog.d/ into CHANGELOG.md as a release, and removes the fragments.
     Changelog {
         /// The version that is released: 0.2.0.
@@ -58,6 +63,7 @@ fn run(task: &Task) -> Result<ExitCode, Failure> {
     match task {
         Task::Tidy => report(&tidy::run(&tree)),
         Task::Manifests => report(&manifests::manifests(&tree)),
+        Task::Wrap { paths } => wrap_files(&root, &tree, paths),
         Task::Changelog { version, date } => fold(&root, &tree, version, date),
     }
 }
@@ -77,6 +83,18 @@ fn report(findings: &[Finding]) -> Result<ExitCode, Failure> {
             Ok(ExitCode::from(1))
         }
     }
+}
+
+fn wrap_files(root: &Path, tree: &Tree, paths: &[String]) -> Result<ExitCode, Failure> {
+    let chosen = |path: &str| paths.is_empty() || paths.iter().any(|start| path.starts_with(start));
+    for file in tree.rust_files().filter(|file| chosen(&file.path)) {
+        let wrapped = wrap::wrap(&file.text);
+        if wrapped != file.text {
+            std::fs::write(root.join(&file.path), wrapped)?;
+            writeln!(std::io::stdout(), "wrapped {}", file.path)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn fold(root: &Path, tree: &Tree, version: &str, date: &str) -> Result<ExitCode, Failure> {

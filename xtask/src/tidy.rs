@@ -8,6 +8,7 @@ pub mod functions;
 pub mod hazards;
 pub mod layout;
 pub mod lines;
+pub mod links;
 pub mod privacy;
 
 use crate::finding::Finding;
@@ -33,6 +34,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("error-pages", documents::error_pages),
     ("fragments", documents::fragments),
     ("decisions", documents::decisions),
+    ("links", links::links),
     ("machine-paths", privacy::machine_paths),
     ("registries", privacy::registries),
     ("manifests", manifests::manifests),

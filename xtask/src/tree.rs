@@ -122,6 +122,22 @@ pub fn is_test_path(path: &str) -> bool {
         .any(|part| part == "tests" || part == "tests.rs")
 }
 
+/// The path from the root of what the file at `from` calls `name`.
+pub fn resolve(from: &str, name: &str) -> String {
+    let mut parts: Vec<&str> = from.split('/').collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
 fn listed_files(root: &Path) -> Result<Vec<String>, TreeError> {
     let failed = |reason: String| TreeError::List {
         root: root.to_owned(),

@@ -7,7 +7,7 @@ use serde_yaml_ng::Value;
 
 use super::KUSTOMIZATION;
 use crate::finding::Finding;
-use crate::tree::{SourceFile, Tree};
+use crate::tree::{SourceFile, Tree, resolve};
 
 /// The fields of a kustomization that RTSAP uses; any other is refused as a likely misspelling.
 #[derive(Debug, Deserialize)]
@@ -159,20 +159,4 @@ fn named_files(parsed: &Kustomization) -> impl Iterator<Item = &str> {
     let files = parsed.resources.iter().chain(patches).chain(generated);
     // A generated file may be renamed: `key=path`.
     files.map(|name| name.split_once('=').map_or(name.as_str(), |(_, path)| path))
-}
-
-/// The path from the root of what the kustomization at `from` calls `name`.
-fn resolve(from: &str, name: &str) -> String {
-    let mut parts: Vec<&str> = from.split('/').collect();
-    parts.pop();
-    for part in name.split('/') {
-        match part {
-            "." | "" => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }

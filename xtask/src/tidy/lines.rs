@@ -8,7 +8,7 @@ use crate::rust_text::RustText;
 use crate::tree::{SourceFile, Tree, is_test_path};
 
 /// Two files side by side on a laptop.
-const COLUMNS_MAX: usize = 100;
+pub const COLUMNS_MAX: usize = 100;
 
 /// Checks the width of Rust lines. Addresses and long strings of tests (goldens) cannot be broken.
 pub fn line_width(tree: &Tree) -> Vec<Finding> {
@@ -23,7 +23,8 @@ pub fn line_width(tree: &Tree) -> Vec<Finding> {
             let is_golden = long_strings.get(index).copied().unwrap_or(false);
             if width > COLUMNS_MAX && !is_golden && !line.contains("://") {
                 let message = format!("{width} columns, more than {COLUMNS_MAX}");
-                let mend = "Break the line; name a part of a long expression.";
+                let mend =
+                    "Break the line (`cargo xtask wrap` for comments), or name a part of it.";
                 findings.push(Finding::new(
                     "line-width",
                     &file.path,

@@ -25,7 +25,10 @@ fn unsafe_needs_its_reason_right_above() {
             0,
         ),
         ("/// As f.\n#[inline]\nunsafe fn g() {}", 0),
-        ("/// As f.\npub unsafe extern \"C\" fn g() {\n    unsafe { f() }\n}", 1),
+        (
+            "/// As f.\npub unsafe extern \"C\" fn g() {\n    unsafe { f() }\n}",
+            1,
+        ),
         ("// SAFETY: owned.\nunsafe impl Send for A {}", 0),
         ("unsafe impl Send for A {}", 1),
         ("let a = unsafe { f() };", 1),
