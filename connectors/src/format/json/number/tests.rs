@@ -1,0 +1,1 @@
+//! Numbers of every shape, against exact expectations.

@@ -1,0 +1,1 @@
+//! What JSON becomes which rows, and which becomes a reject.
