@@ -80,21 +80,22 @@ install_packages() {
     "The log above says why; check this machine's network and /etc/apt."
 }
 
+missing() {
+  missing_for_demo
+  [[ $1 == demo ]] || missing_for_test
+}
+
 main() {
-  local what=${1:-demo} missing
-  case $what in demo | test) ;; *) die "unknown argument '$what'" "usage: install-system.sh [demo|test]" ;; esac
-  missing=$(
-    missing_for_demo
-    [[ $what == demo ]] || missing_for_test
-  )
-  # shellcheck disable=SC2086 # one word each
-  [[ -z $missing ]] || install_packages $(sort -u <<<"$missing")
-  missing=$(
-    missing_for_demo
-    [[ $what == demo ]] || missing_for_test
-  )
-  [[ -z $missing ]] || die "still missing after the installation: ${missing//$'\n'/ }" \
-    "Look into $LOG_DIR/apt-install.log."
+  local what=${1:-demo} packages
+  [[ $what == demo || $what == test ]] ||
+    die "unknown argument '$what'" "usage: install-system.sh [demo|test]"
+  mapfile -t packages < <(missing "$what")
+  if [[ ${#packages[@]} -gt 0 ]]; then
+    install_packages "${packages[@]}"
+    mapfile -t packages < <(missing "$what")
+    [[ ${#packages[@]} -eq 0 ]] || die "still missing after the installation: ${packages[*]}" \
+      "Look into $LOG_DIR/apt-install.log."
+  fi
   check_rust
   say "system packages for the $what are there; rustc $RUST_FOUND"
 }

@@ -48,8 +48,9 @@ fetch() {
     export RTSAP_SERVICES=native
     installed && return 0
   fi
-  have java && have mvn || die "Java or Maven was not found (java, mvn)" \
-    "Run scripts/install-system.sh test."
+  if ! have java || ! have mvn; then
+    die "Java or Maven was not found (java, mvn)" "Run scripts/install-system.sh test."
+  fi
   say "installing Apache Kafka $VERSION from Maven Central …"
   local fresh=$LIBS.new
   rm -rf "$fresh" "$LIBS"

@@ -1,3 +1,5 @@
+# shellcheck shell=bash disable=SC2034 # what the scripts that source this use is not seen here
+#
 # Sourced by every script of this folder: where things are kept, how progress and failure are told,
 # how ports are chosen and how a process is stopped. Starts and installs nothing by itself.
 #

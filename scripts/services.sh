@@ -9,10 +9,11 @@
 #        services.sh sweep              remove instances whose run was killed before it could
 #        services.sh clean              stop and remove every instance and its data
 #
-# Names: kafka timescale postgres (default: all). `up` writes shell assignments:
+# Names: kafka timescale postgres s3 (default: all). `up` writes shell assignments:
 #   RTSAP_TEST_KAFKA      host:port of Apache Kafka
 #   RTSAP_TEST_TIMESCALE  URL of TimescaleDB
 #   RTSAP_TEST_POSTGRES   URL of plain PostgreSQL
+#   RTSAP_TEST_S3         URL of an S3 server with an empty bucket named rtsap, any credentials
 #   RTSAP_TEST_PYTHON     the interpreter with the clients of requirements.txt
 #   RTSAP_TEST_JDBC       the PostgreSQL JDBC driver's jar
 #   RTSAP_MARKET_DATA     recorded market data (default: ../shared/data beside the clone, if there)
@@ -22,7 +23,7 @@
 # of the run it belongs to: when that has ended, `sweep` removes the set.
 source "$(dirname "${BASH_SOURCE[0]}")/prelude.sh"
 
-ALL=(kafka timescale postgres)
+ALL=(kafka timescale postgres s3)
 
 env_file() {
   if [[ $RTSAP_INSTANCE == dev ]]; then
@@ -56,6 +57,7 @@ describe() {
     kafka) assign RTSAP_TEST_KAFKA "$("$SCRIPTS/kafka.sh" status)" ;;
     timescale) assign RTSAP_TEST_TIMESCALE "$("$SCRIPTS/timescale.sh" status)" ;;
     postgres) assign RTSAP_TEST_POSTGRES "$("$SCRIPTS/postgres.sh" status)" ;;
+    s3) assign RTSAP_TEST_S3 "$("$SCRIPTS/s3.sh" status)" ;;
     esac
   done
   name=$("$SCRIPTS/python.sh" path)

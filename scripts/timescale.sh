@@ -65,6 +65,7 @@ installed() {
 
 # repository <label>: the address from which this machine's apt gets Debian's packages.
 repository() {
+  # shellcheck disable=SC2016 # apt fills these in
   apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
     awk -F '|' -v label="$1" '$1 == label && !found { print $2; found = 1 }'
 }
@@ -115,7 +116,8 @@ unpack() {
   done
   printf 'root:x:0:0::/:/bin/sh\npostgres:x:70:70::/srv/pg:/bin/sh\n' >"$root/etc/passwd"
   printf 'root:x:0:\npostgres:x:70:\n' >"$root/etc/group"
-  mknod -m 666 "$root/dev/null" c 1 3 && mknod -m 666 "$root/dev/urandom" c 1 9 || return 1
+  mknod -m 666 "$root/dev/null" c 1 3 || return 1
+  mknod -m 666 "$root/dev/urandom" c 1 9 || return 1
   chroot --userspec="$SERVER_USER" "$root" $BIN/postgres --version >"$root/dev/null" || return 1
   chown "$SERVER_USER" "$root/srv/pg"
 }
@@ -129,9 +131,10 @@ fetch() {
     installed && return 0
   fi
   need_root
-  have apt-get && have dpkg-deb ||
+  if ! have apt-get || ! have dpkg-deb; then
     die "TimescaleDB without Docker comes as Debian packages; apt-get was not found" \
       "Start a Docker engine."
+  fi
   say "installing TimescaleDB $VERSION from Debian's packages …"
   local work=$RTSAP_CACHE/timescale/work fresh=$ROOT.new
   rm -rf --one-file-system "$work" "$fresh" "$ROOT"
