@@ -1,5 +1,7 @@
-//! Breaks comments that are wider than a line, which stable rustfmt does not. Pure; `main.rs` writes.
+//! Breaks comments and strings that are wider than a line, which stable rustfmt does not. Pure;
+//! `main.rs` writes. What the program means stays: a string is broken by `\\` at the end of the line.
 
+mod string;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +17,12 @@ struct Comment<'a> {
     text: &'a str,
 }
 
-/// Returns the Rust file `text` with its wide comments broken; code, strings, fences and tables stay.
+/// Returns the Rust file `text` with its wide comments and strings broken; the rest stays.
 pub fn wrap(text: &str) -> String {
+    wrap_comments(&string::wrap_strings(text))
+}
+
+fn wrap_comments(text: &str) -> String {
     let in_long_string = RustText::new(text).in_long_string;
     let mut lines: Vec<String> = Vec::new();
     // What was cut off the line before, and the blanks it continues with.

@@ -10,7 +10,13 @@ use crate::tree::{SourceFile, Tree, is_test_path};
 /// Two files side by side on a laptop.
 pub const COLUMNS_MAX: usize = 100;
 
-/// Checks the width of Rust lines. Addresses and long strings of tests (goldens) cannot be broken.
+/// The mark of work put off, allowed with the number of an issue. Put together so as not to stand here itself.
+const LATER: &str = concat!("TO", "DO");
+/// The mark of a known fault, never allowed.
+const BROKEN: &str = concat!("FIX", "ME");
+
+/// Checks the width of Rust lines. Addresses, long strings of tests (goldens) and pictures in comments
+/// cannot be broken.
 pub fn line_width(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.rust_files() {
@@ -18,13 +24,23 @@ pub fn line_width(tree: &Tree) -> Vec<Finding> {
             true => RustText::new(&file.text).in_long_string,
             false => Vec::new(),
         };
+        let mut in_picture = false;
         for (index, line) in file.text.lines().enumerate() {
+            let comment = line.trim_start();
+            in_picture = match comment.starts_with("//") {
+                true => {
+                    in_picture
+                        ^ comment
+                            .trim_start_matches(['/', '!', ' '])
+                            .starts_with("```")
+                }
+                false => false,
+            };
             let width = line.chars().count();
             let is_golden = long_strings.get(index).copied().unwrap_or(false);
-            if width > COLUMNS_MAX && !is_golden && !line.contains("://") {
+            if width > COLUMNS_MAX && !is_golden && !in_picture && !line.contains("://") {
                 let message = format!("{width} columns, more than {COLUMNS_MAX}");
-                let mend =
-                    "Break the line (`cargo xtask wrap` for comments), or name a part of it.";
+                let mend = "Run `cargo xtask wrap` and `cargo fmt`, or name a part of the line.";
                 findings.push(Finding::new(
                     "line-width",
                     &file.path,
@@ -37,11 +53,6 @@ pub fn line_width(tree: &Tree) -> Vec<Finding> {
     }
     findings
 }
-
-/// The mark of work put off, allowed with the number of an issue. Put together so as not to stand here itself.
-const LATER: &str = concat!("TO", "DO");
-/// The mark of a known fault, never allowed.
-const BROKEN: &str = concat!("FIX", "ME");
 
 /// Checks that comments leave no open end: work put off has an issue's number, a known fault is mended.
 pub fn open_ends(tree: &Tree) -> Vec<Finding> {

@@ -96,7 +96,8 @@ fn what_is_no_prose_stays() {
     for text in [
         format!("//! ```text\n//! {wide}\n//! ```\n"),
         format!("//! | {wide} |\n"),
-        format!("let a = \"{wide}\";\n"),
+        format!("let a = r\"{wide}\";\n"),
+        format!("let a = \"{}\";\n", "x".repeat(120)),
         format!("let a = r\"\n// {wide}\n\";\n"),
         format!("let a = 1; // {wide}\n"),
         format!("// https://example.org/ {wide}\n"),
@@ -106,4 +107,22 @@ fn what_is_no_prose_stays() {
     ] {
         assert_eq!(wrap(&text), text);
     }
+}
+
+#[test]
+fn a_wide_string_goes_on_in_the_next_line() {
+    let head = filler(80);
+    check(
+        &format!("    let a = f(\"{head}one two three\", b);\n"),
+        &format!("    let a = f(\"{head}one \\\n               two three\", b);\n"),
+    );
+    let wrapped = wrap(&format!("    f(\"é{}end\", \"short one\");\n", filler(300)));
+    assert!(
+        wrapped
+            .lines()
+            .all(|line| line.chars().count() <= COLUMNS_MAX),
+        "{wrapped}"
+    );
+    let joined = wrapped.replace("\\\n", "").replace("        ", "");
+    assert_eq!(joined.matches("abc ").count(), 75, "{wrapped}");
 }

@@ -30,6 +30,15 @@ fn goldens_of_tests_may_be_wide_but_their_code_may_not() {
 }
 
 #[test]
+fn pictures_in_comments_may_be_wide() {
+    let wide = "x".repeat(110);
+    let picture = format!("//! ```text\n//! {wide}\n//! ```\n");
+    assert_eq!(line_width(&Tree::of(&[("a/src/b.rs", &picture)])).len(), 0);
+    let after = format!("//! ```text\n//! ```\n//! {wide}\n");
+    assert_eq!(line_width(&Tree::of(&[("a/src/b.rs", &after)])).len(), 1);
+}
+
+#[test]
 fn open_ends_need_an_issue() {
     let cases = [
         ("a.rs", "// TODO(#57): spill", 0),
