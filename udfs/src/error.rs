@@ -1,0 +1,132 @@
+//! Why a call of one of our functions is refused: a typed cause with a hint, carried by
+//! DataFusion's error. It never describes failures of DataFusion's own functions.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DataFusionError;
+
+/// The refusal of a function call.
+///
+/// It travels as [`DataFusionError::External`]; a server finds it again by walking the sources
+/// (`DataFusionError::find_root`) and reads [`FunctionError::sqlstate`] and
+/// [`FunctionError::hint`] from it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum FunctionError {
+    /// The call has too few or too many arguments.
+    #[error("cannot call {function} with {found} arguments, expected {signature}")]
+    ArgumentCount {
+        /// The function's name.
+        function: &'static str,
+        /// How it is called.
+        signature: &'static str,
+        /// How many arguments the call has.
+        found: usize,
+    },
+    /// An argument has a type that the function does not take.
+    #[error("cannot use {found} as argument {argument} of {function}, expected {expected}")]
+    ArgumentType {
+        /// The function's name.
+        function: &'static str,
+        /// The name of the argument in the function's signature.
+        argument: &'static str,
+        /// Which types the function takes.
+        expected: &'static str,
+        /// The type found.
+        found: DataType,
+    },
+    /// An argument must be a constant.
+    #[error("cannot use an expression as argument {argument} of {function}, expected a constant")]
+    NotConstant {
+        /// The function's name.
+        function: &'static str,
+        /// The name of the argument.
+        argument: &'static str,
+    },
+    /// A constant argument lies outside its range.
+    #[error("cannot use {value} as argument {argument} of {function}, expected {range}")]
+    OutOfRange {
+        /// The function's name.
+        function: &'static str,
+        /// The name of the argument.
+        argument: &'static str,
+        /// The value as written.
+        value: String,
+        /// The legal range in words.
+        range: &'static str,
+    },
+    /// A clause was written that has no meaning for the function.
+    #[error("cannot use {clause} with {function}")]
+    Clause {
+        /// The function's name.
+        function: &'static str,
+        /// The clause, such as `DISTINCT`.
+        clause: &'static str,
+        /// What to write instead.
+        hint: &'static str,
+    },
+    /// A bucket's start cannot be expressed in the type of the timestamps.
+    #[error("cannot express {what} {value} in {data_type}")]
+    Resolution {
+        /// `bucket width`, `origin` or `offset`.
+        what: &'static str,
+        /// Its value as written.
+        value: String,
+        /// The type of the timestamps.
+        data_type: DataType,
+    },
+    /// A result does not fit into its type.
+    #[error("cannot express {what} of {function} in {data_type}")]
+    Overflow {
+        /// The function's name.
+        function: &'static str,
+        /// Which quantity, such as `volume`.
+        what: &'static str,
+        /// The type it does not fit into.
+        data_type: DataType,
+    },
+}
+
+impl FunctionError {
+    /// Returns the SQLSTATE that PostgreSQL uses for this cause.
+    #[must_use]
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::ArgumentCount { .. } | Self::ArgumentType { .. } => "42883",
+            Self::NotConstant { .. } | Self::OutOfRange { .. } => "22023",
+            Self::Resolution { .. } => "22023",
+            Self::Clause { .. } => "0A000",
+            Self::Overflow { .. } => "22003",
+        }
+    }
+
+    /// Returns complete sentences that say what to do.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::ArgumentCount { signature, .. } => format!("Write {signature}."),
+            Self::ArgumentType {
+                argument, expected, ..
+            } => {
+                format!("Cast the argument {argument}: {expected} is accepted.")
+            }
+            Self::NotConstant { argument, .. } => {
+                format!("Write a literal for {argument}; it may not differ from row to row.")
+            }
+            Self::OutOfRange {
+                argument, range, ..
+            } => format!("Choose {argument} as {range}."),
+            Self::Clause { hint, .. } => (*hint).to_owned(),
+            Self::Resolution { .. } => {
+                "Cast the time to a type of finer resolution, such as TIMESTAMP(9).".to_owned()
+            }
+            Self::Overflow { .. } => {
+                "Cast the arguments to DOUBLE PRECISION or to a smaller scale.".to_owned()
+            }
+        }
+    }
+}
+
+impl From<FunctionError> for DataFusionError {
+    fn from(error: FunctionError) -> Self {
+        Self::External(Box::new(error))
+    }
+}

@@ -1,0 +1,118 @@
+//! The registry of our functions, with what a person wants to know about each.
+//!
+//! It holds RTSAP's own functions only; DataFusion's are added by whoever builds a session.
+
+mod docs;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+
+use crate::aggregate::candlestick::CandlestickAgg;
+use crate::aggregate::candlestick::rollup::Rollup;
+use crate::aggregate::pick::Pick;
+use crate::aggregate::{self, vwap::Vwap};
+use crate::overload::OverloadPlanner;
+use crate::scalar::{accessor, time_bucket};
+use crate::window::technical::{self, Indicator};
+
+/// How a function is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FunctionKind {
+    /// One value for each row.
+    Scalar,
+    /// One value for each group, or for each row with `OVER`.
+    Aggregate,
+    /// One value for each row from the rows of its window; needs `OVER`.
+    Window,
+}
+
+impl FunctionKind {
+    /// Returns the kind in one word: `scalar`, `aggregate` or `window`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Aggregate => "aggregate",
+            Self::Window => "window",
+        }
+    }
+}
+
+/// What a person wants to know about a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FunctionDoc {
+    /// The name as written in a query.
+    pub name: &'static str,
+    /// How it is used.
+    pub kind: FunctionKind,
+    /// Arguments and result, such as `vwap(price, size) -> price`.
+    pub signature: &'static str,
+    /// One or two sentences.
+    pub description: &'static str,
+    /// The definition, with its rules for nulls and ties.
+    pub formula: &'static str,
+    /// Whose definition it is.
+    pub reference: &'static str,
+    /// A query over `trades(symbol, ts, price, size)` or `bars(symbol, ts, candle)`.
+    pub example: &'static str,
+}
+
+/// Functions by kind, the rules by which their calls are planned, and their documentation.
+#[derive(Clone, Debug, Default)]
+pub struct FunctionRegistry {
+    /// Functions of one row.
+    pub scalars: Vec<Arc<ScalarUDF>>,
+    /// Functions of a group of rows.
+    pub aggregates: Vec<Arc<AggregateUDF>>,
+    /// Functions of a window of rows.
+    pub windows: Vec<Arc<WindowUDF>>,
+    /// Planners that a session must add (`SessionStateBuilder::with_expr_planners`) so that
+    /// names shared by two functions reach the right one.
+    pub expr_planners: Vec<Arc<dyn ExprPlanner>>,
+    /// One entry per name, aliases included, sorted by name.
+    pub docs: Vec<FunctionDoc>,
+}
+
+impl FunctionRegistry {
+    /// Returns all functions that RTSAP adds to DataFusion.
+    #[must_use]
+    pub fn with_builtins() -> Self {
+        let mut scalars = vec![time_bucket::function()];
+        scalars.extend(accessor::functions());
+        let aggregates = vec![
+            aggregate::function(Vwap),
+            aggregate::function(Pick::First),
+            aggregate::function(Pick::Last),
+            aggregate::function(Pick::ArgMin),
+            aggregate::function(Pick::ArgMax),
+            aggregate::function(CandlestickAgg),
+            aggregate::function(Rollup),
+        ];
+        let windows = vec![
+            technical::function(Indicator::Ema),
+            technical::function(Indicator::Rsi),
+        ];
+        let mut docs = docs::builtins();
+        docs.sort_by_key(|doc| (doc.name, doc.kind));
+        let expr_planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(OverloadPlanner)];
+        Self {
+            scalars,
+            aggregates,
+            windows,
+            expr_planners,
+            docs,
+        }
+    }
+
+    /// Returns the documentation of `name`: two entries where an aggregate and a scalar share it.
+    pub fn docs_of(&self, name: &str) -> impl Iterator<Item = &FunctionDoc> {
+        self.docs
+            .iter()
+            .filter(move |doc| doc.name.eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests;

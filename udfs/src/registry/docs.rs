@@ -1,0 +1,190 @@
+//! What `SHOW FUNCTIONS` says about each function. Every example runs in a test.
+
+use super::FunctionKind::{Aggregate, Scalar, Window};
+use super::{FunctionDoc, FunctionKind};
+
+/// Returns the documentation of every builtin, aliases included.
+pub(super) fn builtins() -> Vec<FunctionDoc> {
+    let mut docs = vec![TIME_BUCKET];
+    docs.extend(AGGREGATES);
+    docs.extend(WINDOWS);
+    docs.extend(accessors());
+    for (alias, name) in ALIASES {
+        let named = docs
+            .iter()
+            .find(|doc| doc.name == name && doc.kind != Scalar)
+            .copied();
+        docs.extend(named.map(|doc| FunctionDoc { name: alias, ..doc }));
+    }
+    docs
+}
+
+/// Other names of the same functions.
+const ALIASES: [(&str, &str); 4] = [
+    ("min_by", "arg_min"),
+    ("max_by", "arg_max"),
+    ("ta_ema", "ema"),
+    ("ta_rsi", "rsi"),
+];
+
+const TIME_BUCKET: FunctionDoc = FunctionDoc {
+    name: "time_bucket",
+    kind: Scalar,
+    signature: "time_bucket(width interval, ts timestamp [, origin timestamp | offset interval]) \
+                -> timestamp",
+    description: "The start of the bucket of the given width that a time falls into.",
+    formula: "origin + floor((ts - origin) / width) * width; origin is Monday 2000-01-03 for days \
+              and less, 2000-01-01 for months and years; time zones count as UTC; the result has \
+              the type of ts",
+    reference: "TimescaleDB time_bucket",
+    example: "SELECT time_bucket('1 minute', ts) AS minute, count(*) FROM trades GROUP BY minute",
+};
+
+const AGGREGATES: [FunctionDoc; 7] = [
+    FunctionDoc {
+        name: "vwap",
+        kind: Aggregate,
+        signature: "vwap(price, size) -> price",
+        description: "The volume-weighted average price.",
+        formula: "sum(price * size) / sum(size) over rows with size > 0; null without such a row; \
+                  two decimals are summed exactly and rounded once, half away from zero, to four \
+                  more digits than the price has; otherwise double precision",
+        reference: "standard",
+        example: "SELECT symbol, vwap(price, size) FROM trades GROUP BY symbol",
+    },
+    FunctionDoc {
+        name: "first",
+        kind: Aggregate,
+        signature: "first(value any, time timestamp | number) -> value",
+        description: "The value at the smallest time.",
+        formula: "rows whose value or time is null do not count; equal times: the first arrival",
+        reference: "TimescaleDB first",
+        example: "SELECT symbol, first(price, ts) AS open FROM trades GROUP BY symbol",
+    },
+    FunctionDoc {
+        name: "last",
+        kind: Aggregate,
+        signature: "last(value any, time timestamp | number) -> value",
+        description: "The value at the largest time.",
+        formula: "rows whose value or time is null do not count; equal times: the last arrival",
+        reference: "TimescaleDB last",
+        example: "SELECT symbol, last(price, ts) AS close FROM trades GROUP BY symbol",
+    },
+    FunctionDoc {
+        name: "arg_min",
+        kind: Aggregate,
+        signature: "arg_min(value any, key timestamp | number) -> value",
+        description: "The value of the row with the smallest key.",
+        formula: "rows whose value or key is null do not count; equal keys: the first arrival",
+        reference: "DuckDB arg_min",
+        example: "SELECT symbol, arg_min(ts, price) AS time_of_low FROM trades GROUP BY symbol",
+    },
+    FunctionDoc {
+        name: "arg_max",
+        kind: Aggregate,
+        signature: "arg_max(value any, key timestamp | number) -> value",
+        description: "The value of the row with the largest key.",
+        formula: "rows whose value or key is null do not count; equal keys: the first arrival",
+        reference: "DuckDB arg_max",
+        example: "SELECT symbol, arg_max(ts, price) AS time_of_high FROM trades GROUP BY symbol",
+    },
+    FunctionDoc {
+        name: "candlestick_agg",
+        kind: Aggregate,
+        signature: "candlestick_agg(ts timestamp, price [, volume]) -> struct(open, high, low, \
+                    close, volume, vwap, open_time, high_time, low_time, close_time, trades)",
+        description: "A bar of open, high, low and close with volume and average price.",
+        formula: "open and close by time, equal times by arrival; high_time and low_time are the \
+                  earliest; volume adds what is not null and not negative; vwap is \
+                  sum(price * volume) / sum(volume)",
+        reference: "TimescaleDB toolkit candlestick_agg",
+        example: "SELECT time_bucket('1 minute', ts) AS minute, symbol, \
+                  candlestick_agg(ts, price, size) AS candle FROM trades GROUP BY minute, symbol",
+    },
+    FunctionDoc {
+        name: "rollup",
+        kind: Aggregate,
+        signature: "rollup(candlestick) -> candlestick",
+        description: "A coarser bar out of finer ones.",
+        formula: "the bar of all ticks together; vwap is the mean of the bars' own, weighted by \
+                  volume",
+        reference: "TimescaleDB toolkit rollup",
+        example: "SELECT time_bucket('1 hour', ts) AS hour, symbol, rollup(candle) FROM bars \
+                  GROUP BY hour, symbol",
+    },
+];
+
+const WINDOWS: [FunctionDoc; 2] = [
+    FunctionDoc {
+        name: "ema",
+        kind: Window,
+        signature: "ema(value [, timeperiod integer = 30]) OVER (… ORDER BY ts) -> double precision",
+        description: "The exponential moving average.",
+        formula: "e[i] = e[i-1] + 2 / (timeperiod + 1) * (value - e[i-1]), seeded with the mean of \
+                  the first timeperiod values; timeperiod - 1 nulls first; null and NaN values are \
+                  passed over and give null",
+        reference: "TA-Lib EMA",
+        example: "SELECT symbol, ts, ema(price, 3) OVER (PARTITION BY symbol ORDER BY ts) \
+                  FROM trades",
+    },
+    FunctionDoc {
+        name: "rsi",
+        kind: Window,
+        signature: "rsi(value [, timeperiod integer = 14]) OVER (… ORDER BY ts) -> double precision",
+        description: "The relative strength index, between 0 and 100.",
+        formula: "100 * gain / (gain + loss), gains and losses smoothed by Wilder's average over \
+                  timeperiod changes; timeperiod nulls first; null and NaN values are passed over \
+                  and give null",
+        reference: "TA-Lib RSI",
+        example: "SELECT symbol, ts, rsi(price, 2) OVER (PARTITION BY symbol ORDER BY ts) \
+                  FROM trades",
+    },
+];
+
+/// Makes the documentation of one accessor.
+macro_rules! accessor {
+    ($name:literal, $field:literal, $description:literal) => {
+        FunctionDoc {
+            name: $name,
+            kind: FunctionKind::Scalar,
+            signature: concat!($name, "(candlestick) -> ", $field),
+            description: $description,
+            formula: concat!("the field ", $field, "; null for a null bar"),
+            reference: "TimescaleDB toolkit candlestick accessors",
+            example: concat!("SELECT symbol, ts, ", $name, "(candle) FROM bars"),
+        }
+    };
+}
+
+fn accessors() -> [FunctionDoc; 12] {
+    [
+        accessor!("open", "open", "The first price of a bar."),
+        accessor!("high", "high", "The highest price of a bar."),
+        accessor!("low", "low", "The lowest price of a bar."),
+        accessor!("close", "close", "The last price of a bar."),
+        accessor!("volume", "volume", "The volume of a bar."),
+        accessor!(
+            "vwap",
+            "vwap",
+            "The volume-weighted average price of a bar."
+        ),
+        accessor!("candlestick_vwap", "vwap", "The same as vwap(candlestick)."),
+        accessor!("open_time", "open_time", "The time of a bar's first price."),
+        accessor!(
+            "high_time",
+            "high_time",
+            "The earliest time of a bar's highest price."
+        ),
+        accessor!(
+            "low_time",
+            "low_time",
+            "The earliest time of a bar's lowest price."
+        ),
+        accessor!(
+            "close_time",
+            "close_time",
+            "The time of a bar's last price."
+        ),
+        accessor!("trades", "trades", "The number of ticks in a bar."),
+    ]
+}

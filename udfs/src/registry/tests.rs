@@ -1,0 +1,60 @@
+//! Tests of the registry: everything registered is documented, and every example runs.
+
+use std::collections::BTreeSet;
+
+use super::{FunctionKind, FunctionRegistry};
+use crate::trial::{run, session};
+
+#[test]
+fn everything_registered_is_documented_once() {
+    let registry = FunctionRegistry::with_builtins();
+    let mut names = BTreeSet::from([("vwap".to_owned(), FunctionKind::Scalar)]);
+    let mut add = |name: &str, aliases: &[String], kind| {
+        for name in std::iter::once(name).chain(aliases.iter().map(String::as_str)) {
+            assert!(
+                names.insert((name.to_owned(), kind)),
+                "{name} is registered twice"
+            );
+        }
+    };
+    for function in &registry.scalars {
+        add(function.name(), function.aliases(), FunctionKind::Scalar);
+    }
+    for function in &registry.aggregates {
+        add(function.name(), function.aliases(), FunctionKind::Aggregate);
+    }
+    for function in &registry.windows {
+        add(function.name(), function.aliases(), FunctionKind::Window);
+    }
+    let documented: Vec<_> = registry
+        .docs
+        .iter()
+        .map(|doc| (doc.name.to_owned(), doc.kind))
+        .collect();
+    assert_eq!(documented, names.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn every_example_runs() {
+    let ctx = session();
+    for doc in &FunctionRegistry::with_builtins().docs {
+        let batches = run(&ctx, doc.example);
+        let batches = batches.unwrap_or_else(|error| panic!("{}: {error}", doc.example));
+        assert!(
+            batches.iter().any(|batch| batch.num_rows() > 0),
+            "{}",
+            doc.example
+        );
+    }
+}
+
+#[test]
+fn a_name_finds_its_documentation() {
+    let registry = FunctionRegistry::with_builtins();
+    let kinds: Vec<_> = registry
+        .docs_of("VWAP")
+        .map(|doc| doc.kind.as_str())
+        .collect();
+    assert_eq!(kinds, ["scalar", "aggregate"]);
+    assert_eq!(registry.docs_of("no_such_function").count(), 0);
+}

@@ -1,0 +1,4 @@
+//! Scalar functions: one value out for each row in, nothing remembered between rows.
+
+pub(crate) mod accessor;
+pub(crate) mod time_bucket;

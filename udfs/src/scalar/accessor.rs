@@ -1,0 +1,116 @@
+//! `open(c)`, `high(c)`, … `close_time(c)`: the parts of a candlestick.
+//!
+//! The part that is called `vwap` shares its name with an aggregate; see `overload`.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, AsArray, BooleanArray};
+use datafusion::arrow::compute::nullif;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::aggregate::candlestick::shape::{FIELDS, Shape};
+use crate::arguments::Call;
+
+/// The name under which the accessor of `vwap` is registered.
+pub(crate) const CANDLESTICK_VWAP: &str = "candlestick_vwap";
+
+/// Returns the accessor of each field, in the order of the fields.
+pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
+    FIELDS.iter().map(|field| function(field)).collect()
+}
+
+/// Returns the accessor of `field`.
+pub(crate) fn function(field: &'static str) -> Arc<ScalarUDF> {
+    let signature = Signature::user_defined(Volatility::Immutable);
+    Arc::new(ScalarUDF::new_from_impl(Accessor { field, signature }))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Accessor {
+    field: &'static str,
+    signature: Signature,
+}
+
+impl Accessor {
+    fn call(&self) -> Call {
+        Call {
+            function: self.field,
+            signature: "accessor(candlestick)",
+        }
+    }
+
+    fn index(&self) -> usize {
+        FIELDS
+            .iter()
+            .position(|field| *field == self.field)
+            .unwrap_or(0)
+    }
+}
+
+impl ScalarUDFImpl for Accessor {
+    fn name(&self) -> &str {
+        if self.field == "vwap" {
+            CANDLESTICK_VWAP
+        } else {
+            self.field
+        }
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        let names: Vec<String> = args
+            .iter()
+            .map(|arg| arg.schema_name().to_string())
+            .collect();
+        Ok(format!("{}({})", self.field, names.join(",")))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(types.to_vec())
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.call().count(types, 1, 1)?;
+        let Some(shape) = Shape::of(&types[0]) else {
+            let expected = "the result of candlestick_agg";
+            return self.call().wrong_type("candlestick", expected, &types[0]);
+        };
+        match shape.fields().get(self.index()) {
+            Some(field) => Ok(field.data_type().clone()),
+            None => internal_err!("a candlestick has no field {}", self.field),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [candlestick] = args.args.as_slice() else {
+            return internal_err!("{} takes one argument", self.field);
+        };
+        let is_scalar = matches!(candlestick, ColumnarValue::Scalar(_));
+        let rows = if is_scalar { 1 } else { args.number_rows };
+        let column = candlestick.to_array(rows)?;
+        let bars = column.as_struct();
+        let part = match bars.nulls() {
+            None => Arc::clone(bars.column(self.index())),
+            Some(nulls) => {
+                let absent = BooleanArray::new(!nulls.inner(), None);
+                nullif(bars.column(self.index()), &absent)?
+            }
+        };
+        if is_scalar {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &part, 0,
+            )?));
+        }
+        Ok(ColumnarValue::Array(part))
+    }
+}
+
+#[cfg(test)]
+mod tests;
