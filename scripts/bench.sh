@@ -23,7 +23,7 @@ trap 'exit 143' TERM
 say "building the benchmarks in release mode; the first time this takes long …"
 (cd "$CLONE" && cargo build --release -p rtsap-bench) ||
   die "the build failed" "The compiler's message is above."
-"$SCRIPTS/services.sh" up
+"$SCRIPTS/services.sh" up kafka timescale postgres
 set -a
 # shellcheck source=/dev/null
 source "$("$SCRIPTS/services.sh" env)"

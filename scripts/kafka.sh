@@ -127,9 +127,10 @@ num.io.threads=2
 S
 }
 
+# For the short-lived tools: no time is spent on optimising them.
 kafka_java() {
-  java -Dlog4j2.configurationFile="$SCRIPTS/kafka/log4j2.properties" -Dkafka.logs.dir="$STATE" \
-    -cp "$LIBS/*" "$@"
+  java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dkafka.logs.dir="$STATE" \
+    -Dlog4j2.configurationFile="$SCRIPTS/kafka/log4j2.properties" -cp "$LIBS/*" "$@"
 }
 
 format() {
@@ -173,10 +174,12 @@ start_docker() {
 fail_to_start() {
   if in_docker; then
     docker logs --tail 40 "$CONTAINER" >&2 || true
-  else
-    tail -n 40 "$STATE/broker.log" >&2
-    terminate "$STATE/pid" 10 Kafka
+    docker_forget "$CONTAINER"
+    rm -f "$STATE/in-docker"
+    die "$1" "Set RTSAP_SERVICES=native to run Kafka without Docker."
   fi
+  tail -n 40 "$STATE/broker.log" >&2
+  terminate "$STATE/pid" 10 Kafka
   die "$1" "Its log is $STATE/broker.log; 'scripts/kafka.sh remove' starts from nothing."
 }
 

@@ -75,6 +75,8 @@ start() {
   mkdir -p "$STATE"
   init
   choose_port
+  forget_killed_postgres "$DATA"
+  rm -f "$DATA"/.s.PGSQL.*
   say "starting $("$BIN/postgres" --version | sed 's/.*(PostgreSQL)/PostgreSQL/') ($RTSAP_INSTANCE) on 127.0.0.1:$(port) …"
   if ! LOG_DIR=$STATE logged start as_server "$BIN/pg_ctl" -D "$DATA" \
     -l "$DATA/server.log" -w -t 60 -o "-p $(port)" start; then

@@ -139,6 +139,21 @@ terminate() {
   rm -f "$1"
 }
 
+# forget_killed_postgres <data directory>: lets a PostgreSQL start again that was killed outright.
+# Its lock file names a process that may linger, unreaped, and be taken for a running server; the
+# file goes once the server's last process has left the directory. Call it only when the server's
+# own process is known to be dead.
+forget_killed_postgres() {
+  local tries=100
+  [[ -e $1/postmaster.pid ]] || return 0
+  while [[ -n $(find /proc/[0-9]*/cwd -maxdepth 0 -lname "$1" 2>/dev/null) ]]; do
+    ((tries-- > 0)) || die "processes of a killed PostgreSQL are still at work in $1" \
+      "Find them with: lsof +d $1"
+    sleep 0.1
+  done
+  rm -f "$1/postmaster.pid"
+}
+
 # use_docker: is a Docker engine there and wanted? Asked once for a whole run of scripts.
 use_docker() {
   if [[ -z ${RTSAP_SERVICES:-} ]]; then

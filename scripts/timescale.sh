@@ -199,6 +199,7 @@ choose_port() {
 
 start_native() {
   local log=$DATA/server.log
+  forget_killed_postgres "$ROOT$DATA"
   # A server that was killed leaves its socket's lock file behind; the port is known to be free.
   rm -f "$ROOT/tmp/.s.PGSQL.$(port)" "$ROOT/tmp/.s.PGSQL.$(port).lock"
   if ! LOG_DIR=$STATE logged start inside $BIN/pg_ctl -D "$DATA" -l "$log" -w -t 60 \
@@ -222,6 +223,8 @@ start_docker() {
   until docker exec "$CONTAINER" pg_isready -q -h 127.0.0.1 -U postgres 2>/dev/null; do
     if ((SECONDS >= deadline)) || ! running; then
       docker logs --tail 30 "$CONTAINER" >&2 || true
+      docker_forget "$CONTAINER"
+      rm -f "$STATE/in-docker"
       die "TimescaleDB did not answer in its container"
     fi
     sleep 0.2
