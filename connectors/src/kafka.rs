@@ -38,7 +38,9 @@ pub fn check(request: &SourceRequest) -> Result<(), ConnectorError> {
 /// # Errors
 /// As [`check`].
 pub fn source(request: &SourceRequest) -> Result<Arc<dyn Source>, ConnectorError> {
-    Ok(Arc::new(KafkaSource { options: Arc::new(read_options(request)?) }))
+    Ok(Arc::new(KafkaSource {
+        options: Arc::new(read_options(request)?),
+    }))
 }
 
 fn read_options(request: &SourceRequest) -> Result<KafkaOptions, ConnectorError> {
@@ -60,7 +62,10 @@ impl KafkaSource {
         let options = Arc::clone(&self.options);
         let task = tokio::task::spawn_blocking(move || {
             let mut config = options.client_config();
-            config.set("enable.partition.eof", if options.bounded { "true" } else { "false" });
+            config.set(
+                "enable.partition.eof",
+                if options.bounded { "true" } else { "false" },
+            );
             let client = client::open(&config)?;
             work(&options, client)
         });
@@ -74,11 +79,13 @@ impl KafkaSource {
 #[async_trait]
 impl Source for KafkaSource {
     async fn start_positions(&self) -> Result<Positions, ConnectorError> {
-        self.blocking(|options, client| positions::start(options, &client)).await
+        self.blocking(|options, client| positions::start(options, &client))
+            .await
     }
 
     async fn end_positions(&self) -> Result<Positions, ConnectorError> {
-        self.blocking(|options, client| positions::end(options, &client)).await
+        self.blocking(|options, client| positions::end(options, &client))
+            .await
     }
 
     fn is_bounded(&self) -> bool {
@@ -92,7 +99,11 @@ impl Source for KafkaSource {
     ) -> Result<Box<dyn SourceReader>, ConnectorError> {
         let positions = positions.clone();
         let reader = self.blocking(move |options, client| {
-            let ends = if options.bounded { Some(positions::end(options, &client)?) } else { None };
+            let ends = if options.bounded {
+                Some(positions::end(options, &client)?)
+            } else {
+                None
+            };
             KafkaReader::open(options, client, &positions, ends.as_ref())
         });
         Ok(Box::new(reader.await?))

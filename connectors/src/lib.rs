@@ -10,6 +10,7 @@
 //! Invariants: every option is known and checked before anything is opened; a bad payload is a reject, never an
 //! error; no position is ever committed to the outside: positions live in checkpoints.
 
+pub mod blackhole;
 pub mod datagen;
 pub mod filesystem;
 pub mod format;

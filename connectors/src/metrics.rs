@@ -12,8 +12,16 @@ pub const KAFKA_OUTAGES_TOTAL: &str = "rtsap_connectors_kafka_outages_total";
 /// Tells the installed recorder what the metrics mean. Call it once at start.
 pub fn describe() {
     use metrics::{Unit, describe_counter};
-    describe_counter!(KAFKA_MESSAGES_TOTAL, Unit::Count, "messages taken from Kafka");
-    describe_counter!(KAFKA_BATCHES_TOTAL, Unit::Count, "batches of messages taken from Kafka");
+    describe_counter!(
+        KAFKA_MESSAGES_TOTAL,
+        Unit::Count,
+        "messages taken from Kafka"
+    );
+    describe_counter!(
+        KAFKA_BATCHES_TOTAL,
+        Unit::Count,
+        "batches of messages taken from Kafka"
+    );
     describe_counter!(
         KAFKA_OUTAGES_TOTAL,
         Unit::Count,

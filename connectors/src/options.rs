@@ -34,7 +34,12 @@ pub struct OptionReader<'a> {
 impl<'a> OptionReader<'a> {
     /// A reader of `options` of `subject` (`source "trades"`), which error messages name.
     pub fn new(subject: impl Into<String>, options: &'a Options) -> Self {
-        Self { subject: subject.into(), options, known: BTreeSet::new(), prefixes: Vec::new() }
+        Self {
+            subject: subject.into(),
+            options,
+            known: BTreeSet::new(),
+            prefixes: Vec::new(),
+        }
     }
 
     /// What the options belong to, for messages.
@@ -73,7 +78,12 @@ impl<'a> OptionReader<'a> {
     pub fn flag(&mut self, key: &str) -> Result<Option<bool>, ConnectorError> {
         self.choice(
             key,
-            &[("true", true), ("false", false), ("on", true), ("off", false)],
+            &[
+                ("true", true),
+                ("false", false),
+                ("on", true),
+                ("off", false),
+            ],
         )
     }
 
@@ -82,10 +92,14 @@ impl<'a> OptionReader<'a> {
     /// # Errors
     /// `Invalid` if it is not a number of that type.
     pub fn number<T: FromStr>(&mut self, key: &str) -> Result<Option<T>, ConnectorError> {
-        let Some(text) = self.text(key) else { return Ok(None) };
+        let Some(text) = self.text(key) else {
+            return Ok(None);
+        };
         match text.trim().replace('_', "").parse() {
             Ok(number) => Ok(Some(number)),
-            Err(_) => Err(self.invalid(key, &format!("cannot be \"{text}\": a number is expected"))),
+            Err(_) => {
+                Err(self.invalid(key, &format!("cannot be \"{text}\": a number is expected")))
+            }
         }
     }
 
@@ -94,11 +108,16 @@ impl<'a> OptionReader<'a> {
     /// # Errors
     /// `Invalid` if it is not a number with a unit.
     pub fn duration(&mut self, key: &str) -> Result<Option<Duration>, ConnectorError> {
-        let Some(text) = self.text(key) else { return Ok(None) };
+        let Some(text) = self.text(key) else {
+            return Ok(None);
+        };
         match parse_duration(text) {
             Some(duration) => Ok(Some(duration)),
             None => Err(self
-                .invalid(key, &format!("cannot be \"{text}\": a length of time is expected"))
+                .invalid(
+                    key,
+                    &format!("cannot be \"{text}\": a length of time is expected"),
+                )
                 .with_hint("Write a number and a unit, such as '500 ms', '5 s' or '1 min'.")),
         }
     }
@@ -112,18 +131,27 @@ impl<'a> OptionReader<'a> {
         key: &str,
         choices: &[(&str, T)],
     ) -> Result<Option<T>, ConnectorError> {
-        let Some(text) = self.text(key) else { return Ok(None) };
+        let Some(text) = self.text(key) else {
+            return Ok(None);
+        };
         let wanted = text.trim();
-        let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let found = choices
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(wanted));
         if let Some((_, value)) = found {
             return Ok(Some(*value));
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let hint = match nearest(wanted, names.iter().copied()) {
-            Some(name) => format!("Did you mean '{name}'? Possible values: {}.", names.join(", ")),
+            Some(name) => format!(
+                "Did you mean '{name}'? Possible values: {}.",
+                names.join(", ")
+            ),
             None => format!("Possible values: {}.", names.join(", ")),
         };
-        Err(self.invalid(key, &format!("cannot be \"{text}\"")).with_hint(hint))
+        Err(self
+            .invalid(key, &format!("cannot be \"{text}\""))
+            .with_hint(hint))
     }
 
     /// All options whose key starts with `prefix`, as (rest of the key, value).
@@ -165,16 +193,18 @@ impl<'a> OptionReader<'a> {
 }
 
 /// The candidate that looks most like `word`, if one is close enough to be meant.
-pub fn nearest<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     /// Below this similarity a suggestion confuses more than it helps.
     const SIMILARITY_MIN: f64 = 0.6;
     let word = word.to_lowercase();
     let best = candidates
         .into_iter()
-        .map(|name| (strsim::normalized_damerau_levenshtein(&word, &name.to_lowercase()), name))
+        .map(|name| {
+            (
+                strsim::normalized_damerau_levenshtein(&word, &name.to_lowercase()),
+                name,
+            )
+        })
         .max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= SIMILARITY_MIN).then_some(best.1)
 }
@@ -182,7 +212,9 @@ pub fn nearest<'c>(
 /// A length of time: a number and a unit, with or without a space. `0` needs no unit.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
-    let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let digits_end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits_end);
     let number: f64 = number.parse().ok()?;
     let seconds = match unit.trim().to_ascii_lowercase().as_str() {

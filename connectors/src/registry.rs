@@ -11,7 +11,7 @@ use rtsap_stream::sink::{Sink, SinkInput};
 use rtsap_stream::source::Source;
 
 use crate::options::nearest;
-use crate::{datagen, filesystem, format, kafka, timescale};
+use crate::{blackhole, datagen, filesystem, format, kafka, timescale};
 
 /// Source connectors, as written in `'connector' = '…'`.
 const SOURCES: [&str; 3] = ["datagen", "filesystem", "kafka"];
@@ -67,18 +67,26 @@ impl ConnectorRegistry for BuiltinConnectors {
     }
 
     fn check_sink(&self, options: &Options) -> Result<ChangelogMode, ConnectorError> {
-        connector(options, "the sink", &SINKS)?;
-        timescale::check(options)
+        match connector(options, "the sink", &SINKS)? {
+            "blackhole" => blackhole::check(options),
+            _ => timescale::check(options),
+        }
     }
 
     fn sink(&self, input: &SinkInput, options: &Options) -> Result<Box<dyn Sink>, ConnectorError> {
-        connector(options, &format!("sink \"{}\"", input.sink), &SINKS)?;
-        timescale::sink(input, options)
+        match connector(options, &format!("sink \"{}\"", input.sink), &SINKS)? {
+            "blackhole" => blackhole::sink(input, options),
+            _ => timescale::sink(input, options),
+        }
     }
 }
 
 fn source_connector(request: &SourceRequest) -> Result<&'static str, ConnectorError> {
-    connector(&request.options, &format!("source \"{}\"", request.name), &SOURCES)
+    connector(
+        &request.options,
+        &format!("source \"{}\"", request.name),
+        &SOURCES,
+    )
 }
 
 /// The connector named in `options`, one of `known`.
@@ -89,19 +97,26 @@ fn connector(
 ) -> Result<&'static str, ConnectorError> {
     let list = known.join(", ");
     let Some(name) = options.get("connector") else {
-        return Err(ConnectorError::invalid(format!("option \"connector\" of {subject} is missing"))
-            .with_hint(format!("Possible values: {list}.")));
+        return Err(ConnectorError::invalid(format!(
+            "option \"connector\" of {subject} is missing"
+        ))
+        .with_hint(format!("Possible values: {list}.")));
     };
     let wanted = name.trim();
-    if let Some(found) = known.iter().find(|known| known.eq_ignore_ascii_case(wanted)) {
+    if let Some(found) = known
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(wanted))
+    {
         return Ok(found);
     }
     let hint = match nearest(wanted, known.iter().copied()) {
         Some(near) => format!("Did you mean '{near}'? Possible values: {list}."),
         None => format!("Possible values: {list}."),
     };
-    Err(ConnectorError::invalid(format!("unknown connector \"{name}\" for {subject}"))
-        .with_hint(hint))
+    Err(
+        ConnectorError::invalid(format!("unknown connector \"{name}\" for {subject}"))
+            .with_hint(hint),
+    )
 }
 
 #[cfg(test)]

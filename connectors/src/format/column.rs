@@ -11,9 +11,9 @@ use arrow::array::{
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, FieldRef, Fields, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    ArrowPrimitiveType, DataType, Date32Type, FieldRef, Fields, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::error::ArrowError;
 
@@ -36,13 +36,28 @@ pub(crate) enum Values {
     Float32(Vec<f32>),
     Float64(Vec<f64>),
     /// Scaled integers; `scale` digits are behind the point.
-    Decimal { values: Vec<i128>, precision: u8, scale: i8 },
+    Decimal {
+        values: Vec<i128>,
+        precision: u8,
+        scale: i8,
+    },
     Text(Bytes),
     Binary(Bytes),
     Date(Vec<i32>),
-    Timestamp { values: Vec<i64>, unit: TimeUnit, zone: Option<Arc<str>> },
-    Struct { fields: Fields, columns: Vec<Column> },
-    List { element: FieldRef, offsets: Vec<i32>, column: Box<Column> },
+    Timestamp {
+        values: Vec<i64>,
+        unit: TimeUnit,
+        zone: Option<Arc<str>>,
+    },
+    Struct {
+        fields: Fields,
+        columns: Vec<Column>,
+    },
+    List {
+        element: FieldRef,
+        offsets: Vec<i32>,
+        column: Box<Column>,
+    },
 }
 
 /// Byte strings end to end. `offsets` has one entry more than there are strings.
@@ -53,7 +68,10 @@ pub(crate) struct Bytes {
 
 impl Bytes {
     fn new() -> Self {
-        Self { offsets: vec![0], data: Vec::new() }
+        Self {
+            offsets: vec![0],
+            data: Vec::new(),
+        }
     }
 
     /// Makes what was pushed to `data` since the last call the next string; false if offsets of 32 bits end here.
@@ -71,7 +89,8 @@ impl Bytes {
 
     fn truncate(&mut self, len: usize) {
         self.offsets.truncate(len + 1);
-        self.data.truncate(usize::try_from(self.offsets.last().copied().unwrap_or(0)).unwrap_or(0));
+        self.data
+            .truncate(usize::try_from(self.offsets.last().copied().unwrap_or(0)).unwrap_or(0));
     }
 
     fn take(&mut self) -> (OffsetBuffer<i32>, Buffer) {
@@ -93,18 +112,27 @@ impl Column {
             DataType::Int64 => Values::Int64(Vec::new()),
             DataType::Float32 => Values::Float32(Vec::new()),
             DataType::Float64 => Values::Float64(Vec::new()),
-            DataType::Decimal128(precision, scale) => {
-                Values::Decimal { values: Vec::new(), precision: *precision, scale: *scale }
-            }
+            DataType::Decimal128(precision, scale) => Values::Decimal {
+                values: Vec::new(),
+                precision: *precision,
+                scale: *scale,
+            },
             DataType::Utf8 => Values::Text(Bytes::new()),
             DataType::Binary => Values::Binary(Bytes::new()),
             DataType::Date32 => Values::Date(Vec::new()),
-            DataType::Timestamp(unit, zone) => {
-                Values::Timestamp { values: Vec::new(), unit: *unit, zone: zone.clone() }
-            }
+            DataType::Timestamp(unit, zone) => Values::Timestamp {
+                values: Vec::new(),
+                unit: *unit,
+                zone: zone.clone(),
+            },
             DataType::Struct(fields) => {
-                let columns = fields.iter().map(|f| Self::new(f.data_type(), f.is_nullable()));
-                Values::Struct { fields: fields.clone(), columns: columns.collect::<Option<_>>()? }
+                let columns = fields
+                    .iter()
+                    .map(|f| Self::new(f.data_type(), f.is_nullable()));
+                Values::Struct {
+                    fields: fields.clone(),
+                    columns: columns.collect::<Option<_>>()?,
+                }
             }
             DataType::List(element) => Values::List {
                 element: Arc::clone(element),
@@ -114,7 +142,13 @@ impl Column {
             _ => return None,
         };
         let nulls = NullBufferBuilder::new(0);
-        Some(Self { data_type: data_type.clone(), nullable, values, nulls, len: 0 })
+        Some(Self {
+            data_type: data_type.clone(),
+            nullable,
+            values,
+            nulls,
+            len: 0,
+        })
     }
 
     /// Number of rows.
@@ -165,7 +199,9 @@ impl Column {
             Values::Decimal { values, .. } => values.truncate(len),
             Values::Text(bytes) | Values::Binary(bytes) => bytes.truncate(len),
             Values::Struct { columns, .. } => columns.iter_mut().for_each(|c| c.truncate(len)),
-            Values::List { offsets, column, .. } => {
+            Values::List {
+                offsets, column, ..
+            } => {
                 offsets.truncate(len + 1);
                 let end = offsets.last().copied().unwrap_or(0);
                 column.truncate(usize::try_from(end).unwrap_or(0));
@@ -210,7 +246,11 @@ impl Column {
             Values::Float32(values) => primitive::<Float32Type>(values, nulls)?,
             Values::Float64(values) => primitive::<Float64Type>(values, nulls)?,
             Values::Date(values) => primitive::<Date32Type>(values, nulls)?,
-            Values::Decimal { values, precision, scale } => {
+            Values::Decimal {
+                values,
+                precision,
+                scale,
+            } => {
                 let values = ScalarBuffer::from(std::mem::take(values));
                 let array = Decimal128Array::try_new(values, nulls)?;
                 Arc::new(array.with_precision_and_scale(*precision, *scale)?)
@@ -246,14 +286,28 @@ impl Column {
                 }
             }
             Values::Struct { fields, columns } => {
-                let arrays = columns.iter_mut().map(Self::finish).collect::<Result<Vec<_>, _>>()?;
+                let arrays = columns
+                    .iter_mut()
+                    .map(Self::finish)
+                    .collect::<Result<Vec<_>, _>>()?;
                 let fields = fields.clone();
-                Arc::new(StructArray::try_new_with_length(fields, arrays, nulls, len)?)
+                Arc::new(StructArray::try_new_with_length(
+                    fields, arrays, nulls, len,
+                )?)
             }
-            Values::List { element, offsets, column } => {
+            Values::List {
+                element,
+                offsets,
+                column,
+            } => {
                 let offsets = offset_buffer(std::mem::replace(offsets, vec![0]));
                 let element = Arc::clone(element);
-                Arc::new(ListArray::try_new(element, offsets, column.finish()?, nulls)?)
+                Arc::new(ListArray::try_new(
+                    element,
+                    offsets,
+                    column.finish()?,
+                    nulls,
+                )?)
             }
         })
     }

@@ -20,7 +20,12 @@ impl DateTime {
     /// The fraction has 1 to 9 digits. Second 60 is the first of the next minute, as in PostgreSQL.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let date = parse_date(text)?;
-        let mut parsed = Self { days: date, seconds: 0, nanoseconds: 0, offset_seconds: None };
+        let mut parsed = Self {
+            days: date,
+            seconds: 0,
+            nanoseconds: 0,
+            offset_seconds: None,
+        };
         let rest = &text[10..];
         if rest.is_empty() {
             return Some(parsed);
@@ -55,7 +60,9 @@ impl DateTime {
     pub fn to_epoch(self, digits: u8) -> Option<i64> {
         let seconds = self.days * 86_400 + self.seconds - self.offset_seconds.unwrap_or(0);
         let units = 10_i64.checked_pow(u32::from(digits))?;
-        let unit = 1_000_000_000_i64.checked_div(units).filter(|unit| *unit > 0)?;
+        let unit = 1_000_000_000_i64
+            .checked_div(units)
+            .filter(|unit| *unit > 0)?;
         let fraction = (self.nanoseconds + unit / 2) / unit;
         let epoch = i128::from(seconds) * i128::from(units) + i128::from(fraction);
         i64::try_from(epoch).ok()
@@ -80,7 +87,9 @@ fn parse_date(text: &[u8]) -> Option<i64> {
 /// Days since the epoch of a text that is a date and nothing else.
 pub fn parse_days(text: &[u8]) -> Option<i32> {
     let days = parse_date(text)?;
-    (text.len() == 10).then(|| i32::try_from(days).ok()).flatten()
+    (text.len() == 10)
+        .then(|| i32::try_from(days).ok())
+        .flatten()
 }
 
 #[inline]

@@ -59,7 +59,8 @@ impl JsonDecoder {
     /// # Errors
     /// `Invalid` for a bad option of the format and for a column whose type JSON cannot fill.
     pub fn new(request: &SourceRequest, columns: &DecodeSchema) -> Result<Self, ConnectorError> {
-        let mut reader = OptionReader::new(format!("source \"{}\"", request.name), &request.options);
+        let mut reader =
+            OptionReader::new(format!("source \"{}\"", request.name), &request.options);
         let timestamps = reader.choice(
             TIMESTAMP_FORMAT,
             &[
@@ -128,7 +129,8 @@ impl JsonDecoder {
             None => return Err(Fault::other("the payload is empty")),
             Some(_) => return Err(Fault::syntax(cursor.at, "an object")),
         }
-        self.shape.read(&mut self.columns, row, &mut cursor, &mut self.values, 0)?;
+        self.shape
+            .read(&mut self.columns, row, &mut cursor, &mut self.values, 0)?;
         cursor.skip_white_space();
         if cursor.at < payload.len() {
             return Err(Fault::syntax(cursor.at, "the end of the payload"));
@@ -138,7 +140,9 @@ impl JsonDecoder {
 
     /// Cuts everything behind the first `rows` rows off.
     fn truncate(&mut self, rows: usize) {
-        self.columns.iter_mut().for_each(|column| column.truncate(rows));
+        self.columns
+            .iter_mut()
+            .for_each(|column| column.truncate(rows));
         self.metadata.truncate(rows);
     }
 
@@ -160,13 +164,17 @@ impl Decoder for JsonDecoder {
     }
 
     fn decode(&mut self, split: &SplitId, raw: &dyn RawBatch) -> Decoded {
-        self.columns.iter_mut().for_each(|column| column.reserve(raw.len()));
+        self.columns
+            .iter_mut()
+            .for_each(|column| column.reserve(raw.len()));
         let mut rejects = Vec::new();
         let mut rows = 0;
         for index in 0..raw.len() {
             let payload = raw.payload(index);
             let read = match payload {
-                Some(payload) => self.read(rows, payload).map_err(|fault| fault.reason(payload)),
+                Some(payload) => self
+                    .read(rows, payload)
+                    .map_err(|fault| fault.reason(payload)),
                 None => Err("the payload is null (a tombstone)".to_owned()),
             };
             let read = read.and_then(|()| self.metadata.push(split, raw, index));
@@ -186,7 +194,10 @@ impl Decoder for JsonDecoder {
                 let reason = format!("cannot build the columns: {error}");
                 let all = (0..raw.len()).map(|index| reject(split, raw, index, reason.clone()));
                 let rows = RecordBatch::new_empty(Arc::clone(&self.schema));
-                Decoded { rows, rejects: all.collect() }
+                Decoded {
+                    rows,
+                    rejects: all.collect(),
+                }
             }
         }
     }
@@ -194,7 +205,12 @@ impl Decoder for JsonDecoder {
 
 fn reject(split: &SplitId, raw: &dyn RawBatch, index: usize, reason: String) -> Reject {
     let payload = Bytes::copy_from_slice(raw.payload(index).unwrap_or_default());
-    Reject { split: split.clone(), offset: raw.offset(index), reason, payload }
+    Reject {
+        split: split.clone(),
+        offset: raw.offset(index),
+        reason,
+        payload,
+    }
 }
 
 #[cfg(test)]

@@ -29,20 +29,27 @@ impl MetadataColumns {
     ///
     /// # Errors
     /// `Invalid` for a column whose type cannot hold its metadata.
-    pub(crate) fn new(
-        columns: &DecodeSchema,
-        topic: Option<&str>,
-    ) -> Result<Self, ConnectorError> {
+    pub(crate) fn new(columns: &DecodeSchema, topic: Option<&str>) -> Result<Self, ConnectorError> {
         let mut found = Vec::new();
         for (index, origin) in columns.origins.iter().enumerate() {
-            let ColumnOrigin::Metadata(what) = origin else { continue };
+            let ColumnOrigin::Metadata(what) = origin else {
+                continue;
+            };
             let field = columns.schema.field(index);
             let column = Column::new(field.data_type(), field.is_nullable())
                 .filter(|column| fits(*what, column))
                 .ok_or_else(|| wrong_type(*what, field))?;
-            found.push(MetadataColumn { index, name: field.name().clone(), what: *what, column });
+            found.push(MetadataColumn {
+                index,
+                name: field.name().clone(),
+                what: *what,
+                column,
+            });
         }
-        Ok(Self { columns: found, topic: topic.map(str::to_owned) })
+        Ok(Self {
+            columns: found,
+            topic: topic.map(str::to_owned),
+        })
     }
 
     /// Appends row `row` from what `raw` says of its payload `index`. On an error some columns may have the row.
@@ -55,16 +62,23 @@ impl MetadataColumns {
         raw: &dyn RawBatch,
         index: usize,
     ) -> Result<(), String> {
-        for MetadataColumn { name, what, column, .. } in &mut self.columns {
+        for MetadataColumn {
+            name, what, column, ..
+        } in &mut self.columns
+        {
             match push(column, *what, split, raw, index, self.topic.as_deref()) {
                 Ok(true) => {}
                 Ok(false) if column.nullable => column.push_null(),
                 Ok(false) => {
-                    return Err(format!("field \"{name}\": missing, but the column is NOT NULL"));
+                    return Err(format!(
+                        "field \"{name}\": missing, but the column is NOT NULL"
+                    ));
                 }
                 Err(why) => {
                     let sql_type = sql_type(&column.data_type);
-                    return Err(format!("field \"{name}\": cannot be held by {sql_type}: {why}"));
+                    return Err(format!(
+                        "field \"{name}\": cannot be held by {sql_type}: {why}"
+                    ));
                 }
             }
         }
@@ -73,7 +87,9 @@ impl MetadataColumns {
 
     /// Cuts everything behind the first `rows` rows off.
     pub(crate) fn truncate(&mut self, rows: usize) {
-        self.columns.iter_mut().for_each(|metadata| metadata.column.truncate(rows));
+        self.columns
+            .iter_mut()
+            .for_each(|metadata| metadata.column.truncate(rows));
     }
 
     /// The columns so far, with their place in the schema, in order.
@@ -82,7 +98,9 @@ impl MetadataColumns {
     /// As [`Column::finish`].
     pub(crate) fn finish(&mut self) -> Result<Vec<(usize, ArrayRef)>, ArrowError> {
         let columns = self.columns.iter_mut();
-        columns.map(|metadata| Ok((metadata.index, metadata.column.finish()?))).collect()
+        columns
+            .map(|metadata| Ok((metadata.index, metadata.column.finish()?)))
+            .collect()
     }
 }
 
@@ -95,7 +113,9 @@ fn fits(what: Metadata, column: &Column) -> bool {
         | (Metadata::Topic, Values::Text(_)) => true,
         (Metadata::Headers, Values::List { column, .. }) => match &column.values {
             Values::Struct { columns, .. } => {
-                let [name, value] = columns.as_slice() else { return false };
+                let [name, value] = columns.as_slice() else {
+                    return false;
+                };
                 matches!(name.values, Values::Text(_))
                     && matches!(value.values, Values::Binary(_) | Values::Text(_))
             }
@@ -134,10 +154,20 @@ fn push(
     match what {
         Metadata::Partition => match &mut column.values {
             Values::Int32(values) => {
-                values.push(split.as_str().parse().map_err(|_| "the split has no number")?);
+                values.push(
+                    split
+                        .as_str()
+                        .parse()
+                        .map_err(|_| "the split has no number")?,
+                );
             }
             Values::Int64(values) => {
-                values.push(split.as_str().parse().map_err(|_| "the split has no number")?);
+                values.push(
+                    split
+                        .as_str()
+                        .parse()
+                        .map_err(|_| "the split has no number")?,
+                );
             }
             _ => push_bytes(column, split.as_str().as_bytes())?,
         },
@@ -147,7 +177,9 @@ fn push(
             }
         }
         Metadata::Timestamp => {
-            let Some(us) = raw.timestamp(index) else { return Ok(false) };
+            let Some(us) = raw.timestamp(index) else {
+                return Ok(false);
+            };
             if let Values::Timestamp { values, unit, .. } = &mut column.values {
                 let digits = timestamp_digits(*unit);
                 let scaled = match digits {
@@ -160,7 +192,9 @@ fn push(
             }
         }
         Metadata::Key => {
-            let Some(key) = raw.key(index) else { return Ok(false) };
+            let Some(key) = raw.key(index) else {
+                return Ok(false);
+            };
             push_bytes(column, key)?;
         }
         Metadata::Topic => push_bytes(column, topic.unwrap_or(split.as_str()).as_bytes())?,
@@ -185,14 +219,25 @@ fn push_bytes(column: &mut Column, value: &[u8]) -> Result<(), &'static str> {
         _ => return Err("it is bytes"),
     };
     bytes.data.extend_from_slice(value);
-    if bytes.seal() { Ok(()) } else { Err("more than 2 GiB in one batch") }
+    if bytes.seal() {
+        Ok(())
+    } else {
+        Err("more than 2 GiB in one batch")
+    }
 }
 
 fn push_headers(
     column: &mut Column,
     headers: &[(String, Option<Vec<u8>>)],
 ) -> Result<(), &'static str> {
-    let Values::List { offsets, column: rows, .. } = &mut column.values else { return Ok(()) };
+    let Values::List {
+        offsets,
+        column: rows,
+        ..
+    } = &mut column.values
+    else {
+        return Ok(());
+    };
     for (name, value) in headers {
         if let Values::Struct { columns, .. } = &mut rows.values
             && let [names, values] = columns.as_mut_slice()

@@ -70,7 +70,9 @@ pub(super) fn check(options: &KafkaOptions, name: &str) -> Result<(), ConnectorE
 
 /// Opens a client; it connects in the background.
 pub(super) fn open(config: &ClientConfig) -> Result<Client, ConnectorError> {
-    let context = Context { health: Mutex::new(Health::default()) };
+    let context = Context {
+        health: Mutex::new(Health::default()),
+    };
     config.create_with_context(context).map_err(|error| {
         let detail = error.to_string();
         ConnectorError::invalid("cannot create the Kafka client")
@@ -128,7 +130,9 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let Some(code) = error.rdkafka_error_code() else { return };
+        let Some(code) = error.rdkafka_error_code() else {
+            return;
+        };
         tracing::debug!(target: "librdkafka", %code, "{reason}");
         // Group coordination is never used, so what goes wrong with it is of no interest.
         if is_about_groups(code) {
@@ -194,9 +198,10 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> ErrorKind {
         | C::SaslAuthenticationFailed
         | C::TopicAuthorizationFailed
         | C::ClusterAuthorizationFailed => ErrorKind::Denied,
-        C::InvalidTopic | C::MessageSizeTooLarge | C::InvalidMessageSize | C::UnsupportedFeature => {
-            ErrorKind::Invalid
-        }
+        C::InvalidTopic
+        | C::MessageSizeTooLarge
+        | C::InvalidMessageSize
+        | C::UnsupportedFeature => ErrorKind::Invalid,
         C::BadMessage
         | C::BadCompression
         | C::InvalidMessage

@@ -74,7 +74,11 @@ impl Queue {
                 "cannot open the queue of topic \"{topic}\" partition {partition}"
             )));
         };
-        let queue = Self { pointer, _signal: Arc::clone(signal), client: Arc::clone(client) };
+        let queue = Self {
+            pointer,
+            _signal: Arc::clone(signal),
+            client: Arc::clone(client),
+        };
         // SAFETY: the queue is ours. The opaque pointer is to the signal that `queue` keeps alive, and the callback is
         // disabled in `drop`, under the queue's lock, before the signal is released.
         unsafe {
@@ -101,9 +105,15 @@ impl Queue {
             return None;
         }
         let mut messages = Vec::with_capacity(pointers.0.len());
-        let mut taken = Taken { batch: None, next: -1, failure: None };
+        let mut taken = Taken {
+            batch: None,
+            next: -1,
+            failure: None,
+        };
         for pointer in pointers.0.drain(..) {
-            let Some(message) = NonNull::new(pointer).map(Message) else { continue };
+            let Some(message) = NonNull::new(pointer).map(Message) else {
+                continue;
+            };
             match message.error() {
                 None if end.is_some_and(|end| message.offset() >= end) => {
                     taken.next = taken.next.max(message.offset());
@@ -117,12 +127,17 @@ impl Queue {
                     taken.next = taken.next.max(message.offset());
                 }
                 Some(code) => {
-                    taken.failure.get_or_insert_with(|| (code, message.error_text()));
+                    taken
+                        .failure
+                        .get_or_insert_with(|| (code, message.error_text()));
                 }
             }
         }
         if !messages.is_empty() {
-            taken.batch = Some(KafkaBatch { messages, _client: Arc::clone(&self.client) });
+            taken.batch = Some(KafkaBatch {
+                messages,
+                _client: Arc::clone(&self.client),
+            });
         }
         Some(taken)
     }
@@ -184,7 +199,11 @@ impl Message {
         // SAFETY: the message is alive; the text, if any, is a C string that lives as long as it.
         unsafe {
             let text = sys::rd_kafka_message_errstr(self.0.as_ptr());
-            if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into() }
+            if text.is_null() {
+                String::new()
+            } else {
+                CStr::from_ptr(text).to_string_lossy().into()
+            }
         }
     }
 
@@ -276,7 +295,9 @@ impl RawBatch for KafkaBatch {
     }
 
     fn timestamp(&self, index: usize) -> Option<i64> {
-        self.messages[index].timestamp_ms().map(|ms| ms.saturating_mul(1_000))
+        self.messages[index]
+            .timestamp_ms()
+            .map(|ms| ms.saturating_mul(1_000))
     }
 
     fn offset(&self, index: usize) -> Offset {
@@ -288,7 +309,10 @@ impl RawBatch for KafkaBatch {
     }
 
     fn resume_at(&self) -> Offset {
-        let last = self.messages.last().map_or(0, |message| message.offset() + 1);
+        let last = self
+            .messages
+            .last()
+            .map_or(0, |message| message.offset() + 1);
         Offset(last.cast_unsigned())
     }
 }
@@ -314,7 +338,9 @@ impl Signal {
     pub(super) fn wait_until(&self, deadline: Instant) -> bool {
         let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
         while !*raised {
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else { return false };
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                return false;
+            };
             if left.is_zero() {
                 return false;
             }

@@ -63,7 +63,10 @@ impl KafkaOptions {
         let topic = reader.required("topic")?.to_owned();
         reader.accept(&["properties.bootstrap.servers", "properties.group.id"]);
         let properties = properties(&mut reader)?;
-        let bounded = reader.choice("scan.bounded.mode", &[("latest-offset", true), ("unbounded", false)])?;
+        let bounded = reader.choice(
+            "scan.bounded.mode",
+            &[("latest-offset", true), ("unbounded", false)],
+        )?;
         let read = Self {
             topic,
             startup: startup(&mut reader)?,
@@ -78,7 +81,10 @@ impl KafkaOptions {
 
     /// The brokers as given, for messages.
     pub fn servers(&self) -> &str {
-        let servers = self.properties.iter().find(|(key, _)| key == "bootstrap.servers");
+        let servers = self
+            .properties
+            .iter()
+            .find(|(key, _)| key == "bootstrap.servers");
         servers.map_or("", |(_, value)| value)
     }
 
@@ -101,12 +107,15 @@ fn properties(reader: &mut OptionReader<'_>) -> Result<Vec<(String, String)>, Co
             "Offsets live in checkpoints, so RTSAP itself decides where reading starts.",
         ));
     }
-    if !given.iter().any(|(key, value)| *key == "bootstrap.servers" && !value.trim().is_empty()) {
+    if !given
+        .iter()
+        .any(|(key, value)| *key == "bootstrap.servers" && !value.trim().is_empty())
+    {
         let similar = nearest("bootstrap.servers", given.iter().map(|(key, _)| *key));
         let hint = match similar {
-            Some(key) => format!(
-                "There is 'properties.{key}'; did you mean 'properties.bootstrap.servers'?"
-            ),
+            Some(key) => {
+                format!("There is 'properties.{key}'; did you mean 'properties.bootstrap.servers'?")
+            }
             None => "Add 'properties.bootstrap.servers' = 'host:9092' to the WITH clause.".into(),
         };
         return Err(ConnectorError::invalid(format!(
@@ -115,7 +124,10 @@ fn properties(reader: &mut OptionReader<'_>) -> Result<Vec<(String, String)>, Co
         ))
         .with_hint(hint));
     }
-    Ok(given.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    Ok(given
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect())
 }
 
 /// Which `scan.startup.mode` was written, before its companion option is read.
@@ -143,8 +155,18 @@ fn startup(reader: &mut OptionReader<'_>) -> Result<StartupMode, ConnectorError>
     let timestamp: Option<i64> = reader.number(TIMESTAMP)?;
     let offsets = reader.text(OFFSETS);
     for (key, given, wanted, mode_name) in [
-        (TIMESTAMP, timestamp.is_some(), mode == Mode::Timestamp, "timestamp"),
-        (OFFSETS, offsets.is_some(), mode == Mode::Offsets, "specific-offsets"),
+        (
+            TIMESTAMP,
+            timestamp.is_some(),
+            mode == Mode::Timestamp,
+            "timestamp",
+        ),
+        (
+            OFFSETS,
+            offsets.is_some(),
+            mode == Mode::Offsets,
+            "specific-offsets",
+        ),
     ] {
         if given && !wanted {
             let problem = format!("is only used with 'scan.startup.mode' = '{mode_name}'");
@@ -174,9 +196,18 @@ fn startup(reader: &mut OptionReader<'_>) -> Result<StartupMode, ConnectorError>
 /// Reads `partition:0,offset:42;partition:1,offset:300`; `None` if it is not of that form or names a partition twice.
 fn parse_offsets(text: &str) -> Option<Vec<(i32, i64)>> {
     let mut parsed: Vec<(i32, i64)> = Vec::new();
-    for entry in text.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
+    for entry in text
+        .split(';')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+    {
         let (partition, offset) = entry.split_once(',')?;
-        let partition = partition.trim().strip_prefix("partition:")?.trim().parse().ok()?;
+        let partition = partition
+            .trim()
+            .strip_prefix("partition:")?
+            .trim()
+            .parse()
+            .ok()?;
         let offset = offset.trim().strip_prefix("offset:")?.trim().parse().ok()?;
         if partition < 0 || offset < 0 || parsed.iter().any(|(seen, _)| *seen == partition) {
             return None;

@@ -89,7 +89,9 @@ fn missing_topic(options: &KafkaOptions, client: &Client) -> ConnectorError {
         "topic \"{topic}\" does not exist at {}",
         options.servers()
     ));
-    let Ok(metadata) = client.fetch_metadata(None, REQUEST_MAX) else { return error };
+    let Ok(metadata) = client.fetch_metadata(None, REQUEST_MAX) else {
+        return error;
+    };
     let names: Vec<&str> = metadata
         .topics()
         .iter()
@@ -109,7 +111,9 @@ fn missing_topic(options: &KafkaOptions, client: &Client) -> ConnectorError {
 fn similar_names<'a>(topic: &str, names: &[&'a str]) -> Vec<&'a str> {
     const NAMES_MAX: usize = 5;
     let mut similar: Vec<&str> = nearest(topic, names.iter().copied()).into_iter().collect();
-    let related = names.iter().filter(|name| name.contains(topic) || topic.contains(**name));
+    let related = names
+        .iter()
+        .filter(|name| name.contains(topic) || topic.contains(**name));
     for name in related {
         if similar.len() < NAMES_MAX && !similar.contains(name) {
             similar.push(name);
@@ -136,7 +140,10 @@ fn watermarks(
                 );
                 client::broker_error(client.context(), message, error.rdkafka_error_code())
             })?;
-        positions.insert(split(*partition), checked(options, *partition, choose(low, high))?);
+        positions.insert(
+            split(*partition),
+            checked(options, *partition, choose(low, high))?,
+        );
     }
     Ok(positions)
 }
@@ -163,7 +170,9 @@ fn at_timestamp(
             .add_partition_offset(&options.topic, *partition, KafkaOffset::Offset(ms))
             .map_err(failed)?;
     }
-    let found = client.offsets_for_times(wanted, REQUEST_MAX).map_err(failed)?;
+    let found = client
+        .offsets_for_times(wanted, REQUEST_MAX)
+        .map_err(failed)?;
     let mut positions = Positions::new();
     let mut after_all = Vec::new();
     for element in found.elements() {
@@ -188,7 +197,10 @@ fn at_offsets(
 ) -> Result<Positions, ConnectorError> {
     let topic = &options.topic;
     let named = |partition: &i32| offsets.iter().any(|(named, _)| named == partition);
-    if let Some((partition, _)) = offsets.iter().find(|(named, _)| !partitions.contains(named)) {
+    if let Some((partition, _)) = offsets
+        .iter()
+        .find(|(named, _)| !partitions.contains(named))
+    {
         return Err(ConnectorError::invalid(format!(
             "option \"scan.startup.specific-offsets\" names partition {partition}, which topic \
              \"{topic}\" does not have"
@@ -209,11 +221,7 @@ fn at_offsets(
     Ok(positions)
 }
 
-fn checked(
-    options: &KafkaOptions,
-    partition: i32,
-    offset: i64,
-) -> Result<Offset, ConnectorError> {
+fn checked(options: &KafkaOptions, partition: i32, offset: i64) -> Result<Offset, ConnectorError> {
     u64::try_from(offset).map(Offset).map_err(|_| {
         ConnectorError::unavailable(format!(
             "cannot read the offsets of topic \"{}\" partition {partition}: the broker said {offset}",

@@ -74,17 +74,30 @@ impl KafkaReader {
         let mut partitions = Vec::with_capacity(positions.len());
         for (split, offset) in positions {
             let number = partition_number(topic, split)?;
-            let next = i64::try_from(offset.0).map_err(|_| out_of_kafka(topic, number, offset.0))?;
-            let end = ends.and_then(|ends| ends.get(split)).and_then(|end| i64::try_from(end.0).ok());
+            let next =
+                i64::try_from(offset.0).map_err(|_| out_of_kafka(topic, number, offset.0))?;
+            let end = ends
+                .and_then(|ends| ends.get(split))
+                .and_then(|end| i64::try_from(end.0).ok());
             // The queue is taken before the assignment, so that no message goes to the common queue.
             let queue = Queue::open(&client, topic, number, &signal)?;
             assignment
                 .add_partition_offset(topic, number, KafkaOffset::Offset(next))
                 .map_err(|error| assign_error(topic, error))?;
             let split = split.clone();
-            partitions.push(Partition { number, split, queue, next, end, ended: false, failed: None });
+            partitions.push(Partition {
+                number,
+                split,
+                queue,
+                next,
+                end,
+                ended: false,
+                failed: None,
+            });
         }
-        client.assign(&assignment).map_err(|error| assign_error(topic, error))?;
+        client
+            .assign(&assignment)
+            .map_err(|error| assign_error(topic, error))?;
         Ok(Self {
             partitions,
             turn: 0,
@@ -156,11 +169,16 @@ impl KafkaReader {
             return Ok(Some(partition.end()));
         }
         let rows_max = rows_max.clamp(1, BATCH_ROWS_MAX);
-        let Some(taken) = partition.queue.take(&mut self.pointers, rows_max, partition.end) else {
+        let Some(taken) = partition
+            .queue
+            .take(&mut self.pointers, rows_max, partition.end)
+        else {
             return Ok(None);
         };
         partition.next = partition.next.max(taken.next);
-        let failure = taken.failure.map(|(code, text)| self.judge(index, code, &text));
+        let failure = taken
+            .failure
+            .map(|(code, text)| self.judge(index, code, &text));
         let partition = &mut self.partitions[index];
         if let Some(batch) = taken.batch {
             self.client.context().is_up();
@@ -168,7 +186,10 @@ impl KafkaReader {
             self.batches.increment(1);
             partition.failed = failure;
             let payloads = Payloads::Raw(Box::new(batch));
-            return Ok(Some(SplitBatch { split: partition.split.clone(), payloads }));
+            return Ok(Some(SplitBatch {
+                split: partition.split.clone(),
+                payloads,
+            }));
         }
         match failure {
             Some(error) => Err(error),
@@ -180,7 +201,10 @@ impl KafkaReader {
     /// What an error of partition `index` means.
     fn judge(&self, index: usize, code: RDKafkaErrorCode, text: &str) -> ConnectorError {
         let Partition { number, next, .. } = &self.partitions[index];
-        let message = format!("cannot read topic \"{}\" partition {number} at offset {next}", self.topic);
+        let message = format!(
+            "cannot read topic \"{}\" partition {number} at offset {next}",
+            self.topic
+        );
         if code != RDKafkaErrorCode::AutoOffsetReset {
             return client::broker_error(self.client.context(), message, Some(code));
         }
@@ -255,14 +279,24 @@ impl Partition {
 
     fn end(&mut self) -> SplitBatch {
         self.ended = true;
-        SplitBatch { split: self.split.clone(), payloads: Payloads::Ended }
+        SplitBatch {
+            split: self.split.clone(),
+            payloads: Payloads::Ended,
+        }
     }
 }
 
 fn partition_number(topic: &str, split: &SplitId) -> Result<i32, ConnectorError> {
-    split.as_str().parse().ok().filter(|number| *number >= 0).ok_or_else(|| {
-        ConnectorError::data(format!("split \"{split}\" is not a partition of topic \"{topic}\""))
-    })
+    split
+        .as_str()
+        .parse()
+        .ok()
+        .filter(|number| *number >= 0)
+        .ok_or_else(|| {
+            ConnectorError::data(format!(
+                "split \"{split}\" is not a partition of topic \"{topic}\""
+            ))
+        })
 }
 
 fn out_of_kafka(topic: &str, partition: i32, offset: u64) -> ConnectorError {

@@ -48,13 +48,21 @@ impl SourceOptions {
                 ("drop", OnError::Drop),
             ],
         )?;
-        let group = reader.text("scan.watermark.alignment.group").map(str::to_owned);
+        let group = reader
+            .text("scan.watermark.alignment.group")
+            .map(str::to_owned);
         let drift = reader.duration("scan.watermark.alignment.max-drift")?;
         if group.is_some() != drift.is_some() {
             let (given, missing) = if group.is_some() {
-                ("scan.watermark.alignment.group", "scan.watermark.alignment.max-drift")
+                (
+                    "scan.watermark.alignment.group",
+                    "scan.watermark.alignment.max-drift",
+                )
             } else {
-                ("scan.watermark.alignment.max-drift", "scan.watermark.alignment.group")
+                (
+                    "scan.watermark.alignment.max-drift",
+                    "scan.watermark.alignment.group",
+                )
             };
             return Err(reader.invalid(given, &format!("needs \"{missing}\" as well")));
         }

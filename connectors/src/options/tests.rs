@@ -7,7 +7,12 @@ use rtsap_stream::registry::Options;
 use super::{OptionReader, SourceOptions, parse_duration};
 
 fn options(pairs: &[(&str, &str)]) -> Options {
-    Options(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    Options(
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect(),
+    )
 }
 
 #[test]
@@ -44,7 +49,10 @@ fn a_wrong_choice_lists_the_right_ones() {
     let options = options(&[("on_error", "dead-letter")]);
     let mut reader = OptionReader::new("source \"t\"", &options);
     let error = SourceOptions::read(&mut reader).unwrap_err();
-    assert_eq!(error.message, "option \"on_error\" of source \"t\" cannot be \"dead-letter\"");
+    assert_eq!(
+        error.message,
+        "option \"on_error\" of source \"t\" cannot be \"dead-letter\""
+    );
     assert_eq!(
         error.hint.as_deref(),
         Some("Did you mean 'dead_letter'? Possible values: dead_letter, fail, drop.")

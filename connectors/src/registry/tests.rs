@@ -16,7 +16,10 @@ fn refusal(pairs: &[(&str, &str)], data_type: DataType) -> String {
             origins: Arc::new([ColumnOrigin::Payload]),
         },
         options: Options(
-            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
         ),
     };
     match BuiltinConnectors.check_source(&request) {
@@ -49,7 +52,10 @@ fn a_kafka_source_needs_a_format_that_can_fill_its_columns() {
     ];
     assert_eq!(refusal(&kafka, DataType::Int64), "");
     assert_eq!(
-        refusal(&kafka, DataType::Duration(arrow::datatypes::TimeUnit::Second)),
+        refusal(
+            &kafka,
+            DataType::Duration(arrow::datatypes::TimeUnit::Second)
+        ),
         "format \"json\" cannot fill column \"a\" of type Duration(s) | "
     );
     assert_eq!(

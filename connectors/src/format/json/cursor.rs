@@ -74,7 +74,11 @@ impl<'a> Cursor<'a> {
                 Some(b'"') => {
                     let raw = &self.bytes[start..stop];
                     self.at += 1;
-                    return Ok(Text { raw, escaped, ascii: high == 0 });
+                    return Ok(Text {
+                        raw,
+                        escaped,
+                        ascii: high == 0,
+                    });
                 }
                 // What stands behind the backslash is checked when, and only if, the string is wanted.
                 Some(b'\\') => {
@@ -173,7 +177,9 @@ impl<'a> Cursor<'a> {
     /// Steps over the opening bracket of something nested in `depth` others.
     pub(super) fn enter(&mut self, depth: usize) -> Parsed<()> {
         if depth >= DEPTH_MAX {
-            return Err(Fault::other(format!("nested more than {DEPTH_MAX} levels deep")));
+            return Err(Fault::other(format!(
+                "nested more than {DEPTH_MAX} levels deep"
+            )));
         }
         self.at += 1;
         Ok(())
@@ -190,7 +196,10 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 #[inline]
 fn scan_plain(bytes: &[u8], mut at: usize) -> (usize, u64) {
     let mut high = 0;
-    while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| chunk.first_chunk::<8>()) {
+    while let Some(chunk) = bytes
+        .get(at..at + 8)
+        .and_then(|chunk| chunk.first_chunk::<8>())
+    {
         let word = u64::from_le_bytes(*chunk);
         // The lowest marked byte is exact: a false mark can only stand above a true one.
         let stop = zero_bytes(word ^ (ONES * u64::from(b'"')))

@@ -16,7 +16,12 @@ enum Problem {
     /// Not JSON: at this byte something else should stand.
     Syntax { at: usize, expected: &'static str },
     /// A value, between these bytes, that is not one of this type.
-    Unreadable { at: usize, end: usize, sql_type: String, why: &'static str },
+    Unreadable {
+        at: usize,
+        end: usize,
+        sql_type: String,
+        why: &'static str,
+    },
     /// Null or absent where a value must be.
     NotNull { missing: bool },
     /// Anything else, in words.
@@ -38,7 +43,12 @@ impl Fault {
         sql_type: String,
         why: &'static str,
     ) -> Box<Self> {
-        Self::new(Problem::Unreadable { at, end, sql_type, why })
+        Self::new(Problem::Unreadable {
+            at,
+            end,
+            sql_type,
+            why,
+        })
     }
 
     pub(super) fn null() -> Box<Self> {
@@ -54,7 +64,10 @@ impl Fault {
     }
 
     fn new(problem: Problem) -> Box<Self> {
-        Box::new(Self { path: Vec::new(), problem })
+        Box::new(Self {
+            path: Vec::new(),
+            problem,
+        })
     }
 
     /// Adds the field that the value belongs to.
@@ -74,16 +87,27 @@ impl Fault {
         let field = self.field();
         match &self.problem {
             Problem::Syntax { at, expected } if *at >= payload.len() => {
-                format!("{field}not valid JSON: expected {expected} but the payload ends at byte {at}")
+                format!(
+                    "{field}not valid JSON: expected {expected} but the payload ends at byte {at}"
+                )
             }
             Problem::Syntax { at, expected } => {
                 let found = shortened(&payload[*at..]);
                 format!("{field}not valid JSON at byte {at}: expected {expected} but found {found}")
             }
-            Problem::Unreadable { at, end, sql_type, why } => {
+            Problem::Unreadable {
+                at,
+                end,
+                sql_type,
+                why,
+            } => {
                 let end = (*end).clamp(*at, payload.len());
                 let found = shortened(payload.get(*at..end).unwrap_or_default());
-                let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+                let why = if why.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {why}")
+                };
                 format!("{field}cannot read {found} as {sql_type}{why}")
             }
             Problem::NotNull { missing: true } => {

@@ -89,7 +89,13 @@ impl<'a> Number<'a> {
             end = exponent_end;
         }
         let exact = digits <= EXACT_DIGITS_MAX;
-        (digits > 0).then_some(Self { text: &bytes[at..end], negative, mantissa, exact, exponent })
+        (digits > 0).then_some(Self {
+            text: &bytes[at..end],
+            negative,
+            mantissa,
+            exact,
+            exponent,
+        })
     }
 
     /// Its value, if that is a whole number (`12`, `12.0`, `1.2e1`) and fits.
@@ -136,7 +142,9 @@ impl<'a> Number<'a> {
                 scaled.checked_add(i128::from(round_up && shift == 0))?
             }
         } else {
-            let divisor = usize::try_from(shift.unsigned_abs()).ok().and_then(|digits| POW10.get(digits));
+            let divisor = usize::try_from(shift.unsigned_abs())
+                .ok()
+                .and_then(|digits| POW10.get(digits));
             match divisor {
                 Some(divisor) => {
                     let (quotient, remainder) = (mantissa / divisor, mantissa % divisor);
@@ -156,20 +164,31 @@ impl<'a> Number<'a> {
         if self.exact && self.mantissa <= 1 << 53 && self.exponent.unsigned_abs() <= 22 {
             let power = POW10_F64[self.exponent.unsigned_abs() as usize];
             let mantissa = self.mantissa as f64;
-            let value = if self.exponent < 0 { mantissa / power } else { mantissa * power };
+            let value = if self.exponent < 0 {
+                mantissa / power
+            } else {
+                mantissa * power
+            };
             return Some(if self.negative { -value } else { value });
         }
-        lexical_core::parse::<f64>(self.text).ok().filter(|value| value.is_finite())
+        lexical_core::parse::<f64>(self.text)
+            .ok()
+            .filter(|value| value.is_finite())
     }
 
     /// The nearest `f32`; `None` if it is beyond all of them.
     pub(super) fn to_f32(self) -> Option<f32> {
-        lexical_core::parse::<f32>(self.text).ok().filter(|value| value.is_finite())
+        lexical_core::parse::<f32>(self.text)
+            .ok()
+            .filter(|value| value.is_finite())
     }
 
     /// The digits again, up to 38 of them.
     fn wide(&self) -> Wide {
-        let mut wide = Wide { exponent: self.exponent, ..Wide::default() };
+        let mut wide = Wide {
+            exponent: self.exponent,
+            ..Wide::default()
+        };
         let (mut kept, mut dropped) = (0_usize, 0);
         for byte in self.text {
             let digit = match byte {

@@ -50,9 +50,20 @@ impl Shape {
     /// The shape of an object with these fields, about which nothing is known yet.
     pub(super) fn new(fields: &Fields) -> Self {
         let names: Vec<Box<str>> = fields.iter().map(|f| f.name().as_str().into()).collect();
-        let lookup = names.iter().enumerate().map(|(i, n)| (n.as_bytes().into(), i)).collect();
-        let nested = fields.iter().map(|field| super::value::nested_shape(field.data_type()));
-        Self { lookup, layout: Vec::new(), nested: nested.collect(), names }
+        let lookup = names
+            .iter()
+            .enumerate()
+            .map(|(i, n)| (n.as_bytes().into(), i))
+            .collect();
+        let nested = fields
+            .iter()
+            .map(|field| super::value::nested_shape(field.data_type()));
+        Self {
+            lookup,
+            layout: Vec::new(),
+            nested: nested.collect(),
+            names,
+        }
     }
 
     /// Reads the object that begins at `cursor` into row `row` of `columns`, one for each field.
@@ -91,7 +102,11 @@ impl Shape {
                 return Err(fault.in_field(&self.names[index]));
             }
         }
-        if filled == columns.len() { Ok(()) } else { self.fill(columns, row) }
+        if filled == columns.len() {
+            Ok(())
+        } else {
+            self.fill(columns, row)
+        }
     }
 
     /// Appends nulls for the fields that did not come.
@@ -175,7 +190,10 @@ impl Shape {
         cursor.skip_white_space();
         let prefix = &cursor.bytes[start..cursor.at];
         if prefix.len() <= PREFIX_BYTES_MAX && *slot < SLOTS_MAX {
-            let learned = Slot { prefix: prefix.into(), field };
+            let learned = Slot {
+                prefix: prefix.into(),
+                field,
+            };
             if *slot < self.layout.len() {
                 self.layout[*slot] = learned;
             } else {

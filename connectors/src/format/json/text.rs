@@ -75,7 +75,9 @@ pub(super) fn unescape(raw: &[u8], plain: &mut Vec<u8>) -> Result<(), &'static s
 fn unicode(rest: &[u8]) -> Result<(char, &[u8]), &'static str> {
     let (first, rest) = hex4(rest)?;
     if !(0xD800..0xE000).contains(&first) {
-        return char::from_u32(first).map(|c| (c, rest)).ok_or("an unknown escape sequence");
+        return char::from_u32(first)
+            .map(|c| (c, rest))
+            .ok_or("an unknown escape sequence");
     }
     let lone = "a surrogate without its partner";
     let second = rest.strip_prefix(b"\\u").ok_or(lone)?;
@@ -88,10 +90,14 @@ fn unicode(rest: &[u8]) -> Result<(char, &[u8]), &'static str> {
 }
 
 fn hex4(rest: &[u8]) -> Result<(u32, &[u8]), &'static str> {
-    let (digits, rest) = rest.split_at_checked(4).ok_or("an unfinished escape sequence")?;
+    let (digits, rest) = rest
+        .split_at_checked(4)
+        .ok_or("an unfinished escape sequence")?;
     let mut code = 0;
     for digit in digits {
-        let digit = char::from(*digit).to_digit(16).ok_or("an unknown escape sequence")?;
+        let digit = char::from(*digit)
+            .to_digit(16)
+            .ok_or("an unknown escape sequence")?;
         code = code * 16 + digit;
     }
     Ok((code, rest))

@@ -64,7 +64,9 @@ impl Values {
         cursor: &mut Cursor<'_>,
         depth: usize,
     ) -> Parsed<()> {
-        let Some(first) = cursor.peek() else { return Err(Fault::syntax(cursor.at, "a value")) };
+        let Some(first) = cursor.peek() else {
+            return Err(Fault::syntax(cursor.at, "a value"));
+        };
         if first == b'n' {
             cursor.word("null")?;
             if !column.nullable {
@@ -88,14 +90,24 @@ impl Values {
                 let special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
                 values.push(float(cursor, data_type, |n| n.to_f32(), special)?);
             }
-            V::Decimal { values, precision, scale } => {
+            V::Decimal {
+                values,
+                precision,
+                scale,
+            } => {
                 let (precision, scale) = (*precision, *scale);
                 values.push(decimal(cursor, data_type, precision, scale)?);
             }
             V::Text(bytes) => text_value(cursor, bytes, data_type, depth)?,
             V::Timestamp { values, unit, zone } => {
                 let (unit, with_zone) = (*unit, zone.is_some());
-                values.push(timestamp(self.timestamps, cursor, data_type, unit, with_zone)?);
+                values.push(timestamp(
+                    self.timestamps,
+                    cursor,
+                    data_type,
+                    unit,
+                    with_zone,
+                )?);
             }
             V::Boolean(values) => values.append(boolean(cursor, data_type)?),
             V::Date(values) => values.push(date(cursor, data_type)?),
@@ -106,7 +118,11 @@ impl Values {
                 };
                 shape.read(columns, row, cursor, self, depth)?;
             }
-            V::List { offsets, column: elements, .. } => {
+            V::List {
+                offsets,
+                column: elements,
+                ..
+            } => {
                 if first != b'[' {
                     return Err(wrong_kind(cursor, start, data_type, depth));
                 }
@@ -154,7 +170,12 @@ impl Values {
 
 /// The fault of the value from `start` on, whatever it is, in a column that takes none like it.
 #[cold]
-fn wrong_kind(cursor: &mut Cursor<'_>, start: usize, data_type: &DataType, depth: usize) -> Box<Fault> {
+fn wrong_kind(
+    cursor: &mut Cursor<'_>,
+    start: usize,
+    data_type: &DataType,
+    depth: usize,
+) -> Box<Fault> {
     cursor.at = start;
     match cursor.skip_value(depth) {
         Ok(()) => Fault::unreadable(start, cursor.at, sql_type(data_type), ""),
@@ -164,7 +185,12 @@ fn wrong_kind(cursor: &mut Cursor<'_>, start: usize, data_type: &DataType, depth
 
 /// The fault of the value from `start` to the cursor.
 #[cold]
-fn unreadable(cursor: &Cursor<'_>, start: usize, data_type: &DataType, why: &'static str) -> Box<Fault> {
+fn unreadable(
+    cursor: &Cursor<'_>,
+    start: usize,
+    data_type: &DataType,
+    why: &'static str,
+) -> Box<Fault> {
     Fault::unreadable(start, cursor.at, sql_type(data_type), why)
 }
 
@@ -196,7 +222,8 @@ fn number<T>(
 fn plain<'a>(cursor: &mut Cursor<'a>, data_type: &DataType) -> Parsed<Cow<'a, [u8]>> {
     let start = cursor.at;
     let text = cursor.string()?;
-    text.plain().map_err(|why| unreadable(cursor, start, data_type, why))
+    text.plain()
+        .map_err(|why| unreadable(cursor, start, data_type, why))
 }
 
 #[inline]
@@ -206,7 +233,9 @@ fn integer<T>(
     narrow: impl Fn(i64) -> Option<T>,
 ) -> Parsed<T> {
     const WHY: &str = "not a whole number in its range";
-    number(cursor, data_type, |number| number.to_i64().and_then(&narrow).ok_or(WHY))
+    number(cursor, data_type, |number| {
+        number.to_i64().and_then(&narrow).ok_or(WHY)
+    })
 }
 
 #[inline]
@@ -230,7 +259,9 @@ fn float<T: Copy>(
         }
         cursor.at = start;
     }
-    number(cursor, data_type, |number| convert(number).ok_or("out of range"))
+    number(cursor, data_type, |number| {
+        convert(number).ok_or("out of range")
+    })
 }
 
 #[inline]
@@ -243,7 +274,9 @@ fn decimal(
     number(cursor, data_type, |number| {
         let limit = 10_u128.pow(u32::from(precision.min(38)));
         let scaled = number.to_scaled(i32::from(scale));
-        scaled.filter(|scaled| scaled.unsigned_abs() < limit).ok_or("out of range")
+        scaled
+            .filter(|scaled| scaled.unsigned_abs() < limit)
+            .ok_or("out of range")
     })
 }
 
@@ -284,7 +317,11 @@ fn text_value(
         }
         bytes.data.extend_from_slice(json);
     }
-    if bytes.seal() { Ok(()) } else { Err(Fault::other("more than 2 GiB of text in one batch")) }
+    if bytes.seal() {
+        Ok(())
+    } else {
+        Err(Fault::other("more than 2 GiB of text in one batch"))
+    }
 }
 
 fn binary_value(
@@ -298,9 +335,18 @@ fn binary_value(
     }
     let plain = plain(cursor, data_type)?;
     if text::binary(&plain, &mut bytes.data).is_none() {
-        return Err(unreadable(cursor, start, data_type, "neither \\x and hexadecimal nor base64"));
+        return Err(unreadable(
+            cursor,
+            start,
+            data_type,
+            "neither \\x and hexadecimal nor base64",
+        ));
     }
-    if bytes.seal() { Ok(()) } else { Err(Fault::other("more than 2 GiB of bytes in one batch")) }
+    if bytes.seal() {
+        Ok(())
+    } else {
+        Err(Fault::other("more than 2 GiB of bytes in one batch"))
+    }
 }
 
 fn date(cursor: &mut Cursor<'_>, data_type: &DataType) -> Parsed<i32> {
@@ -335,7 +381,9 @@ fn timestamp(
     number(cursor, data_type, |number| {
         // The number counts units of 10^-written seconds; the column those of 10^-digits.
         let scaled = number.to_scaled(i32::from(digits) - i32::from(written_digits));
-        scaled.and_then(|scaled| i64::try_from(scaled).ok()).ok_or("out of range")
+        scaled
+            .and_then(|scaled| i64::try_from(scaled).ok())
+            .ok_or("out of range")
     })
 }
 

@@ -18,7 +18,11 @@ fn read(extra: &[(&str, &str)]) -> Result<KafkaOptions, String> {
         options.0.insert((*key).to_owned(), (*value).to_owned());
     }
     KafkaOptions::read("t", &options, &["json.timestamp-format"]).map_err(|error| {
-        format!("{} | {}", error.message, error.hint.or(error.detail).unwrap_or_default())
+        format!(
+            "{} | {}",
+            error.message,
+            error.hint.or(error.detail).unwrap_or_default()
+        )
     })
 }
 
@@ -26,15 +30,24 @@ fn read(extra: &[(&str, &str)]) -> Result<KafkaOptions, String> {
 fn startup_modes() {
     let mode = |extra: &[(&str, &str)]| read(extra).map(|options| options.startup);
     assert_eq!(mode(&[]), Ok(StartupMode::Earliest));
-    assert_eq!(mode(&[("scan.startup.mode", "latest-offset")]), Ok(StartupMode::Latest));
     assert_eq!(
-        mode(&[("scan.startup.mode", "timestamp"), ("scan.startup.timestamp-millis", "17")]),
+        mode(&[("scan.startup.mode", "latest-offset")]),
+        Ok(StartupMode::Latest)
+    );
+    assert_eq!(
+        mode(&[
+            ("scan.startup.mode", "timestamp"),
+            ("scan.startup.timestamp-millis", "17")
+        ]),
         Ok(StartupMode::Timestamp(17))
     );
     assert_eq!(
         mode(&[
             ("scan.startup.mode", "specific-offsets"),
-            ("scan.startup.specific-offsets", "partition:0,offset:42; partition:1, offset:300"),
+            (
+                "scan.startup.specific-offsets",
+                "partition:0,offset:42; partition:1, offset:300"
+            ),
         ]),
         Ok(StartupMode::Offsets(vec![(0, 42), (1, 300)]))
     );
@@ -65,7 +78,10 @@ fn refusals() {
         (
             &[
                 ("scan.startup.mode", "specific-offsets"),
-                ("scan.startup.specific-offsets", "partition:0,offset:1;partition:0,offset:2"),
+                (
+                    "scan.startup.specific-offsets",
+                    "partition:0,offset:1;partition:0,offset:2",
+                ),
             ][..],
             "option \"scan.startup.specific-offsets\" of source \"t\" cannot be \
              \"partition:0,offset:1;partition:0,offset:2\" | Write it as \
