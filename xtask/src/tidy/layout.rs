@@ -20,6 +20,10 @@ const DRAWER_WORDS: &[&str] = &[
     "common", "util", "utils", "helper", "helpers", "misc", "manager", "managers",
 ];
 
+/// Paths in which such a word is a term of the glossary, each with what it means there.
+const TERMS: &[(&str, &str)] =
+    &[("runtime/src/core", "the core: the one thread that runs all operators (ADR 0002)")];
+
 /// Checks that no crate, source file or source folder is called after nothing, and that none is `mod.rs`.
 pub fn names(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -41,7 +45,9 @@ pub fn names(tree: &Tree) -> Vec<Finding> {
                 mend,
             ));
         }
-        if let Some(part) = stem.split('/').find(|part| is_drawer(part)) {
+        let term = TERMS.iter().find_map(|(term, _)| stem.strip_prefix(term));
+        let unnamed = term.unwrap_or(stem).split('/').find(|part| is_drawer(part));
+        if let Some(part) = unnamed {
             let message = format!("\"{part}\" is a name that admits everything");
             let mend = "Ask which crate or file owns the concept, and name it after that.";
             findings.push(Finding::new("names", &file.path, 1, message, mend));
