@@ -4,7 +4,9 @@
 RTSAP_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rtsap
 # Outside of the clone, so that a fresh clone finds what an earlier one has built.
 CARGO_TARGET_DIR ?= $(RTSAP_CACHE)/target
-export RTSAP_CACHE CARGO_TARGET_DIR
+# A shell that was not started by a login may not see where rustup puts cargo.
+PATH := $(PATH):$(HOME)/.cargo/bin
+export RTSAP_CACHE CARGO_TARGET_DIR PATH
 
 # Arguments for `rtsap demo` or the benchmarks, for example: make demo ARGS='--pg-port 6543'
 ARGS ?=

@@ -3,6 +3,7 @@
 #
 # usage: kafka.sh install            fetch the broker from Maven Central (or its Docker image)
 #        kafka.sh start [data-dir]   start it and wait until it serves; prints host:port
+#        kafka.sh check              try all that the tests rely on, for most of a minute
 #        kafka.sh stop               stop it; data stays
 #        kafka.sh status             print host:port and succeed when it runs
 #        kafka.sh remove             stop it and delete this instance's data
@@ -223,6 +224,13 @@ start() {
   wait_until_ready
 }
 
+check() {
+  running || die "Kafka ($RTSAP_INSTANCE) does not run" "Run: scripts/kafka.sh start"
+  RTSAP_QUIET=1 "$SCRIPTS/python.sh" install
+  python "$SCRIPTS/check/kafka_check.py" "127.0.0.1:$(port)" ||
+    die "Kafka at 127.0.0.1:$(port) failed its check"
+}
+
 # ---- stop
 
 stop() {
@@ -249,11 +257,12 @@ start)
   start "${2:-}"
   printf '127.0.0.1:%s\n' "$(port)"
   ;;
+check) check ;;
 stop) stop ;;
 status)
   running || die "Kafka ($RTSAP_INSTANCE) does not run" "Run: scripts/kafka.sh start"
   printf '127.0.0.1:%s\n' "$(port)"
   ;;
 remove) remove ;;
-*) die "unknown argument '${1:-}'" "usage: kafka.sh install|start [data-dir]|stop|status|remove" ;;
+*) die "unknown argument '${1:-}'" "usage: kafka.sh install|start [data-dir]|check|stop|status|remove" ;;
 esac

@@ -50,7 +50,7 @@ init() {
   cat >>"$DATA/postgresql.conf" <<S
 listen_addresses = '127.0.0.1'
 unix_socket_directories = '$DATA'
-max_connections = 100
+max_connections = 200
 max_prepared_transactions = 16
 S
   touch "$DATA/.complete"

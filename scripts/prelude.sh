@@ -16,6 +16,7 @@ SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CLONE=$(cd "$SCRIPTS/.." && pwd)
 : "${HOME:=/root}"
 RTSAP_CACHE=${RTSAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rtsap}
+[[ $RTSAP_CACHE == /* ]] || RTSAP_CACHE=$PWD/$RTSAP_CACHE
 RTSAP_INSTANCE=${RTSAP_INSTANCE:-dev}
 export HOME RTSAP_CACHE RTSAP_INSTANCE
 

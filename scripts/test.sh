@@ -15,6 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/prelude.sh"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$RTSAP_CACHE/target}
 export RTSAP_INSTANCE=test-$$ RTSAP_OWNER=$$
 export RTSAP_RUN_ID=${RTSAP_RUN_ID:-test-$$}
+export PYTHONDONTWRITEBYTECODE=1
 export RUST_BACKTRACE=${RUST_BACKTRACE:-1}
 STEP_SECONDS=${RTSAP_STEP_SECONDS:-2400}
 PYTEST_FOLDERS=(pgwire-server/tests/clients flight-server/tests/clients)
@@ -116,19 +117,18 @@ conclude() {
   exit 1
 }
 
+# Folder by folder: each has modules and fixtures of its own that may share names.
 python_tests() {
   local folder
   for folder in "${PYTEST_FOLDERS[@]}"; do
-    [[ ! -d $folder ]] || FOLDERS+=("$folder")
+    if [[ -d $folder ]]; then
+      step "Python: ${folder%%/*}" count_pytest "$RTSAP_TEST_PYTHON" -m pytest -q --color=no \
+        -p no:cacheprovider "$folder" || true
+    else
+      warn "SKIPPED: Python client tests; there is no $folder"
+    fi
   done
-  if [[ ${#FOLDERS[@]} -eq 0 ]]; then
-    warn "SKIPPED: no Python client tests were found (${PYTEST_FOLDERS[*]})"
-    return 0
-  fi
-  step "Python clients" count_pytest "$RTSAP_TEST_PYTHON" -m pytest -q -p no:cacheprovider \
-    --color=no "${FOLDERS[@]}" || true
 }
-FOLDERS=()
 
 cd "$CLONE"
 "$SCRIPTS/services.sh" sweep

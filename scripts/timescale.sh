@@ -180,7 +180,7 @@ shared_preload_libraries = 'timescaledb'
 timescaledb.telemetry_level = off
 dynamic_shared_memory_type = mmap
 jit = off
-max_connections = 100
+max_connections = 200
 max_prepared_transactions = 16
 S
 }
