@@ -1,0 +1,1 @@
+//! Kernels against DataFusion's own accumulators, and their state across merge.

@@ -1,0 +1,312 @@
+//! Aggregation by key without a window: one row a key for as long as the key has rows.
+//!
+//! Sends nothing until a publish, then the current row of every group that changed. A group whose
+//! rows have all been taken back is deleted; its delete carries the values that were last sent, as
+//! long as deletes came before the group's last change, and else its key beside empty aggregates.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, Int8Array, Int64Array, UInt32Array};
+use arrow::compute::{interleave, take_record_batch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::cast::{as_boolean_array, as_int64_array};
+use datafusion::error::DataFusionError;
+use hashbrown::HashMap;
+use rtsap_plan::graph::Node;
+use rtsap_plan::operator::GroupAggregateSpec;
+use rtsap_stream::change::ChangeBatch;
+use rtsap_stream::time::EventTime;
+
+use crate::aggregate::calls::{Calls, Inputs};
+use crate::aggregate::choose::Reading;
+use crate::aggregate::table::{GroupRows, GroupTable};
+use crate::state::{StateError, StateReader, StateWriter};
+
+use super::stateless::changes;
+use super::{Operator, OperatorError, Output};
+
+/// As `EXPLAIN` shows it.
+const NAME: &str = "GroupAggregate";
+/// The section that holds what is not of one group.
+const META: &str = "meta";
+/// The section that holds the groups.
+const GROUPS: &str = "groups";
+
+/// The state machine of a [`GroupAggregateSpec`].
+pub struct GroupAggregation {
+    calls: Calls,
+    schema: SchemaRef,
+    table: GroupTable,
+    /// Without keys there is one group, which exists without rows.
+    global: bool,
+    /// Rows of each group.
+    row_counts: Vec<i64>,
+    /// Whether the group's row has been sent and not deleted.
+    shown: Vec<bool>,
+    /// Whether a delete has ever come.
+    retracting: bool,
+    /// The rows last sent of groups that changed since, kept once deletes have come.
+    sent: Vec<RecordBatch>,
+    /// Where in `sent` a group's row is: batch and row.
+    sent_rows: HashMap<usize, (usize, usize), ahash::RandomState>,
+    /// The groups of a batch, kept for its room.
+    groups: Vec<usize>,
+}
+
+impl GroupAggregation {
+    /// The aggregation of `node`, which is `spec`, over rows of `input`.
+    ///
+    /// # Errors
+    /// [`OperatorError::Compute`] if a key or aggregate cannot be served.
+    pub fn new(
+        node: &Node,
+        input: &SchemaRef,
+        spec: &GroupAggregateSpec,
+    ) -> Result<Self, OperatorError> {
+        let calls = Calls::compile(&spec.keys, &spec.aggregates, input, Reading::Forever)
+            .map_err(compute)?;
+        let schema = Arc::clone(&node.properties.schema);
+        if schema.fields().len() != calls.key_count() + calls.call_count() {
+            return Err(contract(format!(
+                "a schema of {} columns",
+                schema.fields().len()
+            )));
+        }
+        let mut table = GroupTable::new(&calls, true).map_err(compute)?;
+        let global = spec.keys.is_empty();
+        if global {
+            table.add_global_group().map_err(compute)?;
+        }
+        let groups = table.len();
+        Ok(Self {
+            calls,
+            schema,
+            table,
+            global,
+            row_counts: vec![0; groups],
+            shown: vec![false; groups],
+            retracting: false,
+            sent: Vec::new(),
+            sent_rows: HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4)),
+            groups: Vec::new(),
+        })
+    }
+
+    fn rows(&self, groups: GroupRows) -> Result<RecordBatch, OperatorError> {
+        let columns: Vec<ArrayRef> = groups.keys.into_iter().chain(groups.results).collect();
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|source| {
+            OperatorError::Arrow {
+                operator: NAME,
+                source,
+            }
+        })
+    }
+
+    /// Keeps the rows last sent of the groups that are about to change for the first time since.
+    fn keep_sent(&mut self) -> Result<(), OperatorError> {
+        let mut kept = Vec::new();
+        for group in &self.groups {
+            let shown = self.shown.get(*group).is_some_and(|shown| *shown);
+            if shown && !self.table.changed(*group) && !self.sent_rows.contains_key(group) {
+                self.sent_rows.insert(*group, (self.sent.len(), kept.len()));
+                kept.push(*group);
+            }
+        }
+        if !kept.is_empty() {
+            let rows = self.table.read(&kept).map_err(compute)?;
+            self.sent.push(self.rows(rows)?);
+        }
+        Ok(())
+    }
+
+    fn count_rows(&mut self, inputs: &Inputs) -> Result<(), OperatorError> {
+        self.row_counts.resize(self.table.len(), 0);
+        self.shown.resize(self.table.len(), false);
+        match inputs.ops() {
+            None => self
+                .groups
+                .iter()
+                .for_each(|group| self.row_counts[*group] += 1),
+            Some(ops) => {
+                for (group, op) in self.groups.iter().zip(ops.values()) {
+                    self.row_counts[*group] += i64::from(*op);
+                    if self.row_counts[*group] < 0 {
+                        return Err(contract("a delete of a row that was not there".to_owned()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows to delete: as last sent where that is kept, else with empty aggregates.
+    fn deleted_rows(&mut self, groups: &[usize]) -> Result<RecordBatch, OperatorError> {
+        let rows = self.table.read(groups).map_err(compute)?;
+        let current = self.rows(rows)?;
+        let mut batches: Vec<&RecordBatch> = self.sent.iter().collect();
+        batches.push(&current);
+        let last = batches.len() - 1;
+        let place = |(row, group): (usize, &usize)| {
+            self.sent_rows.get(group).copied().unwrap_or((last, row))
+        };
+        let places: Vec<(usize, usize)> = groups.iter().enumerate().map(place).collect();
+        let columns = (0..self.schema.fields().len()).map(|index| {
+            let arrays = batches.iter().map(|batch| batch.column(index).as_ref());
+            interleave(&arrays.collect::<Vec<&dyn Array>>(), &places)
+        });
+        let columns = columns.collect::<Result<Vec<_>, _>>();
+        columns
+            .and_then(|columns| RecordBatch::try_new(Arc::clone(&self.schema), columns))
+            .map_err(|source| OperatorError::Arrow {
+                operator: NAME,
+                source,
+            })
+    }
+}
+
+impl Operator for GroupAggregation {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn on_changes(
+        &mut self,
+        _port: usize,
+        changes: &ChangeBatch,
+        _out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.retracting |= changes.ops().is_some();
+        let inputs = self
+            .calls
+            .evaluate(changes.rows(), changes.ops())
+            .map_err(compute)?;
+        self.table
+            .intern(&self.calls, &inputs, &mut self.groups)
+            .map_err(compute)?;
+        if self.retracting {
+            self.keep_sent()?;
+        }
+        self.count_rows(&inputs)?;
+        self.table
+            .update(&self.calls, &inputs, &self.groups)
+            .map_err(compute)
+    }
+
+    fn on_watermark(
+        &mut self,
+        _time: EventTime,
+        _out: &mut Output,
+    ) -> Result<EventTime, OperatorError> {
+        // A group of any time may change again: nothing can be promised.
+        Ok(EventTime::MIN)
+    }
+
+    fn on_publish(&mut self, out: &mut Output) -> Result<(), OperatorError> {
+        let mut live = Vec::new();
+        let mut gone = Vec::new();
+        for group in self.table.take_changes() {
+            if self.global || self.row_counts[group] > 0 {
+                live.push(group);
+                self.shown[group] = true;
+            } else if std::mem::take(&mut self.shown[group]) {
+                gone.push(group);
+            }
+        }
+        if !gone.is_empty() {
+            let rows = self.deleted_rows(&gone)?;
+            let ops = Int8Array::from(vec![-1; gone.len()]);
+            out.changes.push(changes(NAME, rows, Some(ops))?);
+        }
+        if !live.is_empty() {
+            let rows = self.table.read(&live).map_err(compute)?;
+            out.changes.push(ChangeBatch::inserts(self.rows(rows)?));
+        }
+        self.sent.clear();
+        self.sent_rows.clear();
+        Ok(())
+    }
+
+    fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {
+        let retracting: ArrayRef = Arc::new(BooleanArray::from(vec![self.retracting]));
+        let field = Field::new("retracting", DataType::Boolean, false);
+        let schema = Arc::new(Schema::new(vec![field]));
+        out.put(META, RecordBatch::try_new(schema, vec![retracting])?);
+        let row_counts: ArrayRef = Arc::new(Int64Array::from(self.row_counts.clone()));
+        let shown: ArrayRef = Arc::new(BooleanArray::from(self.shown.clone()));
+        let groups = self
+            .table
+            .save(vec![("row_count", row_counts), ("shown", shown)])?;
+        // Groups without rows are forgotten here: nobody has heard of them since their delete.
+        let alive = (0..self.row_counts.len()).filter(|group| {
+            self.global
+                || self.row_counts[*group] > 0
+                || self.shown[*group]
+                || self.table.changed(*group)
+        });
+        let alive = UInt32Array::from_iter_values(alive.map(|group| group as u32));
+        out.put(GROUPS, take_record_batch(&groups, &alive)?);
+        Ok(())
+    }
+
+    fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
+        let damaged = |section: &str, found: &str| StateError::Section {
+            section: section.to_owned(),
+            found: found.to_owned(),
+        };
+        let [meta] = from.get(META) else {
+            return Err(damaged(META, "is not there"));
+        };
+        let retracting = meta
+            .column_by_name("retracting")
+            .filter(|column| column.len() == 1);
+        let retracting = retracting.ok_or_else(|| damaged(META, "has another form"))?;
+        self.retracting = as_boolean_array(retracting)?.value(0);
+        self.table = GroupTable::new(&self.calls, true)?;
+        self.row_counts.clear();
+        self.shown.clear();
+        for batch in from.get(GROUPS) {
+            self.table.load(&self.calls, batch)?;
+            let column = |name: &str| {
+                let column = batch.column_by_name(name);
+                column.ok_or_else(|| damaged(GROUPS, "lacks a column"))
+            };
+            self.row_counts
+                .extend(as_int64_array(column("row_count")?)?.values());
+            self.shown
+                .extend(as_boolean_array(column("shown")?)?.values().iter());
+        }
+        if self.global && self.table.len() != 1 {
+            return Err(damaged(GROUPS, "lacks the one group"));
+        }
+        Ok(())
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.table.size()
+            + self.row_counts.capacity() * size_of::<i64>()
+            + self.shown.capacity()
+            + self
+                .sent
+                .iter()
+                .map(RecordBatch::get_array_memory_size)
+                .sum::<usize>()
+    }
+}
+
+const fn compute(source: DataFusionError) -> OperatorError {
+    OperatorError::Compute {
+        operator: NAME,
+        source,
+    }
+}
+
+const fn contract(found: String) -> OperatorError {
+    OperatorError::Contract {
+        operator: NAME,
+        found,
+    }
+}

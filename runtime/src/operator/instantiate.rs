@@ -1,0 +1,46 @@
+//! From the specification of a node to the operator that runs it.
+
+use arrow::datatypes::SchemaRef;
+use rtsap_plan::graph::Node;
+use rtsap_plan::operator::OperatorSpec;
+
+use super::group_aggregate::GroupAggregation;
+use super::stateless::{Filter, Project, Union, WindowAssign};
+use super::window_aggregate::WindowAggregation;
+use super::{Operator, OperatorError};
+
+/// Returns the operator of `node`, whose inputs have `input_schemas` by port. An `Input` has none:
+/// the dataflow feeds its rows itself.
+///
+/// # Errors
+/// [`OperatorError::Compute`] if an expression or aggregate cannot be served;
+/// [`OperatorError::Contract`] if the node contradicts itself.
+pub fn operator(
+    node: &Node,
+    input_schemas: &[SchemaRef],
+) -> Result<Box<dyn Operator>, OperatorError> {
+    let name = node.spec.name();
+    let Some(input) = input_schemas.first() else {
+        return Err(OperatorError::Contract {
+            operator: name,
+            found: "no input".to_owned(),
+        });
+    };
+    Ok(match &node.spec {
+        OperatorSpec::Input { .. } => {
+            let found = "rows of its own to compute".to_owned();
+            return Err(OperatorError::Contract {
+                operator: name,
+                found,
+            });
+        }
+        OperatorSpec::Project { exprs } => Box::new(Project::new(node, exprs)),
+        OperatorSpec::Filter { predicate } => Box::new(Filter::new(node, predicate)),
+        OperatorSpec::WindowAssign { window, time } => {
+            Box::new(WindowAssign::new(node, input, *window, *time)?)
+        }
+        OperatorSpec::WindowAggregate(spec) => Box::new(WindowAggregation::new(node, input, spec)?),
+        OperatorSpec::GroupAggregate(spec) => Box::new(GroupAggregation::new(node, input, spec)?),
+        OperatorSpec::Union => Box::new(Union),
+    })
+}

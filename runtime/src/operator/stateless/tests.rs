@@ -1,0 +1,1 @@
+//! Stateless operators keep, repeat and mark rows as their contract says.
