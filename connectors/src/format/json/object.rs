@@ -140,6 +140,8 @@ impl Shape {
         for (index, guess) in ahead {
             if rest.starts_with(&guess.prefix) {
                 cursor.at += guess.prefix.len();
+                // This message may have space where the last one had none.
+                cursor.skip_white_space();
                 *slot = index + 1;
                 return Ok(Next::Value(guess.field));
             }

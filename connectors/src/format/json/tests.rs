@@ -81,7 +81,17 @@ fn show(decoded: &Decoded) -> String {
     for reject in &decoded.rejects {
         writeln!(shown, "! {}: {}", reject.offset, reject.reason).unwrap();
     }
-    shown
+    visible(&shown)
+}
+
+/// Control characters in a form that survives an editor.
+fn visible(text: &str) -> String {
+    let escape = |c: char| match c {
+        '\n' => "\n".to_owned(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 fn check(fields: Vec<Field>, payloads: &[&str], expected: &Expect) {
@@ -127,7 +137,7 @@ fn trades() -> Vec<Field> {
         nullable("size", DataType::Float64),
         nullable(
             "ts",
-            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
         ),
     ]
 }
@@ -230,13 +240,19 @@ fn text_keeps_what_was_sent() {
         &expect![[r#"
 
             plain
-            a"b\c/d
-            	e
+            a"b\c/d\u{8}\u{c}
+            \r\te
             café 😀 é😀
             12.50
             true
             {"a" : [1, "x"]}
             ! 107: field "t": cannot read "\ud83d" as TEXT: a surrogate without its partner
+            ! 108: field "t": cannot read "\ude00\ud83d" as TEXT: a surrogate without its partner
+            ! 109: field "t": cannot read "\u12" as TEXT: an unfinished escape sequence
+            ! 110: field "t": cannot read "\x" as TEXT: an unknown escape sequence
+            ! 111: field "t": cannot read "nul \u0000" as TEXT: the character U+0000 cannot be stored
+            ! 112: field "t": not valid JSON at byte 10: expected no control character in a string but found 
+            break"}
         "#]],
     );
 }
@@ -314,7 +330,7 @@ fn floats_booleans_dates_and_bytes() {
         ],
         &expect![[r#"
             NaN | -inf | true | 2024-02-29 | 00ff
-            1e-5 | 0.1 | false | 1970-01-02 | 6869
+            0.00001 | 0.1 | false | 1970-01-02 | 6869
             1.5 | 16777216.0 | NULL | NULL | 6869
             ! 103: field "d": cannot read 1e999 as DOUBLE PRECISION: out of range
             ! 104: field "b": cannot read 1 as BOOLEAN
@@ -329,12 +345,12 @@ fn timestamps() -> Vec<Field> {
     vec![
         nullable(
             "ms",
-            DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            DataType::Timestamp(TimeUnit::Millisecond, Some("+00:00".into())),
         ),
         nullable("us", DataType::Timestamp(TimeUnit::Microsecond, None)),
         nullable(
             "ns",
-            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("+00:00".into())),
         ),
     ]
 }

@@ -78,7 +78,7 @@ fn metadata_comes_from_the_transport() {
         required("off", DataType::Int64),
         nullable(
             "at",
-            DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            DataType::Timestamp(TimeUnit::Millisecond, Some("+00:00".into())),
         ),
         nullable("key", DataType::Utf8),
         nullable("headers", headers),
