@@ -5,4 +5,5 @@
 #[cfg(test)]
 mod it {
     mod kafka;
+    mod timescale;
 }

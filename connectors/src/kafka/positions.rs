@@ -1,10 +1,11 @@
 //! Which partitions a topic has, where a reading starts and where the partitions end. Blocking: call it on a
 //! thread that may wait.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::Metadata;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use rtsap_stream::error::ConnectorError;
 use rtsap_stream::source::{Offset, Positions, SplitId};
@@ -46,9 +47,7 @@ pub(super) fn split(partition: i32) -> SplitId {
 
 fn partitions(options: &KafkaOptions, client: &Client) -> Result<Vec<i32>, ConnectorError> {
     let topic = &options.topic;
-    let metadata = client
-        .fetch_metadata(Some(topic), REQUEST_MAX)
-        .map_err(|error| unreachable_brokers(options, client, error.rdkafka_error_code()))?;
+    let metadata = topic_metadata(options, client)?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
         return Err(missing_topic(options, client));
     };
@@ -72,15 +71,24 @@ fn partitions(options: &KafkaOptions, client: &Client) -> Result<Vec<i32>, Conne
     Ok(partitions)
 }
 
-fn unreachable_brokers(
-    options: &KafkaOptions,
-    client: &Client,
-    code: Option<RDKafkaErrorCode>,
-) -> ConnectorError {
-    // Serves pending events, so that the reason of a failed connection is known.
-    while client.poll(Duration::ZERO).is_some() {}
-    let message = format!("cannot reach Kafka at {}", options.servers());
-    client::broker_error(client.context(), message, code)
+/// Asks for the topic until a broker answers, [`REQUEST_MAX`] is over, or all brokers turn out to be away.
+fn topic_metadata(options: &KafkaOptions, client: &Client) -> Result<Metadata, ConnectorError> {
+    const ATTEMPT: Duration = Duration::from_secs(2);
+    let begun = Instant::now();
+    loop {
+        match client.fetch_metadata(Some(&options.topic), ATTEMPT) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => {
+                // Serves pending events, so that the reason of a failed connection is known.
+                while client.poll(Duration::ZERO).is_some() {}
+                if client.context().down_for().is_some() || begun.elapsed() >= REQUEST_MAX {
+                    let message = format!("cannot reach Kafka at {}", options.servers());
+                    let code = error.rdkafka_error_code();
+                    return Err(client::broker_error(client.context(), message, code));
+                }
+            }
+        }
+    }
 }
 
 fn missing_topic(options: &KafkaOptions, client: &Client) -> ConnectorError {

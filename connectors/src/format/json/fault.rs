@@ -141,8 +141,17 @@ fn shortened(bytes: &[u8]) -> String {
     // Four bytes a character at most, so the cut never costs a character that would be shown.
     let head = &bytes[..bytes.len().min((FOUND_CHARS_MAX + 1) * 4)];
     let text = String::from_utf8_lossy(head);
-    match text.char_indices().nth(FOUND_CHARS_MAX) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text.into_owned(),
+    let mut shown = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == FOUND_CHARS_MAX {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
     }
+    shown
 }

@@ -162,7 +162,8 @@ async fn a_broker_that_is_away_is_unavailable() {
         .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
     assert_eq!(error.message, format!("cannot reach Kafka at {servers}"));
-    assert!(error.detail.unwrap().contains("refused"));
+    let detail = error.detail.unwrap();
+    assert!(detail.contains("refused"), "{detail}");
 }
 
 #[tokio::test]
