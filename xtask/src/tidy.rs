@@ -32,6 +32,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("unsafe", hazards::unsafe_code),
     ("clock", hazards::clock),
     ("error-pages", documents::error_pages),
+    ("metrics", documents::metrics),
     ("fragments", documents::fragments),
     ("decisions", documents::decisions),
     ("links", links::links),

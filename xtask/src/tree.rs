@@ -126,7 +126,7 @@ pub fn is_test_path(path: &str) -> bool {
 pub fn resolve(from: &str, name: &str) -> String {
     let mut parts: Vec<&str> = from.split('/').collect();
     parts.pop();
-    for part in target.split('/') {
+    for part in name.split('/') {
         match part {
             "." | "" => {}
             ".." => {

@@ -1,4 +1,4 @@
-//! Documents that must keep step with the code: error pages, changelog fragments, decisions.
+//! Documents that must keep step with the code: error pages, metrics, changelog fragments, decisions.
 
 #[cfg(test)]
 mod tests;
@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::changelog;
 use crate::finding::Finding;
 use crate::rust_text::{is_word_byte, line_of};
-use crate::tree::Tree;
+use crate::tree::{SourceFile, Tree, is_test_path};
 
 const ERRORS: &str = "docs/errors/";
 const DECISIONS: &str = "docs/adr/";
+const METRICS: &str = "docs/operations.md";
 
 /// Checks that every error code has a page with the agreed sections and an index entry, and every page a code.
 pub fn error_pages(tree: &Tree) -> Vec<Finding> {
@@ -66,6 +67,41 @@ pub fn error_pages(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// Checks that every metric is explained where an operator looks.
+pub fn metrics(tree: &Tree) -> Vec<Finding> {
+    let page = tree
+        .file(METRICS)
+        .map(|file| file.text.as_str())
+        .unwrap_or_default();
+    let mut findings = Vec::new();
+    let product =
+        |file: &&SourceFile| !file.path.starts_with("xtask/") && !is_test_path(&file.path);
+    for file in tree.rust_files().filter(product) {
+        for (index, line) in file.text.lines().enumerate() {
+            let literal = line
+                .split('"')
+                .nth(1)
+                .filter(|text| text.starts_with("rtsap_"));
+            let is_metric = |name: &&str| line.contains("const ") && is_metric_name(name);
+            let Some(name) = literal.filter(is_metric) else {
+                continue;
+            };
+            if !page.contains(&format!("`{name}`")) {
+                let message = format!("metric {name} is not explained");
+                let mend = format!("Add it to the table in {METRICS}.");
+                findings.push(Finding::new(
+                    "metrics",
+                    &file.path,
+                    index + 1,
+                    message,
+                    mend,
+                ));
+            }
+        }
+    }
+    findings
+}
+
 /// Checks the names and contents of changelog fragments.
 pub fn fragments(tree: &Tree) -> Vec<Finding> {
     let files = tree
@@ -113,6 +149,11 @@ pub fn decisions(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether `name` reads `rtsap_<crate>_<noun>_<unit>`.
+fn is_metric_name(name: &str) -> bool {
+    name.split('_').count() >= 4 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 /// Each code `RTnnnn` with the first place that names it.

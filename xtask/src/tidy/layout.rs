@@ -21,8 +21,10 @@ const DRAWER_WORDS: &[&str] = &[
 ];
 
 /// Paths in which such a word is a term of the glossary, each with what it means there.
-const TERMS: &[(&str, &str)] =
-    &[("runtime/src/core", "the core: the one thread that runs all operators (ADR 0002)")];
+const TERMS: &[(&str, &str)] = &[(
+    "runtime/src/core",
+    "the core: the one thread that runs all operators (ADR 0002)",
+)];
 
 /// Checks that no crate, source file or source folder is called after nothing, and that none is `mod.rs`.
 pub fn names(tree: &Tree) -> Vec<Finding> {

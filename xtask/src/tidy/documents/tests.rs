@@ -43,6 +43,25 @@ fn only_whole_words_are_codes() {
 }
 
 #[test]
+fn a_metric_is_explained_where_an_operator_looks() {
+    let code = (
+        "runtime/src/metrics.rs",
+        "pub const A: &str = \"rtsap_runtime_rows_in_total\";\n",
+    );
+    let page = (
+        "docs/operations.md",
+        "| `rtsap_runtime_rows_in_total` | x |\n",
+    );
+    assert_eq!(metrics(&Tree::of(&[code, page])), []);
+    assert_eq!(metrics(&Tree::of(&[code])).len(), 1);
+    let other = (
+        "runtime/src/a.rs",
+        "const CATALOG: &str = \"rtsap_catalog\";\n",
+    );
+    assert_eq!(metrics(&Tree::of(&[other])), []);
+}
+
+#[test]
 fn fragments_are_named_by_slug_and_kind() {
     let cases = [
         ("changelog.d/first-view.feature.md", "Views run.\n", 0),
