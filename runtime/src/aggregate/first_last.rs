@@ -194,7 +194,8 @@ impl<'a> OrderKeys<'a> {
             .nulls()
             .filter(|nulls| nulls.null_count() > 0)
             .map(|nulls| {
-                // What stands in a null slot is arbitrary and must not order nulls among each other.
+                // What stands in a null slot is arbitrary and must not order nulls among each
+                // other.
                 let keys = keys.to_mut();
                 let rank = |row| {
                     if nulls.is_valid(row) {

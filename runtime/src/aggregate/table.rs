@@ -232,6 +232,9 @@ impl GroupTable {
     /// # Errors
     /// If the batch is not of such a table.
     pub fn load(&mut self, calls: &Calls, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
         let prefixed = |prefix: &str| -> Vec<ArrayRef> {
             let schema = batch.schema_ref();
             let columns = schema.fields().iter().zip(batch.columns());
