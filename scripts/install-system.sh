@@ -36,9 +36,11 @@ missing_for_test() {
   postgres_server || echo postgresql
   java_17 || echo openjdk-17-jdk-headless
   have mvn || echo maven
-  [[ -x $RTSAP_CACHE/venv/bin/python ]] || "$SCRIPTS/python.sh" usable || printf '%s\n' python3 python3-venv
+  [[ -x $RTSAP_CACHE/venv/bin/python ]] || "$SCRIPTS/python.sh" usable ||
+    printf '%s\n' python3 python3-venv
 }
 
+# check_rust demo|test: the tests also need Rust's formatter and lints.
 check_rust() {
   if ! have cargo || ! have rustc; then
     die "no Rust compiler was found (rustc, cargo)" \
@@ -46,10 +48,14 @@ check_rust() {
       "Then open a new shell (or run: . \"\$HOME/.cargo/env\") and try again."
   fi
   RUST_FOUND=$(cd "$CLONE" && rustc --version | awk '{ print $2 }')
-  if [[ $(printf '%s\n' "$RUST_WANTED" "$RUST_FOUND" | sort -V | head -n 1) != "$RUST_WANTED" ]]; then
+  if ! printf '%s\n' "$RUST_WANTED" "$RUST_FOUND" | sort -V -C; then
     die "rustc is $RUST_FOUND; RTSAP needs $RUST_WANTED or newer" \
       "Run: rustup toolchain install stable && rustup default stable"
   fi
+  [[ $1 == test ]] || return 0
+  (cd "$CLONE" && cargo fmt --version && cargo clippy --version) >/dev/null 2>&1 ||
+    die "Rust's formatter or lints are missing (cargo fmt, cargo clippy)" \
+      "Run: rustup component add rustfmt clippy"
 }
 
 # Debian starts a cluster on port 5432 as soon as its server package is unpacked. The tests make
@@ -61,7 +67,8 @@ keep_postgres_from_starting() {
 }
 
 apt_install() {
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+    -o Acquire::Retries=3 "$@"
 }
 
 install_packages() {
@@ -70,7 +77,7 @@ install_packages() {
   [[ $(id -u) -eq 0 ]] || die "installing packages needs root; missing: $*" \
     "Run: sudo apt-get install -y --no-install-recommends $*"
   say "installing Debian packages: $* …"
-  logged apt-update apt-get update -q ||
+  logged apt-update apt-get update -q -o Acquire::Retries=3 ||
     warn "apt-get update failed; trying with the package lists that are there"
   if [[ " $* " == *' postgresql '* ]]; then
     keep_postgres_from_starting || die "installing postgresql-common failed" \
@@ -88,7 +95,7 @@ missing() {
 main() {
   local what=${1:-demo} packages
   [[ $what == demo || $what == test ]] ||
-    die "unknown argument '$what'" "usage: install-system.sh [demo|test]"
+    misused "$what" "install-system.sh [demo|test]"
   mapfile -t packages < <(missing "$what")
   if [[ ${#packages[@]} -gt 0 ]]; then
     install_packages "${packages[@]}"
@@ -96,7 +103,7 @@ main() {
     [[ ${#packages[@]} -eq 0 ]] || die "still missing after the installation: ${packages[*]}" \
       "Look into $LOG_DIR/apt-install.log."
   fi
-  check_rust
+  check_rust "$what"
   say "system packages for the $what are there; rustc $RUST_FOUND"
 }
 

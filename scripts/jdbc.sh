@@ -16,7 +16,7 @@ fetch() {
   local fresh=$RTSAP_CACHE/jdbc/new
   rm -rf "$fresh"
   mkdir -p "$fresh"
-  logged jdbc mvn -B -q -Dmaven.repo.local="$RTSAP_CACHE/m2" \
+  logged jdbc maven \
     org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy \
     -Dartifact="org.postgresql:postgresql:$VERSION" -DoutputDirectory="$fresh" ||
     die "Maven could not fetch the PostgreSQL JDBC driver" \
@@ -32,5 +32,5 @@ install)
   ;;
 path) printf '%s\n' "$JAR" ;;
 remove) rm -rf "$RTSAP_CACHE/jdbc" ;;
-*) die "unknown argument '$1'" "usage: jdbc.sh install|path|remove" ;;
+*) misused "$1" "jdbc.sh install|path|remove" ;;
 esac

@@ -56,9 +56,8 @@ fetch() {
   local fresh=$LIBS.new
   rm -rf "$fresh" "$LIBS"
   mkdir -p "$fresh"
-  logged kafka-install mvn -B -q -f "$SCRIPTS/kafka/pom.xml" -Dkafka.version="$VERSION" \
-    -Dmaven.repo.local="$RTSAP_CACHE/m2" dependency:copy-dependencies \
-    -DincludeScope=runtime -DoutputDirectory="$fresh" ||
+  logged kafka-install maven -f "$SCRIPTS/kafka/pom.xml" -Dkafka.version="$VERSION" \
+    dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$fresh" ||
     die "Maven could not fetch Apache Kafka $VERSION" \
       "The log above says why; check this machine's network and ~/.m2/settings.xml."
   touch "$fresh/.complete"
@@ -264,5 +263,5 @@ status)
   printf '127.0.0.1:%s\n' "$(port)"
   ;;
 remove) remove ;;
-*) die "unknown argument '${1:-}'" "usage: kafka.sh install|start [data-dir]|check|stop|status|remove" ;;
+*) misused "${1:-}" "kafka.sh install|start [data-dir]|check|stop|status|remove" ;;
 esac

@@ -67,6 +67,7 @@ choose_port() {
 }
 
 start() {
+  local version
   if running; then
     say "PostgreSQL runs at $(url)"
     return 0
@@ -77,7 +78,8 @@ start() {
   choose_port
   forget_killed_postgres "$DATA"
   rm -f "$DATA"/.s.PGSQL.*
-  say "starting $("$BIN/postgres" --version | sed 's/.*(PostgreSQL)/PostgreSQL/') ($RTSAP_INSTANCE) on 127.0.0.1:$(port) …"
+  version=$("$BIN/postgres" --version | sed 's/.*(PostgreSQL)/PostgreSQL/')
+  say "starting $version ($RTSAP_INSTANCE) on 127.0.0.1:$(port) …"
   if ! LOG_DIR=$STATE logged start as_server "$BIN/pg_ctl" -D "$DATA" \
     -l "$DATA/server.log" -w -t 60 -o "-p $(port)" start; then
     tail -n 30 "$DATA/server.log" >&2 || true
@@ -109,5 +111,5 @@ remove)
   stop
   rm -rf --one-file-system "$DATA" "$STATE"
   ;;
-*) die "unknown argument '${1:-}'" "usage: postgres.sh start|stop|status|remove" ;;
+*) misused "${1:-}" "postgres.sh start|stop|status|remove" ;;
 esac

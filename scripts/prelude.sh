@@ -49,6 +49,9 @@ die() {
   exit 1
 }
 
+# misused <argument> <usage>: for an argument that a script does not know.
+misused() { die "unknown argument '$1'" "usage: $2"; }
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # logged <log name> <command …>: its output goes to a file, and is shown only when it fails.
@@ -64,6 +67,11 @@ logged() {
     printf -- '--- %s ended with status %s\n' "$1" "$status"
   } >&2
   return "$status"
+}
+
+# Maven, saying nothing but errors, with a repository inside the cache.
+maven() {
+  mvn -B -q -Dmaven.wagon.http.retryHandler.count=3 -Dmaven.repo.local="$RTSAP_CACHE/m2" "$@"
 }
 
 # with_lock <name> <function …>: one process at a time, also between clones that share the cache.
@@ -108,7 +116,7 @@ alive() {
   [[ $(started_at "$pid") == "$started" ]]
 }
 
-# started_at <pid>: when it started, in clock ticks after boot; empty for a dead or unreaped process.
+# started_at <pid>: when it started, in clock ticks after boot; empty when dead or not yet reaped.
 started_at() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
@@ -207,4 +215,6 @@ stop_run() {
   done
 }
 
-describe_process() { printf '%s (process %s)' "$(tr '\0' ' ' <"/proc/$1/cmdline" | cut -c 1-120)" "$1"; }
+describe_process() {
+  printf '%s (process %s)' "$(tr '\0' ' ' <"/proc/$1/cmdline" | cut -c 1-120)" "$1"
+}

@@ -41,8 +41,9 @@ build() {
   # interrupted is never taken for complete.
   rm -rf "$VENV"
   mkdir -p "$RTSAP_CACHE"
-  logged python-venv "$python" -m venv "$VENV" || die "making a virtual environment in $VENV failed" \
-    "On Debian, python3-venv is a package of its own: scripts/install-system.sh test installs it."
+  logged python-venv "$python" -m venv "$VENV" ||
+    die "making a virtual environment in $VENV failed" \
+      "On Debian, python3-venv is a package of its own: scripts/install-system.sh test installs it."
   logged python-packages "$VENV/bin/python" -m pip install --disable-pip-version-check \
     --only-binary :all: -r "$REQUIREMENTS" || die "pip could not install $REQUIREMENTS" \
     "The log above says why; check this machine's network and pip's configuration."
@@ -59,5 +60,5 @@ install)
 path) printf '%s\n' "$VENV/bin/python" ;;
 usable) base_python >/dev/null ;;
 remove) rm -rf "$VENV" ;;
-*) die "unknown argument '$1'" "usage: python.sh install|path|usable|remove" ;;
+*) misused "$1" "python.sh install|path|usable|remove" ;;
 esac

@@ -33,7 +33,8 @@ start() {
   ! listening "$(port)" || die "port $(port) on 127.0.0.1 is taken" \
     "Set S3_PORT to a free one, or leave it unset and one is chosen."
   say "starting an S3 server ($RTSAP_INSTANCE) on 127.0.0.1:$(port) …"
-  setsid "$python" -m moto.server -H 127.0.0.1 -p "$(port)" >"$STATE/server.log" 2>&1 </dev/null 9>&- &
+  setsid "$python" -m moto.server -H 127.0.0.1 -p "$(port)" \
+    >"$STATE/server.log" 2>&1 </dev/null 9>&- &
   remember "$STATE/pid" $!
   until "$python" "$SCRIPTS/check/s3_bucket.py" "$(url)" "$BUCKET" >"$STATE/ready.log" 2>&1; do
     if ! running || ((SECONDS >= deadline)); then
@@ -61,5 +62,5 @@ remove)
   stop
   rm -rf "$STATE"
   ;;
-*) die "unknown argument '${1:-}'" "usage: s3.sh start|stop|status|remove" ;;
+*) misused "${1:-}" "s3.sh start|stop|status|remove" ;;
 esac

@@ -148,5 +148,5 @@ remove) forget "$RTSAP_INSTANCE" && rm -f "$(env_file)" ;;
 env) env_file ;;
 sweep) sweep ;;
 clean) clean ;;
-*) die "unknown argument '${1:-}'" "usage: services.sh install|up [name …]|down|remove|env|sweep|clean" ;;
+*) misused "${1:-}" "services.sh install|up [name …]|down|remove|env|sweep|clean" ;;
 esac

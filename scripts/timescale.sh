@@ -95,8 +95,10 @@ download() {
   mkdir -p "$work"/{lists/partial,cache/archives/partial,debs}
   printf 'deb [signed-by=%s] %s trixie main\n' "$KEYRING" "$main" >"$work/sources.list"
   [[ -z $security ]] ||
-    printf 'deb [signed-by=%s] %s trixie-security main\n' "$KEYRING" "$security" >>"$work/sources.list"
-  logged timescale-lists private_apt "$work" update -qq ||
+    printf 'deb [signed-by=%s] %s trixie-security main\n' "$KEYRING" "$security" \
+      >>"$work/sources.list"
+  logged timescale-lists private_apt "$work" update -qq \
+    -o APT::Update::Error-Mode=any ||
     die "reading Debian trixie's package lists from $main failed" "The log above says why."
   cd "$work/debs"
   logged timescale-download private_apt "$work" download -qq "${PACKAGES[@]}" ||
@@ -288,5 +290,5 @@ status)
   url
   ;;
 remove) remove ;;
-*) die "unknown argument '${1:-}'" "usage: timescale.sh install|init|start|check|stop|status|remove" ;;
+*) misused "${1:-}" "timescale.sh install|init|start|check|stop|status|remove" ;;
 esac

@@ -146,7 +146,8 @@ def assigned_partitions():
     consumer = member("assign")
     consumer.assign([TopicPartition(TOPIC, p, OFFSET_BEGINNING) for p in PARTITIONS])
     equal(len(drain(consumer, TOTAL)), TOTAL, "messages")
-    ends = [consumer.get_watermark_offsets(TopicPartition(TOPIC, p), timeout=10) for p in PARTITIONS]
+    partitions = [TopicPartition(TOPIC, p) for p in PARTITIONS]
+    ends = [consumer.get_watermark_offsets(each, timeout=10) for each in partitions]
     equal(sum(high - low for low, high in ends), TOTAL, "watermark offsets")
     consumer.close()
     return f"{TOTAL} messages, ends {ends}"
@@ -172,7 +173,8 @@ def offsets_by_time():
     before, at = consumer.poll(10), consumer.poll(10)
     consumer.close()
     if not before.timestamp()[1] < wanted <= at.timestamp()[1]:
-        raise AssertionError(f"offset {found.offset} has {at.timestamp()}, before {before.timestamp()}")
+        times = f"{before.timestamp()}, {at.timestamp()}"
+        raise AssertionError(f"offset {found.offset}; the records around it have {times}")
     return f"offset {found.offset}"
 
 
@@ -332,8 +334,10 @@ def main():
     check("topics are created", create_topics)
     check("produce with acks=1", lambda: produce(TOPIC, PLAIN, acks=1))
     for codec in COMPRESSIONS:
-        check(f"produce with {codec}", lambda: produce(TOPIC, COMPRESSED, **{"compression.type": codec}))
-    check("produce idempotently", lambda: produce(TOPIC, IDEMPOTENT, **{"enable.idempotence": True}))
+        settings = {"compression.type": codec}
+        check(f"produce with {codec}", lambda: produce(TOPIC, COMPRESSED, **settings))
+    settings = {"enable.idempotence": True}
+    check("produce idempotently", lambda: produce(TOPIC, IDEMPOTENT, **settings))
     check("a group reads all and commits", group_reads_and_commits)
     check("a group resumes at its commit", group_resumes)
     check("assigned partitions", assigned_partitions)
@@ -347,8 +351,8 @@ def main():
     check("offsets inside a transaction", offsets_in_a_transaction)
     check("fencing of an older producer", fencing)
     check("groups are listed and described", describe_group)
-    settings = [ConfigResource(ResourceType.TOPIC, TOPIC)]
-    check("topic settings", lambda: f"{len(only(admin.describe_configs(settings)))} settings")
+    topic = [ConfigResource(ResourceType.TOPIC, TOPIC)]
+    check("topic settings", lambda: f"{len(only(admin.describe_configs(topic)))} settings")
     check("partitions are added", add_partitions)
     check("records are deleted", delete_records)
     check("an offset beyond the end is an error", lost_offset)
