@@ -2,7 +2,9 @@
 //! DataFusion's `AggregateUDF` of it.
 
 pub(crate) mod candlestick;
+pub(crate) mod mean;
 pub(crate) mod pick;
+pub(crate) mod series;
 pub(crate) mod vwap;
 
 use std::fmt::Debug;

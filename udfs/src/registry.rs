@@ -10,10 +10,14 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 use crate::aggregate::candlestick::CandlestickAgg;
+use crate::aggregate::candlestick::ohlcv::Ohlcv;
 use crate::aggregate::candlestick::rollup::Rollup;
+use crate::aggregate::mean::Mean;
 use crate::aggregate::pick::Pick;
+use crate::aggregate::series::Measure;
 use crate::aggregate::{self, vwap::Vwap};
 use crate::overload::OverloadPlanner;
+use crate::scalar::formula::{self, Formula};
 use crate::scalar::{accessor, time_bucket};
 use crate::window::technical::{self, Indicator};
 
@@ -55,7 +59,8 @@ pub struct FunctionDoc {
     pub formula: &'static str,
     /// Whose definition it is.
     pub reference: &'static str,
-    /// A query over `trades(symbol, ts, price, size)` or `bars(symbol, ts, candle)`.
+    /// A query over `trades(symbol, ts, price, size)`, `bars(symbol, ts, candle)` or
+    /// `quotes(symbol, ts, bid, ask, bid_size, ask_size)`.
     pub example: &'static str,
 }
 
@@ -81,7 +86,8 @@ impl FunctionRegistry {
     pub fn with_builtins() -> Self {
         let mut scalars = vec![time_bucket::function()];
         scalars.extend(accessor::functions());
-        let aggregates = vec![
+        scalars.extend(Formula::ALL.map(formula::function));
+        let mut aggregates = vec![
             aggregate::function(Vwap),
             aggregate::function(Pick::First),
             aggregate::function(Pick::Last),
@@ -89,7 +95,10 @@ impl FunctionRegistry {
             aggregate::function(Pick::ArgMax),
             aggregate::function(CandlestickAgg),
             aggregate::function(Rollup),
+            aggregate::function(Ohlcv),
         ];
+        aggregates.extend(Measure::ALL.map(aggregate::function));
+        aggregates.extend(Mean::ALL.map(aggregate::function));
         let windows = vec![
             technical::function(Indicator::Ema),
             technical::function(Indicator::Rsi),

@@ -1,4 +1,5 @@
 //! Scalar functions: one value out for each row in, nothing remembered between rows.
 
 pub(crate) mod accessor;
+pub(crate) mod formula;
 pub(crate) mod time_bucket;

@@ -36,7 +36,12 @@ const BARS: &str = "CREATE TABLE bars AS
     SELECT time_bucket('1 minute', ts) AS ts, symbol, candlestick_agg(ts, price, size) AS candle
     FROM trades GROUP BY 1, 2";
 
-/// A session with DataFusion's functions, ours, and the tables `trades` and `bars`.
+const QUOTES: &str = "CREATE TABLE quotes AS
+    SELECT symbol, ts, price - 0.5 AS bid, price + 0.5 AS ask, size + 1 AS bid_size,
+           size + 2 AS ask_size
+    FROM trades WHERE size IS NOT NULL";
+
+/// A session with DataFusion's functions, ours, and the tables `trades`, `bars` and `quotes`.
 pub(crate) fn session() -> SessionContext {
     let ctx = SessionContext::new();
     let registry = FunctionRegistry::with_builtins();
@@ -57,6 +62,7 @@ pub(crate) fn session() -> SessionContext {
     }
     run(&ctx, TRADES).unwrap();
     run(&ctx, BARS).unwrap();
+    run(&ctx, QUOTES).unwrap();
     ctx
 }
 
@@ -89,6 +95,11 @@ pub(crate) fn lines(batches: &[RecordBatch]) -> Vec<String> {
         .skip(1)
         .map(cells)
         .collect()
+}
+
+/// Returns a refusal as text, with the same name for every type of text.
+pub(crate) fn refusal_text(sql: &str) -> String {
+    refusal(sql).to_string().replace("Utf8View", "Utf8")
 }
 
 /// Returns why a query over the tables of [`session`] is refused by one of our functions.

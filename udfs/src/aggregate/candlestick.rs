@@ -10,6 +10,7 @@
 
 mod bar;
 mod columns;
+pub(crate) mod ohlcv;
 pub(crate) mod rollup;
 pub(crate) mod shape;
 

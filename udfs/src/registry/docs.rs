@@ -1,5 +1,7 @@
 //! What `SHOW FUNCTIONS` says about each function. Every example runs in a test.
 
+mod market;
+
 use super::FunctionKind::{Aggregate, Scalar, Window};
 use super::{FunctionDoc, FunctionKind};
 
@@ -9,6 +11,8 @@ pub(super) fn builtins() -> Vec<FunctionDoc> {
     docs.extend(AGGREGATES);
     docs.extend(WINDOWS);
     docs.extend(accessors());
+    docs.extend(market::AGGREGATES);
+    docs.extend(market::SCALARS);
     for (alias, name) in ALIASES {
         let named = docs
             .iter()
@@ -20,9 +24,10 @@ pub(super) fn builtins() -> Vec<FunctionDoc> {
 }
 
 /// Other names of the same functions.
-const ALIASES: [(&str, &str); 4] = [
+const ALIASES: [(&str, &str); 5] = [
     ("min_by", "arg_min"),
     ("max_by", "arg_max"),
+    ("realized_volatility", "realized_vol"),
     ("ta_ema", "ema"),
     ("ta_rsi", "rsi"),
 ];

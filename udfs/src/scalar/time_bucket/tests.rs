@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::buckets::{Alignment, Buckets};
 use crate::error::FunctionError;
-use crate::trial::{refusal, rows};
+use crate::trial::{refusal_text, rows};
 
 fn check(call: &str, expected: &str) {
     assert_eq!(rows(&format!("SELECT {call}")), [expected], "{call}");
@@ -36,7 +36,7 @@ fn minutes_hours_and_days() {
     // Seven hours do not divide a day: buckets count from 2000-01-03, not from midnight.
     check(
         &format!("time_bucket('7 hours', {ts})"),
-        "2026-03-02T05:00:00",
+        "2026-03-02T07:00:00",
     );
     check(
         "time_bucket('2 days', TIMESTAMP '2000-01-02')",
@@ -84,7 +84,8 @@ fn months_and_years_follow_the_calendar() {
     );
     check("time_bucket('1 month', DATE '1969-12-31')", "1969-12-01");
     check(
-        "time_bucket('1 month', TIMESTAMPTZ '2026-03-31T23:30:00-02:00')",
+        "time_bucket('1 month', arrow_cast('2026-03-31T23:30:00-02:00', \
+         'Timestamp(Microsecond, Some(\"UTC\"))'))",
         "2026-04-01T00:00:00Z",
     );
 }
@@ -165,7 +166,7 @@ fn the_type_of_the_time_is_kept() {
 fn nanoseconds_are_exact() {
     check(
         "time_bucket('3 nanoseconds', to_timestamp_nanos(1772443865123456789))",
-        "2026-03-02T09:31:05.123456788",
+        "2026-03-02T09:31:05.123456787",
     );
     check(
         "time_bucket('1 nanosecond', to_timestamp_nanos(1772443865123456789))",
@@ -188,10 +189,7 @@ fn nulls_pass_through_and_columns_work() {
 #[test]
 fn refusals() {
     let check = |call: &str, message: &str| {
-        assert_eq!(
-            refusal(&format!("SELECT {call} FROM trades")).to_string(),
-            message
-        );
+        assert_eq!(refusal_text(&format!("SELECT {call} FROM trades")), message);
     };
     let positive = "expected a positive interval of either months or days and time";
     check(

@@ -1,0 +1,238 @@
+//! Aggregates that are a quotient of two sums over rows: spreads, liquidity, imbalance and
+//! volatility estimated from bars.
+//!
+//! Rows with a null, NaN or infinite argument do not count, nor do rows that a formula's own
+//! condition excludes (a zero volume, a price at or below zero under a logarithm). A group
+//! without a row that counts, or whose denominators sum to zero, is null.
+
+mod term;
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::Result;
+use datafusion::physical_plan::PhysicalExpr;
+
+use super::Aggregate;
+use super::series::annualization;
+use crate::arguments::Call;
+use crate::fold::{AnyFold, Fold, Rows, column};
+use crate::weighting::{Compensated, RunningSum};
+
+/// Which quotient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Mean {
+    /// Amihud's illiquidity.
+    Amihud,
+    /// Size-weighted effective spread.
+    EffectiveSpread,
+    /// Bought less sold size over both.
+    TradeImbalance,
+    /// Parkinson's volatility from high and low.
+    Parkinson,
+    /// Garman's and Klass's volatility from whole bars.
+    GarmanKlass,
+    /// Rogers's and Satchell's volatility from whole bars, free of drift.
+    RogersSatchell,
+}
+
+impl Mean {
+    /// All quotients.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Amihud,
+        Self::EffectiveSpread,
+        Self::TradeImbalance,
+        Self::Parkinson,
+        Self::GarmanKlass,
+        Self::RogersSatchell,
+    ];
+
+    /// The names of the arguments of every row.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Amihud => &["return", "dollar_volume"],
+            Self::EffectiveSpread => &["price", "mid", "size"],
+            Self::TradeImbalance => &["size", "side"],
+            Self::Parkinson => &["high", "low"],
+            Self::GarmanKlass | Self::RogersSatchell => &["open", "high", "low", "close"],
+        }
+    }
+
+    /// Whether an annualization factor may follow.
+    fn is_annualized(self) -> bool {
+        matches!(
+            self,
+            Self::Parkinson | Self::GarmanKlass | Self::RogersSatchell
+        )
+    }
+}
+
+impl Aggregate for Mean {
+    fn call(&self) -> Call {
+        let (function, signature) = match self {
+            Self::Amihud => ("amihud", "amihud(return, dollar_volume)"),
+            Self::EffectiveSpread => ("effective_spread", "effective_spread(price, mid, size)"),
+            Self::TradeImbalance => ("trade_imbalance", "trade_imbalance(size, side)"),
+            Self::Parkinson => (
+                "parkinson_vol",
+                "parkinson_vol(high, low [, annualization])",
+            ),
+            Self::GarmanKlass => (
+                "garman_klass_vol",
+                "garman_klass_vol(open, high, low, close [, annualization])",
+            ),
+            Self::RogersSatchell => (
+                "rogers_satchell_vol",
+                "rogers_satchell_vol(open, high, low, close [, annualization])",
+            ),
+        };
+        Call {
+            function,
+            signature,
+        }
+    }
+
+    fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let (call, names) = (self.call(), self.arguments());
+        call.count(
+            types,
+            names.len(),
+            names.len() + usize::from(self.is_annualized()),
+        )?;
+        let names = names.iter().copied().chain(["annualization"]);
+        let coerce = |(name, found): (&'static str, &DataType)| match (name, found) {
+            ("side", DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
+                Ok(DataType::Utf8)
+            }
+            _ => call.number(name, found).map(|_| DataType::Float64),
+        };
+        names.zip(types).map(coerce).collect()
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Float64)
+    }
+
+    fn fold(
+        &self,
+        _types: &[DataType],
+        constants: Option<&[Arc<dyn PhysicalExpr>]>,
+    ) -> Result<Box<dyn AnyFold>> {
+        let factor = constants.and_then(|exprs| exprs.get(self.arguments().len()));
+        let factor = match factor {
+            Some(expr) => annualization(self.call(), expr)?,
+            None => 1.0,
+        };
+        Ok(Box::new(MeanFold {
+            mean: *self,
+            factor,
+        }))
+    }
+}
+
+/// Sums numerators and denominators.
+#[derive(Debug)]
+struct MeanFold {
+    mean: Mean,
+    factor: f64,
+}
+
+/// The two sums and whether any row counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    numerators: Compensated,
+    denominators: Compensated,
+    any: bool,
+}
+
+impl Fold for MeanFold {
+    type State = Sums;
+
+    fn state_fields(&self) -> Vec<(&'static str, DataType)> {
+        let columns = |name| {
+            Compensated::column_types()
+                .into_iter()
+                .map(move |kind| (name, kind))
+        };
+        let sums = columns("numerators").chain(columns("denominators"));
+        sums.chain([("any", DataType::Boolean)]).collect()
+    }
+
+    fn update(&self, states: &mut [Self::State], rows: &Rows<'_>) -> Result<()> {
+        let count = self.mean.arguments().len();
+        let columns: Vec<Float64Array> = rows.columns[..count].iter().map(numbers).collect();
+        let mut values = vec![0.0; count];
+        let required: Vec<usize> = (0..count).collect();
+        rows.each(&required, |row, group| {
+            for (value, column) in values.iter_mut().zip(&columns) {
+                *value = column.value(row);
+            }
+            let term = values.iter().all(|value| value.is_finite());
+            let Some((numerator, denominator)) = term.then(|| self.mean.term(&values)).flatten()
+            else {
+                return Ok(());
+            };
+            let state = &mut states[group];
+            state.numerators.add(numerator);
+            state.denominators.add(denominator);
+            state.any = true;
+            Ok(())
+        })
+    }
+
+    fn merge(&self, states: &mut [Self::State], rows: &Rows<'_>) -> Result<()> {
+        let any = rows.columns[4].as_boolean();
+        rows.each(&[], |row, group| {
+            let state = &mut states[group];
+            state
+                .numerators
+                .merge(Compensated::from_columns(&rows.columns[..2], row));
+            state
+                .denominators
+                .merge(Compensated::from_columns(&rows.columns[2..4], row));
+            state.any |= any.value(row);
+            Ok(())
+        })
+    }
+
+    fn state(&self, states: &[Self::State]) -> Result<Vec<ArrayRef>> {
+        let mut columns = Compensated::to_columns(states.iter().map(|state| state.numerators));
+        columns.extend(Compensated::to_columns(
+            states.iter().map(|state| state.denominators),
+        ));
+        let any = states
+            .iter()
+            .map(|state| Some(state.any))
+            .collect::<BooleanArray>();
+        columns.push(Arc::new(any));
+        Ok(columns)
+    }
+
+    fn evaluate(&self, states: &[Self::State]) -> Result<ArrayRef> {
+        let quotient = |state: &Self::State| {
+            let denominator = state
+                .denominators
+                .value()
+                .filter(|&sum| state.any && sum != 0.0)?;
+            let mean = state.numerators.value()? / denominator;
+            Some(self.mean.finish(mean, self.factor)).filter(|result| result.is_finite())
+        };
+        let quotients = states.iter().map(|state| Ok(quotient(state)));
+        column::<Float64Type>(DataType::Float64, quotients)
+    }
+}
+
+/// Reads an argument as numbers; a side written as a word becomes +1 or −1, an unknown one NaN.
+fn numbers(column: &ArrayRef) -> Float64Array {
+    let Some(words) = column.as_string_opt::<i32>() else {
+        return column.as_primitive::<Float64Type>().clone();
+    };
+    let sides = words
+        .iter()
+        .map(|word| word.map(|word| term::side(word).unwrap_or(f64::NAN)));
+    sides.collect()
+}
+
+#[cfg(test)]
+mod tests;
