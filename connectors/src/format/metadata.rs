@@ -56,7 +56,21 @@ impl MetadataColumns {
     ///
     /// # Errors
     /// The reason why the payload is a reject.
+    #[inline]
     pub(crate) fn push(
+        &mut self,
+        split: &SplitId,
+        raw: &dyn RawBatch,
+        index: usize,
+    ) -> Result<(), String> {
+        if self.columns.is_empty() {
+            Ok(())
+        } else {
+            self.push_all(split, raw, index)
+        }
+    }
+
+    fn push_all(
         &mut self,
         split: &SplitId,
         raw: &dyn RawBatch,

@@ -176,12 +176,12 @@ unsafe extern "C" fn on_nonempty(_client: *mut RDKafka, signal: *mut c_void) {
     signal.raise();
 }
 
-/// A message, destroyed on drop. Lives no longer than the client: it never leaves this file but inside a [`KafkaBatch`].
+/// A message, destroyed on drop. Lives no longer than the client: it leaves this file only inside a [`KafkaBatch`].
 struct Message(NonNull<RDKafkaMessage>);
 
 impl Message {
     fn native(&self) -> &RDKafkaMessage {
-        // SAFETY: the pointer came from librdkafka, is ours alone until `drop`, and librdkafka changes nothing behind it.
+        // SAFETY: the pointer came from librdkafka and is ours alone until `drop`; nobody changes what is behind it.
         unsafe { self.0.as_ref() }
     }
 

@@ -26,8 +26,52 @@ pub(super) struct Shape {
 struct Slot {
     /// From behind the value before, or from the opening brace, up to the value: `{"symbol":`.
     prefix: Box<[u8]>,
+    /// Its first 16 bytes as two words, and masks of what of them counts.
+    words: [u64; 2],
+    masks: [u64; 2],
     /// The field, if anybody wants it.
     field: Option<usize>,
+}
+
+impl Slot {
+    fn new(prefix: &[u8], field: Option<usize>) -> Self {
+        let mut head = [[0_u8; 8]; 2];
+        let mut mask = [[0_u8; 8]; 2];
+        for (index, byte) in prefix.iter().take(16).enumerate() {
+            head[index / 8][index % 8] = *byte;
+            mask[index / 8][index % 8] = 0xff;
+        }
+        let words = head.map(u64::from_le_bytes);
+        let masks = mask.map(u64::from_le_bytes);
+        Self {
+            prefix: prefix.into(),
+            words,
+            masks,
+            field,
+        }
+    }
+
+    /// Steps behind the prefix, which is there, of the slot `absent` places ahead of `slot`.
+    #[inline]
+    fn follow(&self, cursor: &mut Cursor<'_>, slot: &mut usize, absent: usize) -> Next {
+        cursor.at += self.prefix.len();
+        // This message may have space where the last one had none.
+        cursor.skip_white_space();
+        *slot += absent + 1;
+        Next::Value(self.field)
+    }
+
+    /// Whether `rest` begins with the prefix. Two word comparisons instead of a call: prefixes are short.
+    #[inline]
+    fn begins(&self, rest: &[u8]) -> bool {
+        let Some(head) = rest.first_chunk::<16>() else {
+            return rest.starts_with(&self.prefix);
+        };
+        let (words, _) = head.as_chunks::<8>();
+        let differs = (u64::from_le_bytes(words[0]) ^ self.words[0]) & self.masks[0]
+            | (u64::from_le_bytes(words[1]) ^ self.words[1]) & self.masks[1];
+        differs == 0 && (self.prefix.len() <= 16 || rest.starts_with(&self.prefix))
+    }
 }
 
 /// A longer key is looked up every time.
@@ -136,14 +180,29 @@ impl Shape {
             cursor.at += 1;
             return Ok(Next::End);
         }
-        let ahead = self.layout.iter().enumerate().skip(*slot).take(ABSENT_MAX);
-        for (index, guess) in ahead {
-            if rest.starts_with(&guess.prefix) {
-                cursor.at += guess.prefix.len();
-                // This message may have space where the last one had none.
-                cursor.skip_white_space();
-                *slot = index + 1;
-                return Ok(Next::Value(guess.field));
+        if let Some(guess) = self.layout.get(*slot)
+            && guess.begins(rest)
+        {
+            return Ok(guess.follow(cursor, slot, 0));
+        }
+        self.next_ahead(cursor, slot, first, depth)
+    }
+
+    /// Steps to the next value by a guess that fields are absent; if that fails too, by name.
+    #[inline(never)]
+    fn next_ahead(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        slot: &mut usize,
+        first: bool,
+        depth: usize,
+    ) -> Parsed<Next> {
+        let rest = &cursor.bytes[cursor.at..];
+        for absent in 1..=ABSENT_MAX {
+            if let Some(guess) = self.layout.get(*slot + absent)
+                && guess.begins(rest)
+            {
+                return Ok(guess.follow(cursor, slot, absent));
             }
         }
         self.next_by_name(cursor, slot, first, depth)
@@ -192,10 +251,7 @@ impl Shape {
         cursor.skip_white_space();
         let prefix = &cursor.bytes[start..cursor.at];
         if prefix.len() <= PREFIX_BYTES_MAX && *slot < SLOTS_MAX {
-            let learned = Slot {
-                prefix: prefix.into(),
-                field,
-            };
+            let learned = Slot::new(prefix, field);
             if *slot < self.layout.len() {
                 self.layout[*slot] = learned;
             } else {

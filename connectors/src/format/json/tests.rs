@@ -251,8 +251,7 @@ fn text_keeps_what_was_sent() {
             ! 109: field "t": cannot read "\u12" as TEXT: an unfinished escape sequence
             ! 110: field "t": cannot read "\x" as TEXT: an unknown escape sequence
             ! 111: field "t": cannot read "nul \u0000" as TEXT: the character U+0000 cannot be stored
-            ! 112: field "t": not valid JSON at byte 10: expected no control character in a string but found 
-            break"}
+            ! 112: field "t": not valid JSON at byte 10: expected no control character in a string but found \nbreak"}
         "#]],
     );
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | SMALLINT, INT, BIGINT | whole numbers (`12`, `12.0`, `1e3`), also in quotes |
 //! | REAL, DOUBLE PRECISION | numbers, also in quotes; `"NaN"`, `"Infinity"`, `"-Infinity"` |
-//! | DECIMAL(p,s) | numbers, also in quotes; more digits than *s* are rounded half away from zero, as PostgreSQL rounds |
+//! | DECIMAL(p,s) | numbers, also in quotes; digits beyond *s* are rounded half away from zero, as in PostgreSQL |
 //! | BOOLEAN | `true`, `false`, also in quotes |
 //! | TEXT | strings; anything else as its JSON text |
 //! | BYTEA | strings of `\x` and hexadecimal digits, else base64 |
@@ -23,11 +23,15 @@ use crate::format::{sql_type, timestamp_digits};
 
 use super::cursor::Cursor;
 use super::fault::{Fault, Parsed};
-use super::number::Number;
+use super::number::{Number, POW10};
 use super::object::Shape;
 use super::text;
 
 /// How timestamps are written (`json.timestamp-format`).
+///
+/// Digits beyond the column's precision are rounded half up, as PostgreSQL rounds: `.1235` becomes `.124` in a
+/// TIMESTAMP(3). A string without offset from UTC is taken as UTC. In a column without time zone a string with an
+/// offset other than UTC is a reject.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimestampFormat {
     /// Strings are ISO 8601, numbers count the column's own unit since the epoch: milliseconds for TIMESTAMP(3).
@@ -78,7 +82,7 @@ impl Values {
         let (start, row) = (cursor.at, column.len());
         let data_type = &column.data_type;
         match &mut column.values {
-            V::Int64(values) => values.push(integer(cursor, data_type, |wide| Some(wide))?),
+            V::Int64(values) => values.push(integer(cursor, data_type, Some)?),
             V::Int32(values) => values.push(integer(cursor, data_type, |w| i32::try_from(w).ok())?),
             V::Int16(values) => values.push(integer(cursor, data_type, |w| i16::try_from(w).ok())?),
             V::Int8(values) => values.push(integer(cursor, data_type, |w| i8::try_from(w).ok())?),
@@ -272,10 +276,10 @@ fn decimal(
     scale: i8,
 ) -> Parsed<i128> {
     number(cursor, data_type, |number| {
-        let limit = 10_u128.pow(u32::from(precision.min(38)));
+        let limit = POW10[usize::from(precision.min(38))];
         let scaled = number.to_scaled(i32::from(scale));
         scaled
-            .filter(|scaled| scaled.unsigned_abs() < limit)
+            .filter(|scaled| -limit < *scaled && *scaled < limit)
             .ok_or("out of range")
     })
 }

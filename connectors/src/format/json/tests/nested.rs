@@ -7,7 +7,9 @@ use expect_test::expect;
 use rtsap_stream::decode::{ColumnOrigin, DecodeSchema, Decoder, Metadata};
 use rtsap_stream::source::SplitId;
 
-use super::{Batch, JsonDecoder, TimestampFormat, check, nullable, payload_columns, required, show};
+use super::{
+    Batch, JsonDecoder, TimestampFormat, check, nullable, payload_columns, required, show,
+};
 
 #[test]
 fn objects_and_arrays_nest() {
