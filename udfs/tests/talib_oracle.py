@@ -46,6 +46,7 @@ def main():
         emit(path.name + " with gaps", gaps)
     emit("a ramp", [float(value) for value in range(300)])
     emit("a short series", [1.0, 2.0, 3.0])
+    emit("a flat series", [5.0] * 250)
 
 
 if __name__ == "__main__":

@@ -63,11 +63,13 @@ fn compare(oracle: &Value) -> usize {
     };
     let (closes, expected) = (numbers("closes"), numbers("values"));
     let (indicator, period) = (oracle["indicator"].as_str().unwrap(), &oracle["period"]);
-    let found = evaluate(&format!("{indicator}(close, {period})"), closes);
+    let found = evaluate(&format!("{indicator}(close, {period})"), closes.clone());
     assert_eq!(found.len(), expected.len());
     for (row, (found, expected)) in found.iter().zip(&expected).enumerate() {
         let equal = match (found, expected) {
             (None, None) => true,
+            // TA-Lib 0.8.3 answers 50 for a price that never moved, 0.8.1 answered 0.
+            (Some(50.0), Some(0.0)) => indicator == "rsi" && never_moved(&closes[..=row]),
             (Some(a), Some(b)) => (a - b).abs() <= TOLERANCE * b.abs().max(f64::MIN_POSITIVE),
             _ => false,
         };
@@ -78,6 +80,12 @@ fn compare(oracle: &Value) -> usize {
         );
     }
     expected.iter().flatten().count()
+}
+
+fn never_moved(closes: &[Option<f64>]) -> bool {
+    let mut known = closes.iter().flatten();
+    let first = known.next();
+    known.all(|close| Some(close) == first)
 }
 
 fn evaluate(call: &str, closes: Vec<Option<f64>>) -> Vec<Option<f64>> {
