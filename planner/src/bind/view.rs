@@ -1,0 +1,71 @@
+//! The `WITH` options of a streaming view.
+
+use crate::error::{Cause, PlanError, nearest};
+use crate::statement::{WithOption, WithOptions};
+
+/// Where a view begins to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ViewStart {
+    /// At the start positions of its sources, and with all rows of the tables and views it reads.
+    #[default]
+    Beginning,
+    /// At what comes from now on.
+    Now,
+}
+
+/// Options of a view, checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ViewOptions {
+    /// `start_from`.
+    pub start: ViewStart,
+}
+
+/// Checks the options of a view.
+///
+/// # Errors
+/// [`Cause::Option`] for unknown ones, [`Cause::Unsupported`] for known ones that this version does not obey.
+pub fn view_options(options: &WithOptions) -> Result<ViewOptions, PlanError> {
+    let mut checked = ViewOptions::default();
+    for (key, option) in options {
+        match key.as_str() {
+            "start_from" => checked.start = start(option)?,
+            "late_policy" => late_policy(option)?,
+            "state_ttl" | "retention" => {
+                let error = PlanError::unsupported(format!("option \"{key}\" of a streaming view"));
+                let hint =
+                    "State is kept as long as EXPLAIN says; rows of a view are kept for ever.";
+                return Err(error.at(option.position).hint(hint));
+            }
+            _ => {
+                let known = ["start_from", "late_policy", "state_ttl", "retention"];
+                let message = format!("unknown option \"{key}\" of a streaming view");
+                let error = PlanError::new(Cause::Option { message }).at(option.position);
+                return Err(error.maybe_hint(nearest(key, known)));
+            }
+        }
+    }
+    Ok(checked)
+}
+
+fn start(option: &WithOption) -> Result<ViewStart, PlanError> {
+    match option.value.to_lowercase().as_str() {
+        "beginning" => Ok(ViewStart::Beginning),
+        "now" => Ok(ViewStart::Now),
+        other => {
+            let error = PlanError::unsupported(format!("start_from = '{other}'"));
+            Err(error.at(option.position).hint("Use 'beginning' or 'now'."))
+        }
+    }
+}
+
+fn late_policy(option: &WithOption) -> Result<(), PlanError> {
+    match option.value.to_lowercase().as_str() {
+        "window" => Ok(()),
+        other => {
+            let error = PlanError::unsupported(format!("late_policy = '{other}'"));
+            Err(error
+                .at(option.position)
+                .hint("A row is late for a window; leave the option out."))
+        }
+    }
+}

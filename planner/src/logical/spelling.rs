@@ -1,0 +1,227 @@
+//! The other spellings of windows, rewritten into the canonical one in sqlparser's tree, and names for columns that
+//! have none.
+//!
+//! `GROUP BY k, TUMBLE(ts, i)` becomes `FROM TUMBLE(t, ts, i) GROUP BY k, window_start, window_end`; `TUMBLE_START(…)`
+//! becomes `window_start`. Idempotent.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
+    ObjectName, ObjectNamePart, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor,
+    TableFunctionArgs, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use crate::error::PlanError;
+
+/// Start of the window.
+pub const WINDOW_START: &str = "window_start";
+/// First point after the window.
+pub const WINDOW_END: &str = "window_end";
+/// Last point inside the window.
+pub const WINDOW_TIME: &str = "window_time";
+
+/// Rewrites a statement.
+///
+/// # Errors
+/// [`crate::error::Cause::Unsupported`] for a grouped window over several relations.
+pub fn rewrite(statement: &mut Statement) -> Result<(), PlanError> {
+    if let ControlFlow::Break(error) = VisitMut::visit(statement, &mut Rewriter) {
+        return Err(error);
+    }
+    if let Statement::Query(query) = statement
+        && let SetExpr::Select(select) = query.body.as_mut()
+    {
+        name_columns(select);
+    }
+    Ok(())
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = PlanError;
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
+        match group_window(select) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+/// `TUMBLE` or `HOP`, if the expression is a call of it.
+fn window_call(expr: &Expr) -> Option<&Function> {
+    let Expr::Function(function) = expr else {
+        return None;
+    };
+    let name = function_name(function)?;
+    ["tumble", "hop"]
+        .contains(&name.as_str())
+        .then_some(function)
+}
+
+fn function_name(function: &Function) -> Option<String> {
+    match function.name.0.as_slice() {
+        [ObjectNamePart::Identifier(name)] => Some(name.value.to_lowercase()),
+        _ => None,
+    }
+}
+
+fn group_window(select: &mut Select) -> Result<(), PlanError> {
+    let GroupByExpr::Expressions(groups, _) = &mut select.group_by else {
+        return Ok(());
+    };
+    let Some(at) = groups.iter().position(|group| window_call(group).is_some()) else {
+        return Ok(());
+    };
+    let call = match groups.remove(at) {
+        Expr::Function(call) => call,
+        other => {
+            groups.insert(at, other);
+            return Ok(());
+        }
+    };
+    if groups.iter().any(|group| window_call(group).is_some()) {
+        let error = PlanError::unsupported("GROUP BY with two windows");
+        return Err(error.hint("Write one view for each window."));
+    }
+    let [from] = select.from.as_mut_slice() else {
+        return Err(several_relations());
+    };
+    if !from.joins.is_empty() {
+        return Err(several_relations());
+    }
+    let name = call.name.clone();
+    let FunctionArguments::List(list) = call.args else {
+        return Ok(());
+    };
+    wrap(&mut from.relation, name, list.args)?;
+    let span = call.name.span();
+    groups.insert(at, column(WINDOW_START, span));
+    groups.insert(at + 1, column(WINDOW_END, span));
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            let _ = VisitMut::visit(expr, &mut Accessors);
+        }
+    }
+    if let Some(having) = &mut select.having {
+        let _ = VisitMut::visit(having, &mut Accessors);
+    }
+    Ok(())
+}
+
+fn several_relations() -> PlanError {
+    let error = PlanError::unsupported("GROUP BY with a window over several relations");
+    error.hint("Write the window in FROM: TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '…').")
+}
+
+fn column(name: &str, span: Span) -> Expr {
+    Expr::Identifier(Ident {
+        span,
+        ..Ident::new(name)
+    })
+}
+
+/// `t AS a` becomes `TUMBLE(t, …) AS a`.
+fn wrap(
+    factor: &mut TableFactor,
+    name: ObjectName,
+    rest: Vec<FunctionArg>,
+) -> Result<(), PlanError> {
+    let (data, alias) = match factor {
+        TableFactor::Table {
+            name,
+            alias,
+            args: None,
+            ..
+        } => {
+            let parts = name.0.iter().filter_map(|part| match part {
+                ObjectNamePart::Identifier(part) => Some(part.clone()),
+                ObjectNamePart::Function(_) => None,
+            });
+            (Expr::CompoundIdentifier(parts.collect()), alias.take())
+        }
+        TableFactor::Derived {
+            subquery, alias, ..
+        } => (Expr::Subquery(subquery.clone()), alias.take()),
+        _ => return Err(several_relations()),
+    };
+    let mut args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(data))];
+    args.extend(rest);
+    *factor = TableFactor::Table {
+        name,
+        alias,
+        args: Some(TableFunctionArgs {
+            args,
+            settings: None,
+        }),
+        with_hints: Vec::new(),
+        version: None,
+        with_ordinality: false,
+        partitions: Vec::new(),
+        json_path: None,
+        sample: None,
+        index_hints: Vec::new(),
+    };
+    Ok(())
+}
+
+/// `TUMBLE_START(…)` and its kin to the window's columns.
+struct Accessors;
+
+impl VisitorMut for Accessors {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let Expr::Function(function) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let target = match function_name(function).as_deref() {
+            Some("tumble_start" | "hop_start") => WINDOW_START,
+            Some("tumble_end" | "hop_end") => WINDOW_END,
+            Some("tumble_rowtime" | "hop_rowtime") => WINDOW_TIME,
+            _ => return ControlFlow::Continue(()),
+        };
+        *expr = column(target, function.name.span());
+        ControlFlow::Continue(())
+    }
+}
+
+/// Calls without a name get the function's, as in PostgreSQL, where that is not ambiguous.
+fn name_columns(select: &mut Select) {
+    let mut taken: Vec<String> = Vec::new();
+    for item in &select.projection {
+        match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(name)) => {
+                taken.push(name.value.to_lowercase())
+            }
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+                taken.extend(parts.last().map(|name| name.value.to_lowercase()));
+            }
+            SelectItem::UnnamedExpr(Expr::Function(function)) => {
+                taken.extend(function_name(function));
+            }
+            SelectItem::ExprWithAlias { alias, .. } => taken.push(alias.value.to_lowercase()),
+            _ => {}
+        }
+    }
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr @ Expr::Function(_)) = &*item else {
+            continue;
+        };
+        let Expr::Function(function) = expr else {
+            continue;
+        };
+        let Some(name) = function_name(function) else {
+            continue;
+        };
+        if taken.iter().filter(|other| **other == name).count() == 1 {
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::new(name),
+            };
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! `TUMBLE(…)` and `HOP(…)` in `FROM`, planned into a [`WindowNode`]: for views and for reads alike.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, ExprSchema};
+use datafusion::error::Result;
+use datafusion::logical_expr::planner::{
+    PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
+};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast::{
+    Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, ObjectNamePart,
+    TableFactor,
+};
+use rtsap_plan::window::WindowSpec;
+
+use std::sync::Arc;
+
+use crate::duration::nanos_of;
+use crate::error::{Cause, PlanError, nearest};
+use crate::logical::window_node::{WINDOW_COLUMNS, WindowNode};
+
+/// Plans window functions in `FROM`. Stateless; give it to every session that reads views.
+#[derive(Debug, Default)]
+pub struct WindowPlanner;
+
+impl RelationPlanner for WindowPlanner {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        let TableFactor::Table {
+            name,
+            alias,
+            args: Some(args),
+            ..
+        } = &relation
+        else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
+        let Some(function) = WindowFunction::of(name) else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
+        let plan = plan_call(function?, args.args.clone(), context)?;
+        let planned = PlannedRelation::new(plan, alias.clone());
+        Ok(RelationPlanning::Planned(Box::new(planned)))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WindowFunction {
+    Tumble,
+    Hop,
+}
+
+impl WindowFunction {
+    fn of(name: &ObjectName) -> Option<Result<Self>> {
+        let [ObjectNamePart::Identifier(name)] = name.0.as_slice() else {
+            return None;
+        };
+        match name.value.to_lowercase().as_str() {
+            "tumble" => Some(Ok(Self::Tumble)),
+            "hop" => Some(Ok(Self::Hop)),
+            "session" | "cumulate" => {
+                let what = format!("window function {}", name.value.to_uppercase());
+                Some(Err(PlanError::unsupported(what)
+                    .hint("Use TUMBLE or HOP.")
+                    .into()))
+            }
+            _ => None,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Tumble => "TUMBLE",
+            Self::Hop => "HOP",
+        }
+    }
+
+    /// Names of the arguments, in order; the last may be left out.
+    const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Tumble => &["data", "timecol", "size", "offset"],
+            Self::Hop => &["data", "timecol", "slide", "size", "offset"],
+        }
+    }
+
+    const fn usage(self) -> &'static str {
+        match self {
+            Self::Tumble => "Write TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE).",
+            Self::Hop => {
+                "Write HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '1' MINUTE): the slide, then the size."
+            }
+        }
+    }
+}
+
+fn window_error(message: impl Into<String>) -> PlanError {
+    PlanError::new(Cause::Window {
+        message: message.into(),
+    })
+}
+
+fn plan_call(
+    function: WindowFunction,
+    args: Vec<FunctionArg>,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let mut args = named(function, args)?.into_iter();
+    let (Some(Some(data)), Some(Some(time))) = (args.next(), args.next()) else {
+        return Err(missing(function, "data and its time column").into());
+    };
+    let input = context.plan(data_factor(function, data)?)?;
+    let time = time_column(function, time, &input, context)?;
+    let mut lengths = Vec::new();
+    for arg in args {
+        lengths.push(arg.map(|arg| nanos(arg, context)).transpose()?);
+    }
+    let window = window_spec(function, &lengths)?;
+    let (input, time) = rename_clashes(input, time)?;
+    let node = WindowNode::try_new(input, time, window)?;
+    Ok(LogicalPlan::Extension(Extension {
+        node: Arc::new(node),
+    }))
+}
+
+fn missing(function: WindowFunction, what: &str) -> PlanError {
+    window_error(format!("{} lacks {what}", function.name())).hint(function.usage())
+}
+
+/// The arguments by position, whatever way they were given.
+fn named(
+    function: WindowFunction,
+    args: Vec<FunctionArg>,
+) -> Result<Vec<Option<SqlExpr>>, PlanError> {
+    let known = function.arguments();
+    let mut slots: Vec<Option<SqlExpr>> = vec![None; known.len()];
+    for (index, arg) in args.into_iter().enumerate() {
+        let (slot, value) = match arg {
+            FunctionArg::Unnamed(value) => (index, value),
+            FunctionArg::Named { name, arg, .. } => (slot_of(function, &name.value)?, arg),
+            FunctionArg::ExprNamed { name, arg, .. } => {
+                (slot_of(function, &name.to_string())?, arg)
+            }
+        };
+        let FunctionArgExpr::Expr(value) = value else {
+            return Err(
+                window_error(format!("{} takes no *", function.name())).hint(function.usage())
+            );
+        };
+        let Some(free) = slots.get_mut(slot) else {
+            let message = format!("{} has too many arguments", function.name());
+            return Err(window_error(message).hint(function.usage()));
+        };
+        if free.replace(value).is_some() {
+            let message = format!("{} gets an argument twice", function.name());
+            return Err(window_error(message).hint(function.usage()));
+        }
+    }
+    Ok(slots)
+}
+
+fn slot_of(function: WindowFunction, name: &str) -> Result<usize, PlanError> {
+    let wanted = name.trim_matches('"').to_lowercase();
+    let known = function.arguments();
+    known
+        .iter()
+        .position(|known| *known == wanted)
+        .ok_or_else(|| {
+            let message = format!("{} has no argument \"{name}\"", function.name());
+            let hint = nearest(&wanted, known.iter().copied());
+            window_error(message)
+                .hint(function.usage())
+                .maybe_hint(hint)
+        })
+}
+
+fn data_factor(function: WindowFunction, data: SqlExpr) -> Result<TableFactor, PlanError> {
+    let parts = match data {
+        SqlExpr::Identifier(name) => vec![name],
+        SqlExpr::CompoundIdentifier(parts) => parts,
+        SqlExpr::Subquery(subquery) => {
+            return Ok(TableFactor::Derived {
+                lateral: false,
+                subquery,
+                alias: None,
+                sample: None,
+            });
+        }
+        _ => return Err(missing(function, "a relation as its first argument")),
+    };
+    Ok(TableFactor::Table {
+        name: ObjectName(parts.into_iter().map(ObjectNamePart::Identifier).collect()),
+        alias: None,
+        args: None,
+        with_hints: Vec::new(),
+        version: None,
+        with_ordinality: false,
+        partitions: Vec::new(),
+        json_path: None,
+        sample: None,
+        index_hints: Vec::new(),
+    })
+}
+
+/// `DESCRIPTOR(ts)`, `ts` or `t.ts`.
+fn time_column(
+    function: WindowFunction,
+    time: SqlExpr,
+    input: &LogicalPlan,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<Expr> {
+    let name = match time {
+        SqlExpr::Function(descriptor)
+            if descriptor
+                .name
+                .to_string()
+                .eq_ignore_ascii_case("descriptor") =>
+        {
+            let FunctionArguments::List(list) = descriptor.args else {
+                return Err(missing(function, "a time column").into());
+            };
+            match <[FunctionArg; 1]>::try_from(list.args) {
+                Ok([FunctionArg::Unnamed(FunctionArgExpr::Expr(name))]) => name,
+                _ => return Err(missing(function, "a time column").into()),
+            }
+        }
+        name @ (SqlExpr::Identifier(_) | SqlExpr::CompoundIdentifier(_)) => name,
+        _ => return Err(missing(function, "a time column").into()),
+    };
+    let expr = context.sql_to_expr(name, input.schema())?;
+    let Expr::Column(column) = &expr else {
+        return Err(missing(function, "a time column").into());
+    };
+    let found = input
+        .schema()
+        .field_from_column(column)?
+        .data_type()
+        .clone();
+    if !matches!(found, DataType::Timestamp(..)) {
+        let message = format!("column \"{}\" is not a timestamp", column.name);
+        let error = window_error(message).detail(format!("It is {found}."));
+        return Err(error.hint("A window needs a TIMESTAMP column.").into());
+    }
+    Ok(Expr::Column(column.clone()))
+}
+
+fn nanos(length: SqlExpr, context: &mut dyn RelationPlannerContext) -> Result<i64> {
+    let text = length.to_string();
+    let expr = context.sql_to_expr(length, &DFSchema::empty())?;
+    Ok(constant_nanos(&expr).map_err(|error| match error {
+        None => window_error(format!("{text} is not a constant interval")),
+        Some(error) => error,
+    })?)
+}
+
+/// The nanoseconds of a constant interval; `None` as error if it is no constant interval.
+pub fn constant_nanos(expr: &Expr) -> std::result::Result<i64, Option<PlanError>> {
+    const DAY_NANOS: i64 = 86_400_000_000_000;
+    let value = match expr {
+        Expr::Literal(value, _) => value,
+        Expr::Cast(cast) => return constant_nanos(&cast.expr),
+        Expr::Negative(inner) => return constant_nanos(inner).map(i64::wrapping_neg),
+        _ => return Err(None),
+    };
+    let (months, days, nanos) = match value {
+        ScalarValue::IntervalMonthDayNano(Some(value)) => {
+            (value.months, value.days, value.nanoseconds)
+        }
+        ScalarValue::IntervalDayTime(Some(value)) => {
+            (0, value.days, i64::from(value.milliseconds) * 1_000_000)
+        }
+        ScalarValue::IntervalYearMonth(Some(months)) => (*months, 0, 0),
+        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
+            return nanos_of(text, None).map_err(Some);
+        }
+        _ => return Err(None),
+    };
+    if months != 0 {
+        let error = window_error("a window cannot be months or years long");
+        return Err(Some(
+            error.hint("Months have no fixed length; use days, hours or less."),
+        ));
+    }
+    let total = i64::from(days)
+        .checked_mul(DAY_NANOS)
+        .and_then(|days| days.checked_add(nanos));
+    total.ok_or_else(|| Some(window_error("an interval of more than 292 years")))
+}
+
+fn window_spec(function: WindowFunction, lengths: &[Option<i64>]) -> Result<WindowSpec, PlanError> {
+    let window = match (function, lengths) {
+        (WindowFunction::Tumble, [Some(size), offset]) => WindowSpec::Tumble {
+            size_nanos: *size,
+            offset_nanos: offset.unwrap_or(0),
+        },
+        (WindowFunction::Hop, [Some(slide), Some(size), offset]) => WindowSpec::Hop {
+            size_nanos: *size,
+            slide_nanos: *slide,
+            offset_nanos: offset.unwrap_or(0),
+        },
+        (WindowFunction::Tumble, _) => return Err(missing(function, "a size")),
+        (WindowFunction::Hop, _) => return Err(missing(function, "a slide or a size")),
+    };
+    check_window(window)
+}
+
+/// How many windows a row may be in: each costs a row of state.
+pub const WINDOWS_PER_ROW_MAX: i64 = 10_000;
+
+/// Refuses impossible lengths and brings the offset into one period.
+///
+/// # Errors
+/// [`Cause::Window`].
+pub fn check_window(window: WindowSpec) -> Result<WindowSpec, PlanError> {
+    let (size, slide) = (window.size_nanos(), window.slide_nanos());
+    if size <= 0 || slide <= 0 {
+        return Err(window_error(
+            "a window's size and slide must be greater than zero",
+        ));
+    }
+    if size / slide > WINDOWS_PER_ROW_MAX {
+        let message = format!("each row would be in more than {WINDOWS_PER_ROW_MAX} windows");
+        return Err(window_error(message).hint("The slide comes first, then the size."));
+    }
+    Ok(match window {
+        WindowSpec::Tumble {
+            size_nanos,
+            offset_nanos,
+        } => WindowSpec::Tumble {
+            size_nanos,
+            offset_nanos: offset_nanos.rem_euclid(size_nanos),
+        },
+        WindowSpec::Hop {
+            size_nanos,
+            slide_nanos,
+            offset_nanos,
+        } => WindowSpec::Hop {
+            size_nanos,
+            slide_nanos,
+            offset_nanos: offset_nanos.rem_euclid(slide_nanos),
+        },
+    })
+}
+
+/// A window over a windowed relation: the inner window's columns become `window_start0` and so on, as in Flink.
+fn rename_clashes(input: LogicalPlan, time: Expr) -> Result<(LogicalPlan, Expr)> {
+    let clash = |name: &str| WINDOW_COLUMNS.contains(&name);
+    if !input
+        .schema()
+        .fields()
+        .iter()
+        .any(|field| clash(field.name()))
+    {
+        return Ok((input, time));
+    }
+    let Expr::Column(time) = time else {
+        return Ok((input, time));
+    };
+    let at = input.schema().index_of_column(&time)?;
+    let exprs = input.schema().iter().map(|(qualifier, field)| {
+        let expr = Expr::from((qualifier, field));
+        if !clash(field.name()) {
+            return expr;
+        }
+        expr.alias_qualified(qualifier.cloned(), format!("{}0", field.name()))
+    });
+    let exprs: Vec<Expr> = exprs.collect();
+    let renamed = LogicalPlanBuilder::from(input).project(exprs)?.build()?;
+    let time = Expr::from(renamed.schema().qualified_field(at));
+    Ok((renamed, time))
+}

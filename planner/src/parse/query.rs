@@ -1,0 +1,224 @@
+//! DataFusion's own SQL: hands tokens to sqlparser, with the window functions brought into one spelling first.
+//!
+//! `TUMBLE(TABLE t, …)` loses its `TABLE`, `FROM TABLE(TUMBLE(…))` its wrapper; [`crate::logical::spelling`] does what
+//! needs the tree.
+
+use datafusion::sql::sqlparser::ast::{FromTable, Statement, TableFactor, TableObject};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use crate::error::{Cause, PlanError};
+use crate::logical::spelling;
+use crate::parse::cursor::Cursor;
+use crate::parse::lexeme::{Lexeme, position_of};
+use crate::statement::{Name, StatementKind};
+
+/// How deep expressions and queries may nest.
+const DEPTH_MAX: usize = 128;
+
+/// All that is left at the cursor as one query.
+///
+/// # Errors
+/// [`Cause::Syntax`]; a query with `EMIT` is refused: it belongs into a view.
+pub fn whole_query(cursor: &mut Cursor<'_>) -> Result<Box<Statement>, PlanError> {
+    let tokens = cursor.rest();
+    if crate::parse::view::has_emit(tokens) {
+        let at = tokens.iter().find(|lexeme| lexeme.is_word("EMIT"));
+        let error = PlanError::unsupported("EMIT outside of a streaming view");
+        let error =
+            error.hint("Put the query into CREATE STREAMING VIEW, or follow it with SUBSCRIBE.");
+        return Err(error.at(at.map_or(1, |lexeme| lexeme.position)));
+    }
+    cursor.advance(tokens.len());
+    sql(cursor.text(), tokens).map(Box::new)
+}
+
+/// One statement of DataFusion's SQL, window spellings brought together.
+///
+/// # Errors
+/// [`Cause::Syntax`], [`Cause::Unsupported`] for windows that are known and refused.
+pub fn sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
+    let tokens = plain_windows(tokens)?;
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect)
+        .with_recursion_limit(DEPTH_MAX)
+        .with_tokens_with_locations(tokens);
+    let mut statement = parser
+        .parse_statement()
+        .map_err(|error| syntax(text, &error))?;
+    let next = parser.next_token();
+    if next.token != Token::EOF {
+        let start = next.span.start;
+        let error = PlanError::new(Cause::Syntax {
+            near: Some(next.token.to_string()),
+        });
+        let error = error.at(position_of(text, start.line, start.column));
+        return Err(error.detail("Expected the end of the statement."));
+    }
+    spelling::rewrite(&mut statement)?;
+    Ok(statement)
+}
+
+/// `INSERT`, `DELETE`, `UPDATE`.
+///
+/// # Errors
+/// [`Cause::Syntax`].
+pub fn write(cursor: &mut Cursor<'_>, word: &str) -> Result<StatementKind, PlanError> {
+    let tokens = cursor.rest();
+    let target = target_name(cursor.clone(), word)?;
+    cursor.advance(tokens.len());
+    let statement = sql(cursor.text(), tokens)?;
+    let fits = match &statement {
+        Statement::Insert(insert) => matches!(insert.table, TableObject::TableName(_)),
+        Statement::Delete(delete) => match &delete.from {
+            FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from) => {
+                matches!(from.as_slice(), [only] if matches!(only.relation, TableFactor::Table { .. }))
+            }
+        },
+        Statement::Update(_) => true,
+        _ => false,
+    };
+    if !fits {
+        return Err(PlanError::unsupported(format!("this form of {word}")).at(target.position));
+    }
+    Ok(match word {
+        "INSERT" => StatementKind::Insert {
+            table: target,
+            statement: Box::new(statement),
+        },
+        "DELETE" => StatementKind::Delete { table: target },
+        _ => StatementKind::Update { table: target },
+    })
+}
+
+fn target_name(mut cursor: Cursor<'_>, word: &str) -> Result<Name, PlanError> {
+    cursor.advance(1);
+    let _ = match word {
+        "INSERT" => cursor.eat(&["INTO"]),
+        "DELETE" => cursor.eat(&["FROM"]),
+        _ => true,
+    };
+    cursor.eat(&["ONLY"]);
+    cursor.name("a table's name")
+}
+
+/// sqlparser's message as ours: its location becomes our position, its "found" the word near the error.
+pub fn syntax(text: &str, error: &ParserError) -> PlanError {
+    let message = match error {
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
+            message.as_str()
+        }
+        ParserError::RecursionLimitExceeded => {
+            let what = format!("nesting deeper than {DEPTH_MAX} levels");
+            return PlanError::unsupported(what).hint("Put parts of the query into WITH.");
+        }
+    };
+    let (message, position) = located(text, message);
+    let near = message
+        .split_once(", found: ")
+        .map(|(_, near)| near.trim().to_owned());
+    let near = near.filter(|near| near != "EOF");
+    let detail = match message.split_once(", found: ") {
+        Some((expected, _)) => format!("{expected}."),
+        None => format!("{message}."),
+    };
+    let end = u32::try_from(text.chars().count())
+        .unwrap_or(u32::MAX)
+        .saturating_add(1);
+    PlanError::new(Cause::Syntax { near })
+        .at(position.unwrap_or(end))
+        .detail(detail)
+}
+
+/// Takes ` at Line: 1, Column: 8` off the end of a message.
+pub fn located<'a>(text: &str, message: &'a str) -> (&'a str, Option<u32>) {
+    let Some((head, tail)) = message.rsplit_once(" at Line: ") else {
+        return (message, None);
+    };
+    let Some((line, column)) = tail.split_once(", Column: ") else {
+        return (message, None);
+    };
+    match (line.trim().parse(), column.trim().parse()) {
+        (Ok(line), Ok(column)) => (head, Some(position_of(text, line, column))),
+        _ => (message, None),
+    }
+}
+
+const WINDOWS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SESSION"];
+
+/// The tokens with `TABLE` taken out of window calls.
+fn plain_windows(tokens: &[Lexeme]) -> Result<Vec<TokenWithSpan>, PlanError> {
+    let mut dropped = vec![false; tokens.len()];
+    for index in 0..tokens.len() {
+        let call = WINDOWS.iter().any(|word| tokens[index].is_word(word))
+            && tokens
+                .get(index + 1)
+                .is_some_and(|next| next.is(&Token::LParen));
+        if !call {
+            continue;
+        }
+        unwrap_table(tokens, index, &mut dropped);
+        unmark_table(tokens, index, &mut dropped)?;
+    }
+    let kept = tokens.iter().zip(dropped).filter(|(_, dropped)| !dropped);
+    Ok(kept.map(|(lexeme, _)| lexeme.token.clone()).collect())
+}
+
+/// `TABLE ( TUMBLE (…) )`: drops the first two tokens and the last.
+fn unwrap_table(tokens: &[Lexeme], call: usize, dropped: &mut [bool]) {
+    let wrapped =
+        call >= 2 && tokens[call - 1].is(&Token::LParen) && tokens[call - 2].is_word("TABLE");
+    let close = closing(tokens, call + 1);
+    let outer = close
+        .and_then(|close| tokens.get(close + 1))
+        .is_some_and(|next| next.is(&Token::RParen));
+    if let (true, true, Some(close)) = (wrapped, outer, close) {
+        dropped[call - 2] = true;
+        dropped[call - 1] = true;
+        dropped[close + 1] = true;
+    }
+}
+
+/// `TUMBLE ( TABLE t`, `TUMBLE ( DATA => TABLE t`: drops `TABLE`.
+fn unmark_table(tokens: &[Lexeme], call: usize, dropped: &mut [bool]) -> Result<(), PlanError> {
+    let named = tokens
+        .get(call + 3)
+        .is_some_and(|next| next.is(&Token::RArrow));
+    let marker = if named { call + 4 } else { call + 2 };
+    if !tokens.get(marker).is_some_and(|next| next.is_word("TABLE")) {
+        return Ok(());
+    }
+    for (word, hint) in [
+        ("SESSION", "Use TUMBLE or HOP."),
+        (
+            "CUMULATE",
+            "Use TUMBLE with the step, and a second view over it.",
+        ),
+    ] {
+        if tokens[call].is_word(word) {
+            let what = format!("window function {word}");
+            return Err(PlanError::unsupported(what)
+                .at(tokens[call].position)
+                .hint(hint));
+        }
+    }
+    dropped[marker] = true;
+    Ok(())
+}
+
+/// Index of the `)` that closes the `(` at `open`.
+fn closing(tokens: &[Lexeme], open: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    for (index, lexeme) in tokens.iter().enumerate().skip(open) {
+        match lexeme.token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(index);
+        }
+    }
+    None
+}

@@ -1,0 +1,174 @@
+//! Statements about objects that exist: `SHOW`, `DESCRIBE`, `DROP`, `COMMENT ON`.
+
+use crate::error::PlanError;
+use crate::parse::cursor::Cursor;
+use crate::parse::refused;
+use crate::parse::session::variable;
+use crate::statement::{CommentStatement, DropStatement, ObjectNoun, ShowTarget, StatementKind};
+
+/// What `SHOW` lists, for hints.
+const LISTED: [&str; 10] = [
+    "SOURCES",
+    "TABLES",
+    "VIEWS",
+    "STREAMING",
+    "MATERIALIZED",
+    "SINKS",
+    "JOBS",
+    "FUNCTIONS",
+    "CREATE",
+    "COLUMNS",
+];
+
+/// `SHOW …`.
+///
+/// # Errors
+/// [`crate::error::Cause::Syntax`].
+pub fn show(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
+    cursor.advance(1);
+    let lists: [(&[&str], ShowTarget); 8] = [
+        (&["SOURCES"], ShowTarget::Sources),
+        (&["TABLES"], ShowTarget::Tables),
+        (&["STREAMING", "VIEWS"], ShowTarget::Views),
+        (&["MATERIALIZED", "VIEWS"], ShowTarget::Views),
+        (&["VIEWS"], ShowTarget::Views),
+        (&["SINKS"], ShowTarget::Sinks),
+        (&["JOBS"], ShowTarget::Jobs),
+        (&["FUNCTIONS"], ShowTarget::Functions),
+    ];
+    for (words, target) in lists {
+        if cursor.eat(words) {
+            return Ok(StatementKind::Show(target));
+        }
+    }
+    if cursor.at(&["CONNECTIONS"]) || cursor.at(&["SECRETS"]) {
+        return Err(cursor.unsupported("SHOW CONNECTIONS and SHOW SECRETS"));
+    }
+    if cursor.eat(&["CREATE"]) {
+        let noun = noun(cursor);
+        let name = cursor.name("an object's name")?;
+        return Ok(StatementKind::Show(ShowTarget::Create(noun, name)));
+    }
+    if cursor.eat(&["COLUMNS"]) {
+        let _ = cursor.eat(&["FROM"]) || cursor.eat(&["IN"]);
+        let name = cursor.name("a relation's name")?;
+        return Ok(StatementKind::Show(ShowTarget::Columns(name)));
+    }
+    if cursor.eat(&["TRANSACTION", "ISOLATION", "LEVEL"]) {
+        return Ok(StatementKind::ShowVariable {
+            name: "transaction_isolation".to_owned(),
+        });
+    }
+    if cursor.eat(&["TIME", "ZONE"]) {
+        return Ok(StatementKind::ShowVariable {
+            name: "timezone".to_owned(),
+        });
+    }
+    if cursor.is_done() {
+        return Err(cursor.unexpected_word("Expected what to show.", &LISTED));
+    }
+    let start = cursor.clone();
+    let name = variable(cursor)?;
+    // A variable is one word; two words are a list whose name is misspelt.
+    if !cursor.is_done() {
+        return Err(start.unexpected_word("Expected what to show, or a variable.", &LISTED));
+    }
+    Ok(StatementKind::ShowVariable { name })
+}
+
+/// `DESCRIBE [EXTENDED] name`.
+///
+/// # Errors
+/// [`crate::error::Cause::Syntax`].
+pub fn describe(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
+    cursor.advance(1);
+    // A relation may be called "extended".
+    let extended = cursor.at(&["EXTENDED"]) && cursor.peek_at(1).is_some();
+    if extended {
+        cursor.advance(1);
+    }
+    if cursor
+        .peek_at(1)
+        .is_some_and(|next| !next.is(&datafusion::sql::sqlparser::tokenizer::Token::Period))
+    {
+        noun(cursor);
+    }
+    let name = cursor.name("a relation's name")?;
+    Ok(StatementKind::Describe { name, extended })
+}
+
+/// `SOURCE`, `TABLE`, `[STREAMING | MATERIALIZED] VIEW`, `SINK`, if one comes.
+pub fn noun(cursor: &mut Cursor<'_>) -> Option<ObjectNoun> {
+    let nouns: [(&[&str], ObjectNoun); 6] = [
+        (&["SOURCE"], ObjectNoun::Source),
+        (&["TABLE"], ObjectNoun::Table),
+        (&["STREAMING", "VIEW"], ObjectNoun::View),
+        (&["MATERIALIZED", "VIEW"], ObjectNoun::View),
+        (&["VIEW"], ObjectNoun::View),
+        (&["SINK"], ObjectNoun::Sink),
+    ];
+    nouns
+        .iter()
+        .find(|(words, _)| cursor.eat(words))
+        .map(|(_, noun)| *noun)
+}
+
+/// `DROP …`.
+///
+/// # Errors
+/// [`crate::error::Cause::Syntax`], and the kinds of object that do not exist yet are refused.
+pub fn drop_objects(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
+    cursor.advance(1);
+    let Some(noun) = noun(cursor) else {
+        let known = [
+            "SOURCE",
+            "TABLE",
+            "STREAMING",
+            "MATERIALIZED",
+            "VIEW",
+            "SINK",
+        ];
+        let detail = "Expected SOURCE, TABLE, STREAMING VIEW or SINK after DROP.";
+        let error = refused::dropped(cursor);
+        return Err(error.unwrap_or_else(|| cursor.unexpected_word(detail, &known)));
+    };
+    let if_exists = cursor.eat(&["IF", "EXISTS"]);
+    let names = cursor.names("an object's name")?;
+    let cascade = cursor.eat(&["CASCADE"]);
+    if !cascade {
+        cursor.eat(&["RESTRICT"]);
+    }
+    Ok(StatementKind::Drop(DropStatement {
+        noun,
+        names,
+        if_exists,
+        cascade,
+    }))
+}
+
+/// `COMMENT ON … IS '…'`.
+///
+/// # Errors
+/// [`crate::error::Cause::Syntax`]; comments on columns are refused.
+pub fn comment(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
+    cursor.expect(&["COMMENT", "ON"])?;
+    if cursor.at(&["COLUMN"]) {
+        let error = cursor.unsupported("COMMENT ON COLUMN");
+        return Err(error.hint("Comment on the relation."));
+    }
+    let Some(noun) = noun(cursor) else {
+        return Err(cursor.unexpected("Expected SOURCE, TABLE, STREAMING VIEW or SINK."));
+    };
+    let name = cursor.name("an object's name")?;
+    cursor.expect(&["IS"])?;
+    let comment = if cursor.eat(&["NULL"]) {
+        None
+    } else {
+        Some(cursor.string("the comment")?)
+    };
+    Ok(StatementKind::Comment(CommentStatement {
+        noun,
+        name,
+        comment,
+    }))
+}

@@ -1,0 +1,287 @@
+//! A view's query to a [`StreamPlan`]: one `match` over the logical plan, one function per kind of node.
+//!
+//! Properties (mode, key, event time, state) are inferred bottom-up as nodes are made; what cannot run correctly or
+//! would keep state without limit is refused here, with a hint.
+
+pub mod aggregate;
+pub mod bucket;
+pub mod peel;
+pub mod refuse;
+pub mod stateless;
+pub mod window;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use rtsap_catalog::object::{ObjectNumber, Relation};
+use rtsap_catalog::snapshot::CatalogSnapshot;
+use rtsap_plan::graph::{Node, NodeIndex, StreamPlan};
+use rtsap_plan::operator::{Emit, OperatorSpec};
+use rtsap_plan::properties::StreamProperties;
+use rtsap_stream::change::ChangelogMode;
+
+use crate::error::{Cause, PlanError};
+use crate::functions::Functions;
+use crate::logical::scope::Scope;
+use crate::logical::translate::translate;
+use crate::logical::window_node::WindowNode;
+use crate::logical::{check_deterministic, raw_plan, refine, rename};
+use crate::parse::lexeme::lexemes;
+use crate::parse::query;
+use crate::parse::view::split_emit;
+
+/// A streaming view, compiled.
+#[derive(Clone, Debug)]
+pub struct PlannedView {
+    /// What to run.
+    pub plan: StreamPlan,
+    /// What can be read from it.
+    pub relation: Relation,
+    /// The sources, tables and views it reads, ascending.
+    pub depends_on: Vec<ObjectNumber>,
+    /// What the author should know.
+    pub notices: Vec<String>,
+}
+
+/// Compiles a view's query with its `EMIT` clause. `column_names` rename the result if there are any.
+///
+/// # Errors
+/// Everything that can be wrong with a query; positions are characters of `query_text`, counted from 1.
+pub fn plan_view(
+    query_text: &str,
+    column_names: &[String],
+    catalog: &CatalogSnapshot,
+    functions: &Functions,
+) -> Result<PlannedView, PlanError> {
+    let tokens = lexemes(query_text)?;
+    refuse::words(&tokens)?;
+    let split = split_emit(query_text, &tokens)?;
+    let statement = query::sql(query_text, split.query)?;
+    refuse::statement(&statement, query_text, &tokens)?;
+    let scope = Scope::new(catalog, functions);
+    let translated = |error: DataFusionError| translate(&error, query_text, functions);
+    let raw = raw_plan(statement, &scope).map_err(translated)?;
+    let found_at = |error: PlanError| translate(&error.into(), query_text, functions);
+    check_deterministic(&raw).map_err(found_at)?;
+    refuse::mixed_times(&raw).map_err(found_at)?;
+    let named = if column_names.is_empty() {
+        raw
+    } else {
+        rename(raw, column_names)?
+    };
+    let refined = refine(named).and_then(plain_columns).map_err(translated)?;
+
+    let mut compiler = Compiler::new(query_text, functions);
+    let emit = split.emit.map_or(Emit::Changes, |(emit, _)| emit);
+    compiler.node(&refined, emit).map_err(found_at)?;
+    if let (Emit::OnClose { .. }, Some((_, position))) = (emit, split.emit) {
+        compiler
+            .check_closes()
+            .map_err(|error| error.at(position))?;
+    }
+    compiler.finish(refined.schema().fields().len())
+}
+
+/// Result columns in the types that every reader knows: no string views, no dictionaries.
+fn plain_columns(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    let fields = plan.schema().fields();
+    if fields
+        .iter()
+        .all(|field| plain_type(field.data_type()).is_none())
+    {
+        return Ok(plan);
+    }
+    let exprs = plan.schema().iter().map(|(qualifier, field)| {
+        let expr = Expr::from((qualifier, field));
+        match plain_type(field.data_type()) {
+            Some(plain) => cast(expr, plain).alias(field.name()),
+            None => expr,
+        }
+    });
+    let exprs: Vec<Expr> = exprs.collect();
+    refine(LogicalPlanBuilder::from(plan).project(exprs)?.build()?)
+}
+
+fn plain_type(found: &DataType) -> Option<DataType> {
+    match found {
+        DataType::Utf8View | DataType::LargeUtf8 => Some(DataType::Utf8),
+        DataType::BinaryView | DataType::LargeBinary => Some(DataType::Binary),
+        DataType::Dictionary(_, value) => {
+            Some(plain_type(value).unwrap_or_else(|| (**value).clone()))
+        }
+        DataType::Timestamp(unit, Some(zone)) if zone.as_ref() != "UTC" => {
+            Some(DataType::Timestamp(*unit, Some("UTC".into())))
+        }
+        _ => None,
+    }
+}
+
+/// The plan under construction.
+pub(crate) struct Compiler<'a> {
+    text: &'a str,
+    functions: &'a Functions,
+    nodes: Vec<Node>,
+    depends_on: BTreeSet<ObjectNumber>,
+    notices: Vec<String>,
+    /// Used by every expression: nothing in it changes.
+    props: ExecutionProps,
+    planning: PhysicalPlanningContext,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(text: &'a str, functions: &'a Functions) -> Self {
+        Self {
+            text,
+            functions,
+            nodes: Vec::new(),
+            depends_on: BTreeSet::new(),
+            notices: Vec::new(),
+            props: ExecutionProps::new(),
+            planning: PhysicalPlanningContext::default(),
+        }
+    }
+
+    /// Compiles a logical node with everything below it. `emit` is what a window aggregation in it must do.
+    fn node(&mut self, plan: &LogicalPlan, emit: Emit) -> Result<NodeIndex, PlanError> {
+        match plan {
+            LogicalPlan::TableScan(scan) => self.input(scan),
+            LogicalPlan::Projection(projection) => self.project(projection, emit),
+            LogicalPlan::Filter(filter) => self.filter(filter, emit),
+            LogicalPlan::SubqueryAlias(alias) => self.node(&alias.input, emit),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate, emit),
+            LogicalPlan::Union(union) => self.union(union, emit),
+            LogicalPlan::Extension(extension) => {
+                match extension.node.as_any().downcast_ref::<WindowNode>() {
+                    Some(window) => self.window_assign(window, emit),
+                    None => Err(PlanError::internal(format!(
+                        "unknown node {}",
+                        extension.node.name()
+                    ))),
+                }
+            }
+            other => Err(refuse::node(other)),
+        }
+    }
+
+    /// Adds a node.
+    fn push(
+        &mut self,
+        spec: OperatorSpec,
+        inputs: Vec<NodeIndex>,
+        properties: StreamProperties,
+    ) -> NodeIndex {
+        self.nodes.push(Node {
+            spec,
+            inputs,
+            properties,
+        });
+        self.nodes.len() - 1
+    }
+
+    fn properties(&self, node: NodeIndex) -> &StreamProperties {
+        &self.nodes[node].properties
+    }
+
+    /// One of DataFusion's errors as ours.
+    fn ours(&self, error: &DataFusionError) -> PlanError {
+        translate(error, self.text, self.functions)
+    }
+
+    fn physical(&self, expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, PlanError> {
+        create_physical_expr(expr, schema, &self.props, &self.planning)
+            .map_err(|error| self.ours(&error))
+    }
+
+    /// `EMIT ON WINDOW CLOSE` needs a window that closes.
+    fn check_closes(&self) -> Result<(), PlanError> {
+        let window = |node: &Node| matches!(node.spec, OperatorSpec::WindowAggregate(_));
+        if self.nodes.iter().any(window) {
+            return Ok(());
+        }
+        let message = "EMIT ON WINDOW CLOSE needs an aggregation by window".to_owned();
+        let hint = "Add FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE) and GROUP BY window_start, \
+                    or leave the clause out.";
+        Err(PlanError::new(Cause::Emit { message }).hint(hint))
+    }
+
+    /// The plan with its result's properties; `columns` of its columns are visible.
+    fn finish(mut self, columns: usize) -> Result<PlannedView, PlanError> {
+        let Some(last) = self.nodes.last() else {
+            return Err(PlanError::internal("plan has no node"));
+        };
+        let properties = last.properties.clone();
+        let hidden = properties.key.iter().filter(|index| **index >= columns);
+        let hidden: Vec<usize> = hidden.copied().collect();
+        if !hidden.is_empty() {
+            return Err(lost_key(&properties, &hidden));
+        }
+        if properties.schema.fields().len() != columns {
+            return Err(PlanError::internal("the result has hidden columns"));
+        }
+        let plan = StreamPlan {
+            nodes: std::mem::take(&mut self.nodes),
+        };
+        plan.check()
+            .map_err(|error| PlanError::internal(error.to_string()))?;
+        let relation = Relation {
+            schema: properties.schema,
+            mode: properties.mode,
+            key: properties.key,
+            event_time: properties.event_time,
+        };
+        let depends_on = self.depends_on.into_iter().collect();
+        Ok(PlannedView {
+            plan,
+            relation,
+            depends_on,
+            notices: self.notices,
+        })
+    }
+}
+
+/// The Arrow schema of a logical one: names without qualifiers, no metadata.
+fn arrow_schema(schema: &DFSchema) -> SchemaRef {
+    let fields = schema.fields().iter();
+    let plain = fields
+        .map(|field| Field::new(field.name(), field.data_type().clone(), field.is_nullable()));
+    Arc::new(Schema::new(plain.collect::<Vec<_>>()))
+}
+
+/// The refusal of a result without the columns that identify its rows.
+fn lost_key(properties: &StreamProperties, missing: &[usize]) -> PlanError {
+    let names = missing
+        .iter()
+        .map(|index| format!("\"{}\"", properties.schema.field(*index).name()));
+    let columns = names.collect::<Vec<_>>().join(", ");
+    let hint = format!(
+        "Select {columns} as well; EMIT ON WINDOW CLOSE gives rows that never change and need no key."
+    );
+    PlanError::new(Cause::LostKey { columns }).hint(hint)
+}
+
+/// Refuses input whose rows change, for operators that cannot take a row back.
+fn require_append(properties: &StreamProperties, operator: &str) -> Result<(), PlanError> {
+    if properties.mode == ChangelogMode::Append {
+        return Ok(());
+    }
+    let operator = operator.to_owned();
+    let error = PlanError::new(Cause::UpdatingInput {
+        operator,
+        mode: properties.mode,
+    });
+    let detail = "Rows of its input change after they were read: the input is an open window, an aggregation, \
+                  or a table with a primary key.";
+    Err(error
+        .detail(detail)
+        .hint("Write EMIT ON WINDOW CLOSE in the view that it reads."))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Aggregation: by window where there is one, for ever otherwise.
+
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::logical_plan::Aggregate;
+use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
+use rtsap_plan::graph::NodeIndex;
+use rtsap_plan::operator::{AggregateSpec, Emit, GroupAggregateSpec, OperatorSpec, WindowColumn};
+use rtsap_plan::properties::{StateBound, StreamProperties};
+use rtsap_stream::change::ChangelogMode;
+
+use crate::error::{Cause, PlanError};
+use crate::streaming::bucket::bucket_window;
+use crate::streaming::peel::Peeled;
+use crate::streaming::window::{Group, Windowed, check_unit};
+use crate::streaming::{Compiler, arrow_schema, require_append};
+
+impl Compiler<'_> {
+    pub(super) fn aggregate(
+        &mut self,
+        aggregate: &Aggregate,
+        emit: Emit,
+    ) -> Result<NodeIndex, PlanError> {
+        if aggregate
+            .group_expr
+            .iter()
+            .any(|expr| matches!(expr, Expr::GroupingSet(_)))
+        {
+            let error =
+                PlanError::unsupported("GROUPING SETS, ROLLUP and CUBE in a streaming view");
+            return Err(error.hint("Write one view for each grouping."));
+        }
+        if let Some(peeled) = Peeled::find(&aggregate.input)
+            && self.groups_by_window(aggregate, &peeled)?
+        {
+            return self.aggregate_over_window(aggregate, &peeled, emit);
+        }
+        let before = self.nodes.len();
+        let input = self.node(&aggregate.input, emit)?;
+        if let Some((at, column)) = self.bucket(aggregate, input)? {
+            // What feeds a window must never change, so windows below close before they show.
+            self.nodes.truncate(before);
+            let input = self.node(&aggregate.input, Emit::OnClose { delay_nanos: 0 })?;
+            return self.aggregate_over_bucket(aggregate, input, at, column, emit);
+        }
+        self.group_aggregate(aggregate, input)
+    }
+
+    fn groups_by_window(
+        &self,
+        aggregate: &Aggregate,
+        peeled: &Peeled<'_>,
+    ) -> Result<bool, PlanError> {
+        for expr in &aggregate.group_expr {
+            let expr = peeled.through(expr).map_err(|error| self.ours(&error))?;
+            if Peeled::names_window(peeled.node, &expr) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Which group expression puts the input's event time into buckets, and the event-time column.
+    fn bucket(
+        &self,
+        aggregate: &Aggregate,
+        input: NodeIndex,
+    ) -> Result<Option<(usize, usize)>, PlanError> {
+        let Some(time) = self.properties(input).event_time else {
+            return Ok(None);
+        };
+        let schema = aggregate.input.schema();
+        if time >= schema.fields().len() || self.properties(input).mode != ChangelogMode::Append {
+            return Ok(None);
+        }
+        for (at, expr) in aggregate.group_expr.iter().enumerate() {
+            if bucket_window(expr, schema, time)?.is_some() {
+                return Ok(Some((at, time)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn aggregate_over_bucket(
+        &mut self,
+        aggregate: &Aggregate,
+        input: NodeIndex,
+        at: usize,
+        time: usize,
+        emit: Emit,
+    ) -> Result<NodeIndex, PlanError> {
+        let schema = aggregate.input.schema();
+        require_append(self.properties(input), "aggregation by time bucket")?;
+        self.check_event_time(input, time)?;
+        let Some(window) = bucket_window(&aggregate.group_expr[at], schema, time)? else {
+            return Err(PlanError::internal("a time bucket has vanished"));
+        };
+        check_unit(window, schema.field(time).data_type())?;
+        let groups = aggregate
+            .group_expr
+            .iter()
+            .enumerate()
+            .map(|(index, expr)| {
+                if index == at {
+                    Group::Bound(WindowColumn::Start)
+                } else {
+                    Group::Key(expr.clone())
+                }
+            });
+        let groups = groups.collect();
+        let aggregates = aggregate.aggr_expr.clone();
+        let windowed = Windowed {
+            window,
+            input,
+            schema,
+            time,
+            groups,
+            aggregates,
+        };
+        self.window_aggregate(aggregate, windowed, emit)
+    }
+
+    fn group_aggregate(
+        &mut self,
+        aggregate: &Aggregate,
+        input: NodeIndex,
+    ) -> Result<NodeIndex, PlanError> {
+        let mode = self.properties(input).mode;
+        if mode != ChangelogMode::Append {
+            aggregate
+                .aggr_expr
+                .iter()
+                .try_for_each(|expr| check_retractable(expr, mode))?;
+        }
+        let schema = aggregate.input.schema();
+        let keys = aggregate
+            .group_expr
+            .iter()
+            .map(|expr| self.physical(expr, schema));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let aggregates = aggregate
+            .aggr_expr
+            .iter()
+            .map(|expr| self.aggregate_spec(expr, schema));
+        let aggregates = aggregates.collect::<Result<Vec<_>, _>>()?;
+        // Without a key there is one row, which no column identifies.
+        let keyed = !keys.is_empty();
+        let mode = if keyed {
+            ChangelogMode::Upsert
+        } else {
+            ChangelogMode::Retract
+        };
+        let properties = StreamProperties {
+            schema: arrow_schema(&aggregate.schema),
+            mode,
+            key: (0..keys.len()).collect(),
+            event_time: None,
+            state: StateBound::PerKey,
+        };
+        let spec = OperatorSpec::GroupAggregate(GroupAggregateSpec { keys, aggregates });
+        Ok(self.push(spec, vec![input], properties))
+    }
+
+    /// An aggregate call over columns of `schema`.
+    pub(super) fn aggregate_spec(
+        &self,
+        expr: &Expr,
+        schema: &DFSchema,
+    ) -> Result<AggregateSpec, PlanError> {
+        let arrow = arrow_schema(schema);
+        let builder =
+            LoweredAggregateBuilder::new(expr, schema, &arrow, &self.props, &self.planning);
+        let lowered = builder.build().map_err(|error| self.ours(&error))?;
+        Ok(AggregateSpec {
+            function: lowered.aggregate,
+            filter: lowered.filter,
+        })
+    }
+}
+
+/// Over rows that change, only what can take a row back exactly.
+fn check_retractable(expr: &Expr, mode: ChangelogMode) -> Result<(), PlanError> {
+    let call = match expr {
+        Expr::Alias(alias) => return check_retractable(&alias.expr, mode),
+        Expr::AggregateFunction(call) => call,
+        _ => return Err(PlanError::internal("an aggregate is no function")),
+    };
+    let name = call.func.name();
+    let exact = ["count", "sum", "avg"].contains(&name) && !call.params.distinct;
+    if exact {
+        return Ok(());
+    }
+    let distinct = if call.params.distinct {
+        " (DISTINCT …)"
+    } else {
+        ""
+    };
+    let operator = format!("aggregate {name}{distinct}");
+    let error = PlanError::new(Cause::UpdatingInput { operator, mode });
+    let detail =
+        "Its input changes rows after they were read, and this aggregate cannot take a row back.";
+    let hint = "Use count, sum or avg, or read a view with EMIT ON WINDOW CLOSE.";
+    Err(error.detail(detail).hint(hint))
+}

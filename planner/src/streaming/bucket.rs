@@ -1,0 +1,133 @@
+//! `GROUP BY time_bucket('1 minute', ts)`, `date_bin(…)` and `date_trunc(…)` over event time: the same windows as TUMBLE.
+//!
+//! Where the buckets lie is not computed here a second time: the function itself is asked for the bucket of the epoch.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int64Type, Schema};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, lit};
+use datafusion::physical_expr::create_physical_expr;
+use rtsap_plan::window::WindowSpec;
+use rtsap_stream::time::nanos_per;
+
+use crate::error::PlanError;
+use crate::logical::window_tvf::{check_window, constant_nanos};
+
+/// The window of a call that puts column `time` of `schema` into buckets of fixed length; `None` if `expr` is none.
+///
+/// # Errors
+/// [`crate::error::Cause::Window`] for buckets of months or years over event time: they have no fixed length.
+pub(super) fn bucket_window(
+    expr: &Expr,
+    schema: &DFSchema,
+    time: usize,
+) -> Result<Option<WindowSpec>, PlanError> {
+    let Expr::ScalarFunction(call) = unaliased(expr) else {
+        return Ok(None);
+    };
+    let Some(place) = time_argument(call, schema, time) else {
+        return Ok(None);
+    };
+    let Some(size_nanos) = size_nanos(call)? else {
+        return Ok(None);
+    };
+    let Some(start) = bucket_of_epoch(call, schema, time, place) else {
+        return Ok(None);
+    };
+    check_window(WindowSpec::Tumble {
+        size_nanos,
+        offset_nanos: start,
+    })
+    .map(Some)
+}
+
+fn unaliased(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => unaliased(&alias.expr),
+        _ => expr,
+    }
+}
+
+/// Index of the argument that is the time column, if the call is a bucket function over it and otherwise constant.
+fn time_argument(call: &ScalarFunction, schema: &DFSchema, time: usize) -> Option<usize> {
+    if !["time_bucket", "date_bin", "date_trunc"].contains(&call.func.name()) {
+        return None;
+    }
+    let is_time = |arg: &Expr| match arg {
+        Expr::Column(column) => schema.maybe_index_of_column(column) == Some(time),
+        _ => false,
+    };
+    let place = call.args.iter().position(is_time)?;
+    let constant = |(index, arg): (usize, &Expr)| index == place || arg.column_refs().is_empty();
+    (place == 1 && call.args.iter().enumerate().all(constant)).then_some(place)
+}
+
+fn size_nanos(call: &ScalarFunction) -> Result<Option<i64>, PlanError> {
+    let Some(first) = call.args.first() else {
+        return Ok(None);
+    };
+    if call.func.name() != "date_trunc" {
+        return match constant_nanos(first) {
+            Ok(nanos) => Ok(Some(nanos)),
+            Err(Some(error)) => Err(error),
+            Err(None) => Ok(None),
+        };
+    }
+    let Expr::Literal(value, _) = first else {
+        return Ok(None);
+    };
+    let Some(Some(granularity)) = value.try_as_str() else {
+        return Ok(None);
+    };
+    let granularity = granularity.to_lowercase();
+    match granularity.as_str() {
+        "microsecond" | "millisecond" | "second" | "minute" | "hour" | "day" | "week" => {
+            Ok(crate::duration::unit_nanos(&granularity))
+        }
+        _ => {
+            let message =
+                format!("date_trunc('{granularity}', …) over event time has no fixed length");
+            let error = PlanError::new(crate::error::Cause::Window { message });
+            Err(error
+                .hint("Group by day or less here, and by month in the SELECT that reads the view."))
+        }
+    }
+}
+
+/// The start, in nanoseconds, of the bucket that holds the epoch.
+fn bucket_of_epoch(
+    call: &ScalarFunction,
+    schema: &DFSchema,
+    time: usize,
+    place: usize,
+) -> Option<i64> {
+    let DataType::Timestamp(unit, _) = schema.field(time).data_type() else {
+        return None;
+    };
+    let epoch = ScalarValue::Int64(Some(0))
+        .cast_to(schema.field(time).data_type())
+        .ok()?;
+    let mut args = call.args.clone();
+    args[place] = lit(epoch);
+    let expr = Expr::ScalarFunction(ScalarFunction {
+        func: Arc::clone(&call.func),
+        args,
+    });
+    let (props, planning) = (ExecutionProps::new(), PhysicalPlanningContext::default());
+    let physical = create_physical_expr(&expr, &DFSchema::empty(), &props, &planning).ok()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    let row =
+        RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options).ok()?;
+    let value = physical.evaluate(&row).ok()?.to_array(1).ok()?;
+    // A bucket function that changes the type does not give starts of windows over this column.
+    let same_unit = matches!(value.data_type(), DataType::Timestamp(found, _) if found == unit);
+    let start = cast(&value, &DataType::Int64).ok()?;
+    let start = start.as_primitive::<Int64Type>().iter().next()??;
+    same_unit.then(|| start.checked_mul(nanos_per(*unit)))?
+}

@@ -1,0 +1,307 @@
+//! What SQL can say and a streaming view of this version cannot do: refused by name, at its place, with what to do.
+
+use std::ops::ControlFlow;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::sql::sqlparser::ast::{
+    Distinct, Expr as SqlExpr, Query, Select, SetExpr, SetOperator, Spanned, Statement,
+    TableFactor, Visit, Visitor,
+};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use crate::error::{Cause, PlanError};
+use crate::parse::lexeme::{Lexeme, position_of};
+
+/// Refuses clauses that sqlparser would not understand.
+///
+/// # Errors
+/// [`Cause::Unsupported`].
+pub fn words(tokens: &[Lexeme]) -> Result<(), PlanError> {
+    const JOIN: &str = "Join the views in the SELECT that reads them.";
+    const CLAUSES: [(&[&str], &str, &str); 10] = [
+        (&["ASOF", "JOIN"], "ASOF JOIN", JOIN),
+        (&["ASOF", "LEFT", "JOIN"], "ASOF JOIN", JOIN),
+        (&["LEFT", "ASOF", "JOIN"], "ASOF JOIN", JOIN),
+        (&["HORIZON", "JOIN"], "HORIZON JOIN", JOIN),
+        (&["LT", "JOIN"], "LT JOIN", JOIN),
+        (&["WINDOW", "JOIN"], "WINDOW JOIN", JOIN),
+        (&["FOR", "SYSTEM_TIME"], "FOR SYSTEM_TIME AS OF", JOIN),
+        (
+            &["SAMPLE", "BY"],
+            "SAMPLE BY",
+            "Write GROUP BY time_bucket('1 minute', ts).",
+        ),
+        (
+            &["MATCH_RECOGNIZE"],
+            "MATCH_RECOGNIZE",
+            "Filter and aggregate instead.",
+        ),
+        (&["LATERAL"], "LATERAL", JOIN),
+    ];
+    for index in 0..tokens.len() {
+        let found = CLAUSES.iter().find(|(words, ..)| {
+            let rest = &tokens[index..];
+            rest.len() >= words.len()
+                && words
+                    .iter()
+                    .zip(rest)
+                    .all(|(word, next)| next.is_word(word))
+        });
+        if let Some((_, what, hint)) = found {
+            return Err(PlanError::unsupported(*what)
+                .at(tokens[index].position)
+                .hint(*hint));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what the tree shows and the logical plan would not show at a position.
+///
+/// # Errors
+/// [`Cause::Unsupported`], [`Cause::ReadOnlyClause`].
+pub fn statement(statement: &Statement, text: &str, tokens: &[Lexeme]) -> Result<(), PlanError> {
+    if !matches!(statement, Statement::Query(_)) {
+        let error = PlanError::unsupported("a statement other than a query in a streaming view");
+        return Err(error.at(1));
+    }
+    match Visit::visit(statement, &mut Refuser { text, tokens }) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Refuser<'a> {
+    text: &'a str,
+    tokens: &'a [Lexeme],
+}
+
+impl Refuser<'_> {
+    fn position(&self, span: Span) -> Option<u32> {
+        let start = span.start;
+        (start.line > 0).then(|| position_of(self.text, start.line, start.column))
+    }
+
+    /// An error at the last `word` at or before `span`, or at the span, or at the first `word`.
+    fn at_word(&self, error: PlanError, word: &str, span: Span) -> PlanError {
+        let limit = self.position(span);
+        let words = || self.tokens.iter().filter(|lexeme| lexeme.is_word(word));
+        let before = words().filter(|lexeme| limit.is_none_or(|limit| lexeme.position <= limit));
+        let found = if limit.is_some() {
+            before.last()
+        } else {
+            words().next()
+        };
+        match found.map(|lexeme| lexeme.position).or(limit) {
+            Some(position) => error.at(position),
+            None => error,
+        }
+    }
+}
+
+fn read_only(clause: &'static str) -> PlanError {
+    let error = PlanError::new(Cause::ReadOnlyClause { clause });
+    error.hint(format!(
+        "A view has no order and no end; put {clause} into the SELECT that reads it."
+    ))
+}
+
+impl Visitor for Refuser<'_> {
+    type Break = PlanError;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<PlanError> {
+        if let Some(order_by) = &query.order_by {
+            return ControlFlow::Break(self.at_word(
+                read_only("ORDER BY"),
+                "ORDER",
+                order_by.span(),
+            ));
+        }
+        if let Some(limit) = &query.limit_clause {
+            let offset = self.tokens.iter().any(|lexeme| lexeme.is_word("LIMIT"));
+            let word = if offset { "LIMIT" } else { "OFFSET" };
+            return ControlFlow::Break(self.at_word(read_only("LIMIT"), word, limit.span()));
+        }
+        if query.fetch.is_some() {
+            return ControlFlow::Break(self.at_word(read_only("FETCH"), "FETCH", Span::empty()));
+        }
+        if !query.locks.is_empty() {
+            return ControlFlow::Break(self.at_word(read_only("FOR UPDATE"), "FOR", Span::empty()));
+        }
+        if query.with.as_ref().is_some_and(|with| with.recursive) {
+            let error = PlanError::unsupported("WITH RECURSIVE in a streaming view");
+            return ControlFlow::Break(self.at_word(error, "RECURSIVE", Span::empty()));
+        }
+        set_expr(&query.body, self)
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<PlanError> {
+        match self.select(select) {
+            Some(error) => ControlFlow::Break(error),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<PlanError> {
+        let (what, hint) = match expr {
+            SqlExpr::Function(function) if function.over.is_some() => (
+                "OVER",
+                "Group by a window, or write OVER in the SELECT that reads the view.",
+            ),
+            SqlExpr::InSubquery { .. } | SqlExpr::Exists { .. } => (
+                "a subquery in a condition",
+                "Join the views in the SELECT that reads them.",
+            ),
+            _ => return ControlFlow::Continue(()),
+        };
+        let error = PlanError::unsupported(format!("{what} in a streaming view")).hint(hint);
+        ControlFlow::Break(match self.position(expr.span()) {
+            Some(position) => error.at(position),
+            None => error,
+        })
+    }
+}
+
+fn set_expr(body: &SetExpr, refuser: &Refuser<'_>) -> ControlFlow<PlanError> {
+    let SetExpr::SetOperation {
+        op, left, right, ..
+    } = body
+    else {
+        return ControlFlow::Continue(());
+    };
+    let word = match op {
+        SetOperator::Union => {
+            set_expr(left, refuser)?;
+            return set_expr(right, refuser);
+        }
+        SetOperator::Intersect => "INTERSECT",
+        SetOperator::Except | SetOperator::Minus => "EXCEPT",
+    };
+    let error = PlanError::unsupported(format!("{word} in a streaming view"));
+    let error = error.hint("Compare the views in the SELECT that reads them.");
+    ControlFlow::Break(refuser.at_word(error, word, Span::empty()))
+}
+
+impl Refuser<'_> {
+    fn select(&self, select: &Select) -> Option<PlanError> {
+        const JOIN: &str =
+            "Write one view for each relation, and join the views in the SELECT that reads them.";
+        if let Some(second) = select.from.get(1) {
+            let error = PlanError::unsupported("a join in a streaming view").hint(JOIN);
+            let position = self.position(second.relation.span());
+            return Some(position.map_or(error.clone(), |position| error.at(position)));
+        }
+        if let Some(join) = select.from.first().and_then(|from| from.joins.first()) {
+            let error = PlanError::unsupported("a join in a streaming view").hint(JOIN);
+            return Some(self.at_word(error, "JOIN", join.relation.span()));
+        }
+        if let Some(TableFactor::UNNEST { .. }) = select.from.first().map(|from| &from.relation) {
+            let error = PlanError::unsupported("UNNEST in FROM of a streaming view");
+            return Some(self.at_word(error, "UNNEST", Span::empty()));
+        }
+        if let Some(Distinct::On(_)) = &select.distinct {
+            let error = PlanError::unsupported("DISTINCT ON in a streaming view");
+            let hint = "Write last_value(x ORDER BY ts) and GROUP BY the columns.";
+            return Some(self.at_word(error.hint(hint), "DISTINCT", Span::empty()));
+        }
+        if let Some(qualify) = &select.qualify {
+            let error = PlanError::unsupported("QUALIFY in a streaming view");
+            return Some(self.at_word(error, "QUALIFY", qualify.span()));
+        }
+        if select.into.is_some() {
+            let error = PlanError::unsupported("SELECT INTO");
+            let hint = "The view's name stands after CREATE STREAMING VIEW.";
+            return Some(self.at_word(error.hint(hint), "INTO", Span::empty()));
+        }
+        None
+    }
+}
+
+/// The refusal of a logical node that no arm of the compiler takes.
+pub fn node(plan: &LogicalPlan) -> PlanError {
+    let what = match plan {
+        LogicalPlan::Sort(_) => return read_only("ORDER BY"),
+        LogicalPlan::Limit(_) => return read_only("LIMIT"),
+        LogicalPlan::Join(_) => "a join in a streaming view",
+        LogicalPlan::Window(_) => "OVER in a streaming view",
+        LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
+            "a streaming view that reads no source, table or view"
+        }
+        LogicalPlan::Unnest(_) => "unnest in a streaming view",
+        LogicalPlan::Distinct(_) => "DISTINCT ON in a streaming view",
+        LogicalPlan::RecursiveQuery(_) => "WITH RECURSIVE in a streaming view",
+        _ => "this statement in a streaming view",
+    };
+    PlanError::unsupported(what)
+}
+
+/// Refuses comparing an instant with a wall-clock reading: which instant a reading means depends on the session's zone.
+///
+/// # Errors
+/// [`Cause::Expression`], [`Cause::Unsupported`] for subqueries as values.
+pub fn mixed_times(plan: &LogicalPlan) -> Result<(), PlanError> {
+    let mut found = None;
+    let visited = plan.apply(|node| {
+        let schema = match node.inputs().as_slice() {
+            [input] => input.schema(),
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                found = found.take().or_else(|| wrong_expression(expr, schema));
+                Ok(if found.is_some() {
+                    TreeNodeRecursion::Stop
+                } else {
+                    TreeNodeRecursion::Continue
+                })
+            })
+        })
+    });
+    visited.map_err(|error| PlanError::internal(error.to_string()))?;
+    found.map_or(Ok(()), Err)
+}
+
+fn wrong_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
+    match expr {
+        Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => {
+            let error = PlanError::unsupported("a subquery as a value in a streaming view");
+            Some(error.hint("Join the views in the SELECT that reads them."))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
+            let zone = |side: &Expr| match side.get_type(schema) {
+                Ok(DataType::Timestamp(_, zone)) => Some(zone.is_some()),
+                _ => None,
+            };
+            // A constant without a zone is read as UTC, the zone of every session.
+            let constant = |side: &Expr| side.column_refs().is_empty();
+            let mixed = matches!((zone(left), zone(right)), (Some(a), Some(b)) if a != b);
+            if !mixed || constant(left) || constant(right) {
+                return None;
+            }
+            let text = "cannot compare a timestamp with time zone to one without";
+            let error = PlanError::expression(text).detail(format!("The expression is {expr}."));
+            Some(
+                error.hint("Declare both columns WITH TIME ZONE, or write CAST(… AS TIMESTAMPTZ)."),
+            )
+        }
+        _ => None,
+    }
+}
+
+fn compares(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::Minus
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}

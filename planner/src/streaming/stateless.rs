@@ -1,0 +1,208 @@
+//! Nodes that remember nothing: input, projection, filter, union.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::logical_plan::{Filter, Projection, Union};
+use datafusion::logical_expr::{Expr, TableScan};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use rtsap_plan::graph::NodeIndex;
+use rtsap_plan::operator::{Emit, ObjectId, OperatorSpec};
+use rtsap_plan::properties::{StateBound, StreamProperties};
+use rtsap_stream::change::ChangelogMode;
+
+use crate::error::PlanError;
+use crate::logical::scope::StreamTable;
+use crate::streaming::{Compiler, arrow_schema, lost_key, require_append};
+
+impl Compiler<'_> {
+    /// A relation's rows with the columns that are used. Key columns of a relation whose rows change come along hidden,
+    /// behind the others: without them nothing can tell which row changed.
+    pub(super) fn input(&mut self, scan: &TableScan) -> Result<NodeIndex, PlanError> {
+        let Some(table) = scan.source.downcast_ref::<StreamTable>() else {
+            return Err(PlanError::internal(format!(
+                "{} is no relation",
+                scan.table_name
+            )));
+        };
+        let relation = &table.relation;
+        let all = || (0..relation.schema.fields().len()).collect();
+        let mut columns: Vec<usize> = scan.projection.clone().unwrap_or_else(all);
+        if relation.mode != ChangelogMode::Append {
+            let missing: Vec<usize> = relation
+                .key
+                .iter()
+                .copied()
+                .filter(|key| !columns.contains(key))
+                .collect();
+            columns.extend(missing);
+        }
+        let place = |column: &usize| columns.iter().position(|kept| kept == column);
+        let fields = columns.iter().map(|index| {
+            let field = relation.schema.field(*index);
+            Field::new(field.name(), field.data_type().clone(), field.is_nullable())
+        });
+        let properties = StreamProperties {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            mode: relation.mode,
+            key: relation.key.iter().filter_map(place).collect(),
+            event_time: relation.event_time.as_ref().and_then(place),
+            state: StateBound::None,
+        };
+        self.depends_on.insert(table.id);
+        let (object, name) = (ObjectId(table.id), table.name.clone());
+        Ok(self.push(
+            OperatorSpec::Input {
+                object,
+                name,
+                columns,
+            },
+            vec![],
+            properties,
+        ))
+    }
+
+    pub(super) fn project(
+        &mut self,
+        projection: &Projection,
+        emit: Emit,
+    ) -> Result<NodeIndex, PlanError> {
+        let input = self.node(&projection.input, emit)?;
+        self.project_onto(
+            input,
+            &projection.expr,
+            projection.input.schema(),
+            &projection.schema,
+        )
+    }
+
+    /// Projects node `input`, whose visible columns are `from`, to `exprs`.
+    pub(super) fn project_onto(
+        &mut self,
+        input: NodeIndex,
+        exprs: &[Expr],
+        from: &DFSchema,
+        to: &DFSchema,
+    ) -> Result<NodeIndex, PlanError> {
+        let sources: Vec<Option<usize>> =
+            exprs.iter().map(|expr| source_column(expr, from)).collect();
+        let place = |column: usize| sources.iter().position(|source| *source == Some(column));
+        let before = self.properties(input).clone();
+        let missing: Vec<usize> = before
+            .key
+            .iter()
+            .copied()
+            .filter(|key| place(*key).is_none())
+            .collect();
+        if !missing.is_empty() {
+            return Err(lost_key(&before, &missing));
+        }
+        let schema = arrow_schema(to);
+        let same = sources
+            .iter()
+            .enumerate()
+            .all(|(index, source)| *source == Some(index));
+        if same && schema == before.schema {
+            return Ok(input);
+        }
+        let physical = exprs.iter().map(|expr| self.physical(expr, from));
+        let exprs = physical.collect::<Result<Vec<_>, _>>()?;
+        let properties = StreamProperties {
+            schema,
+            mode: before.mode,
+            key: before.key.iter().filter_map(|key| place(*key)).collect(),
+            event_time: before.event_time.and_then(place),
+            state: StateBound::None,
+        };
+        Ok(self.push(OperatorSpec::Project { exprs }, vec![input], properties))
+    }
+
+    pub(super) fn filter(&mut self, filter: &Filter, emit: Emit) -> Result<NodeIndex, PlanError> {
+        let input = self.node(&filter.input, emit)?;
+        self.filter_onto(input, &filter.predicate, filter.input.schema())
+    }
+
+    /// Filters node `input`, whose visible columns are `schema`. On an edge whose rows change, a row that passes no
+    /// longer becomes a delete: the runtime's filter does that, so the mode stays.
+    pub(super) fn filter_onto(
+        &mut self,
+        input: NodeIndex,
+        predicate: &Expr,
+        schema: &DFSchema,
+    ) -> Result<NodeIndex, PlanError> {
+        let predicate = self.physical(predicate, schema)?;
+        let properties = StreamProperties {
+            state: StateBound::None,
+            ..self.properties(input).clone()
+        };
+        Ok(self.push(OperatorSpec::Filter { predicate }, vec![input], properties))
+    }
+
+    pub(super) fn union(&mut self, union: &Union, emit: Emit) -> Result<NodeIndex, PlanError> {
+        let schema = arrow_schema(&union.schema);
+        let mut inputs = Vec::with_capacity(union.inputs.len());
+        let mut event_times = Vec::with_capacity(union.inputs.len());
+        for plan in &union.inputs {
+            let input = self.node(plan, emit)?;
+            require_append(self.properties(input), "UNION ALL")?;
+            event_times.push(self.properties(input).event_time);
+            inputs.push(self.with_schema(input, &schema)?);
+        }
+        let first = event_times.first().copied().flatten();
+        let event_time = first.filter(|first| event_times.iter().all(|time| *time == Some(*first)));
+        let properties = StreamProperties {
+            schema,
+            mode: ChangelogMode::Append,
+            key: Vec::new(),
+            event_time,
+            state: StateBound::None,
+        };
+        Ok(self.push(OperatorSpec::Union, inputs, properties))
+    }
+
+    /// The same rows under the field names and nullability of `schema`.
+    fn with_schema(
+        &mut self,
+        input: NodeIndex,
+        schema: &Arc<Schema>,
+    ) -> Result<NodeIndex, PlanError> {
+        let before = self.properties(input).clone();
+        if before.schema == *schema {
+            return Ok(input);
+        }
+        let types = |schema: &Schema| -> Vec<_> {
+            schema
+                .fields()
+                .iter()
+                .map(|field| field.data_type().clone())
+                .collect()
+        };
+        if types(&before.schema) != types(schema) {
+            return Err(PlanError::internal("inputs of a union differ in type"));
+        }
+        let fields = before.schema.fields().iter().enumerate();
+        let exprs = fields.map(|(index, field)| {
+            Arc::new(Column::new(field.name(), index)) as Arc<dyn PhysicalExpr>
+        });
+        let spec = OperatorSpec::Project {
+            exprs: exprs.collect(),
+        };
+        let properties = StreamProperties {
+            schema: Arc::clone(schema),
+            state: StateBound::None,
+            ..before
+        };
+        Ok(self.push(spec, vec![input], properties))
+    }
+}
+
+/// The input column that an expression passes on unchanged.
+fn source_column(expr: &Expr, schema: &DFSchema) -> Option<usize> {
+    match expr {
+        Expr::Alias(alias) => source_column(&alias.expr, schema),
+        Expr::Column(column) => schema.maybe_index_of_column(column),
+        _ => None,
+    }
+}

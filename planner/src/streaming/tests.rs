@@ -1,0 +1,1 @@
+//! Properties of compiled plans that goldens do not show.

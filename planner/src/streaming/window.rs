@@ -1,0 +1,259 @@
+//! Windows: rows into windows, and aggregation by window.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::logical_plan::Aggregate;
+use datafusion::logical_expr::{Expr, UserDefinedLogicalNodeCore};
+use rtsap_plan::graph::NodeIndex;
+use rtsap_plan::operator::{Emit, OperatorSpec, WindowAggregateSpec, WindowColumn};
+use rtsap_plan::properties::{StateBound, StreamProperties};
+use rtsap_plan::window::WindowSpec;
+use rtsap_stream::change::ChangelogMode;
+use rtsap_stream::time::nanos_per;
+
+use crate::error::{Cause, PlanError};
+use crate::logical::window_node::{WINDOW_COLUMNS, WindowNode};
+use crate::streaming::peel::Peeled;
+use crate::streaming::{Compiler, arrow_schema, require_append};
+
+/// A window aggregation before its expressions are compiled.
+pub(super) struct Windowed<'a> {
+    /// Which windows.
+    pub window: WindowSpec,
+    /// The node that is aggregated, its schema, and the index of its timestamp column.
+    pub input: NodeIndex,
+    pub schema: &'a DFSchema,
+    pub time: usize,
+    /// What each group expression is: a bound of the window, or a key.
+    pub groups: Vec<Group>,
+    /// The aggregates over `schema`.
+    pub aggregates: Vec<Expr>,
+}
+
+/// A group expression.
+pub(super) enum Group {
+    Bound(WindowColumn),
+    Key(Expr),
+}
+
+impl Compiler<'_> {
+    /// Rows into windows, without aggregation.
+    pub(super) fn window_assign(
+        &mut self,
+        node: &WindowNode,
+        emit: Emit,
+    ) -> Result<NodeIndex, PlanError> {
+        let input = self.node(node.input(), emit)?;
+        require_append(self.properties(input), "a window")?;
+        let time = node.time_index().map_err(|error| self.ours(&error))?;
+        self.check_event_time(input, time)?;
+        check_unit(node.window(), node.time_type())?;
+        let before = self.properties(input).clone();
+        let mut fields: Vec<_> = before.schema.fields().iter().map(Arc::clone).collect();
+        for name in WINDOW_COLUMNS {
+            fields.push(Arc::new(Field::new(name, node.time_type().clone(), false)));
+        }
+        let width = UserDefinedLogicalNodeCore::schema(node).fields().len();
+        if fields.len() != width {
+            return Err(PlanError::internal("a window's input has hidden columns"));
+        }
+        let properties = StreamProperties {
+            schema: Arc::new(Schema::new(fields)),
+            ..before
+        };
+        let spec = OperatorSpec::WindowAssign {
+            window: node.window(),
+            time,
+        };
+        Ok(self.push(spec, vec![input], properties))
+    }
+
+    /// A window over a column that watermarks say nothing about would never close and count rows late at random.
+    pub(super) fn check_event_time(&self, input: NodeIndex, time: usize) -> Result<(), PlanError> {
+        let properties = self.properties(input);
+        if properties.event_time == Some(time) {
+            return Ok(());
+        }
+        let column = properties.schema.field(time).name().clone();
+        let hint = match properties.event_time {
+            Some(other) => {
+                let other = properties.schema.field(other).name();
+                format!("Use the event-time column \"{other}\".")
+            }
+            None => format!(
+                "Add WATERMARK FOR {column} AS {column} - INTERVAL '2' SECOND to the source."
+            ),
+        };
+        Err(PlanError::new(Cause::NotEventTime { column }).hint(hint))
+    }
+
+    /// `GROUP BY window_start, …` over a window function, with whatever stands between the two.
+    pub(super) fn aggregate_over_window(
+        &mut self,
+        aggregate: &Aggregate,
+        peeled: &Peeled<'_>,
+        emit: Emit,
+    ) -> Result<NodeIndex, PlanError> {
+        let node = peeled.node;
+        let mut groups = Vec::with_capacity(aggregate.group_expr.len());
+        for expr in &aggregate.group_expr {
+            let expr = peeled.through(expr).map_err(|error| self.ours(&error))?;
+            groups.push(group(node, expr)?);
+        }
+        let mut aggregates = Vec::with_capacity(aggregate.aggr_expr.len());
+        for expr in &aggregate.aggr_expr {
+            let expr = peeled.through(expr).map_err(|error| self.ours(&error))?;
+            if Peeled::names_window(node, &expr) {
+                let error = PlanError::unsupported(
+                    "an aggregate of window_start, window_end or window_time",
+                );
+                return Err(error.hint("Use the window's column itself; it is one value a group."));
+            }
+            aggregates.push(expr);
+        }
+        // What feeds a window must never change, so windows below close before they show.
+        let mut input = self.node(node.input(), Emit::OnClose { delay_nanos: 0 })?;
+        require_append(self.properties(input), "aggregation by window")?;
+        let time = node.time_index().map_err(|error| self.ours(&error))?;
+        self.check_event_time(input, time)?;
+        check_unit(node.window(), node.time_type())?;
+        for filter in peeled.filters().map_err(|error| self.ours(&error))? {
+            if Peeled::names_window(node, &filter) {
+                let error = PlanError::unsupported(
+                    "WHERE on window_start, window_end or window_time before aggregation",
+                );
+                return Err(error.hint("Put the condition into HAVING."));
+            }
+            input = self.filter_onto(input, &filter, node.input().schema())?;
+        }
+        let schema = node.input().schema();
+        let windowed = Windowed {
+            window: node.window(),
+            input,
+            schema,
+            time,
+            groups,
+            aggregates,
+        };
+        self.window_aggregate(aggregate, windowed, emit)
+    }
+
+    /// Adds the node. Output columns are those of `aggregate`.
+    pub(super) fn window_aggregate(
+        &mut self,
+        aggregate: &Aggregate,
+        windowed: Windowed<'_>,
+        emit: Emit,
+    ) -> Result<NodeIndex, PlanError> {
+        let mut keys = Vec::new();
+        let mut output = Vec::new();
+        for group in &windowed.groups {
+            match group {
+                Group::Bound(column) => output.push(*column),
+                Group::Key(expr) => {
+                    output.push(WindowColumn::Key(keys.len()));
+                    keys.push(self.physical(expr, windowed.schema)?);
+                }
+            }
+        }
+        let mut aggregates = Vec::with_capacity(windowed.aggregates.len());
+        for (index, expr) in windowed.aggregates.iter().enumerate() {
+            output.push(WindowColumn::Aggregate(index));
+            aggregates.push(self.aggregate_spec(expr, windowed.schema)?);
+        }
+        let group_count = windowed.groups.len();
+        let (mode, key, wait) = match emit {
+            Emit::Changes => (ChangelogMode::Upsert, (0..group_count).collect(), 0),
+            Emit::OnClose { delay_nanos } => (ChangelogMode::Append, Vec::new(), delay_nanos),
+        };
+        let schema = bounds_not_null(arrow_schema(&aggregate.schema), &output);
+        // A row that comes before its window shows is in time.
+        let lateness_nanos = wait;
+        let properties = StreamProperties {
+            event_time: event_time(&output),
+            schema,
+            mode,
+            key,
+            state: StateBound::EventTime {
+                retention_nanos: windowed.window.size_nanos().saturating_add(lateness_nanos),
+            },
+        };
+        let spec = OperatorSpec::WindowAggregate(WindowAggregateSpec {
+            window: windowed.window,
+            time: windowed.time,
+            keys,
+            aggregates,
+            output,
+            emit,
+            lateness_nanos,
+        });
+        Ok(self.push(spec, vec![windowed.input], properties))
+    }
+}
+
+fn group(node: &WindowNode, expr: Expr) -> Result<Group, PlanError> {
+    if let Expr::Column(column) = &expr {
+        match node.window_column(column) {
+            Some(0) => return Ok(Group::Bound(WindowColumn::Start)),
+            Some(1) => return Ok(Group::Bound(WindowColumn::End)),
+            Some(_) => return Ok(Group::Bound(WindowColumn::Time)),
+            None => {}
+        }
+    }
+    if Peeled::names_window(node, &expr) {
+        let error = PlanError::unsupported(
+            "GROUP BY an expression of window_start, window_end or window_time",
+        );
+        return Err(error.hint(
+            "Group by the column itself, and compute the expression in a view on this one.",
+        ));
+    }
+    Ok(Group::Key(expr))
+}
+
+/// The output column that watermarks speak about. `window_time` if it is there, as in Flink; else the start, so that
+/// longer windows over the result hold whole shorter ones; else the end.
+fn event_time(output: &[WindowColumn]) -> Option<usize> {
+    let place = |wanted| output.iter().position(|column| *column == wanted);
+    place(WindowColumn::Time)
+        .or_else(|| place(WindowColumn::Start))
+        .or_else(|| place(WindowColumn::End))
+}
+
+/// A window's bounds are never null, whatever expression stood for them.
+fn bounds_not_null(schema: Arc<Schema>, output: &[WindowColumn]) -> Arc<Schema> {
+    let fields = schema
+        .fields()
+        .iter()
+        .zip(output)
+        .map(|(field, column)| match column {
+            WindowColumn::Start | WindowColumn::End | WindowColumn::Time => {
+                Arc::new(field.as_ref().clone().with_nullable(false))
+            }
+            WindowColumn::Key(_) | WindowColumn::Aggregate(_) => Arc::clone(field),
+        });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Bounds must be exact in the unit of the time column.
+pub(super) fn check_unit(window: WindowSpec, time: &DataType) -> Result<(), PlanError> {
+    let DataType::Timestamp(unit, _) = time else {
+        return Err(PlanError::internal(format!("a window over {time}")));
+    };
+    let unit = nanos_per(*unit);
+    let lengths = [
+        window.size_nanos(),
+        window.slide_nanos(),
+        window.offset_nanos(),
+    ];
+    if lengths.iter().all(|length| length % unit == 0) {
+        return Ok(());
+    }
+    let message = format!("{window} is finer than the time column");
+    let error = PlanError::new(Cause::Window { message });
+    Err(error.hint(
+        "Declare the time column with more digits, such as TIMESTAMP(9), or use a longer window.",
+    ))
+}
