@@ -124,6 +124,7 @@ impl KafkaReader {
                     ))
                     .with_detail(format!("{code}.")));
                 }
+                // The client's context has noted it; what persists shows in `check_health`.
                 Err(_) => {}
                 Ok(message) => {
                     use rdkafka::Message;
@@ -166,7 +167,7 @@ impl KafkaReader {
     ) -> Result<Option<SplitBatch>, ConnectorError> {
         let partition = &mut self.partitions[index];
         if partition.is_at_end() {
-            return Ok(Some(partition.end()));
+            return Ok(Some(self.end(index)));
         }
         let rows_max = rows_max.clamp(1, BATCH_ROWS_MAX);
         let Some(taken) = partition
@@ -193,8 +194,24 @@ impl KafkaReader {
         }
         match failure {
             Some(error) => Err(error),
-            None if partition.is_at_end() => Ok(Some(partition.end())),
+            None if partition.is_at_end() => Ok(Some(self.end(index))),
             None => Ok(None),
+        }
+    }
+
+    /// Ends partition `index`; what is written to it from now on is not fetched any more.
+    fn end(&mut self, index: usize) -> SplitBatch {
+        let partition = &mut self.partitions[index];
+        partition.ended = true;
+        let mut ended = TopicPartitionList::with_capacity(1);
+        ended.add_partition(&self.topic, partition.number);
+        if let Err(error) = self.client.pause(&ended) {
+            tracing::debug!(topic = self.topic, %error, "cannot pause an ended partition");
+        }
+        let split = partition.split.clone();
+        SplitBatch {
+            split,
+            payloads: Payloads::Ended,
         }
     }
 
@@ -265,7 +282,9 @@ impl SourceReader for KafkaReader {
                 return Ok(Some(batch));
             }
             self.check_health()?;
-            if !self.signal.wait_until(deadline) {
+            // Woken now and then without a message, so that an outage is seen however long the caller waits.
+            let look_again = deadline.min(Instant::now() + DOWN_MAX / 5);
+            if !self.signal.wait_until(look_again) && look_again == deadline {
                 return Ok(None);
             }
         }
@@ -275,14 +294,6 @@ impl SourceReader for KafkaReader {
 impl Partition {
     fn is_at_end(&self) -> bool {
         self.end.is_some_and(|end| self.next >= end)
-    }
-
-    fn end(&mut self) -> SplitBatch {
-        self.ended = true;
-        SplitBatch {
-            split: self.split.clone(),
-            payloads: Payloads::Ended,
-        }
     }
 }
 
