@@ -2,6 +2,7 @@
 //! DataFusion's error. It never describes failures of DataFusion's own functions.
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 
 /// The refusal of a function call.
@@ -86,6 +87,19 @@ pub enum FunctionError {
 }
 
 impl FunctionError {
+    /// Returns the refusal inside an error of DataFusion, however deeply wrapped.
+    #[must_use]
+    pub fn find(error: &DataFusionError) -> Option<&Self> {
+        match error.find_root() {
+            DataFusionError::External(cause) => cause.downcast_ref(),
+            DataFusionError::ArrowError(cause, _) => match cause.as_ref() {
+                ArrowError::ExternalError(cause) => cause.downcast_ref(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Returns the SQLSTATE that PostgreSQL uses for this cause.
     #[must_use]
     pub fn sqlstate(&self) -> &'static str {

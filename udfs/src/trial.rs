@@ -7,7 +7,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Arra
 use datafusion::arrow::compute::{concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use datafusion::arrow::util::pretty::pretty_format_batches;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry as _;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{AggregateUDF, EmitTo, GroupsAccumulator};
@@ -105,14 +105,9 @@ pub(crate) fn refusal_text(sql: &str) -> String {
 /// Returns why a query over the tables of [`session`] is refused by one of our functions.
 pub(crate) fn refusal(sql: &str) -> FunctionError {
     let error = run(&session(), sql).expect_err(sql);
-    refusal_in(&error).unwrap_or_else(|| panic!("{sql}: not our refusal: {error}"))
-}
-
-fn refusal_in(error: &DataFusionError) -> Option<FunctionError> {
-    match error.find_root() {
-        DataFusionError::External(cause) => cause.downcast_ref::<FunctionError>().cloned(),
-        _ => None,
-    }
+    FunctionError::find(&error)
+        .cloned()
+        .unwrap_or_else(|| panic!("{sql}: not our refusal: {error}"))
 }
 
 /// Returns an aggregate of ours by name.

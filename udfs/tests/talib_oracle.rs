@@ -4,6 +4,8 @@
 //! `RTSAP_MARKET_DATA` (default `../shared/data` beside the workspace). Says so loudly and passes
 //! where either is absent.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;

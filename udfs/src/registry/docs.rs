@@ -62,7 +62,8 @@ const AGGREGATES: [FunctionDoc; 7] = [
         kind: Aggregate,
         signature: "first(value any, time timestamp | number) -> value",
         description: "The value at the smallest time.",
-        formula: "rows whose value or time is null do not count; equal times: the first arrival",
+        formula: "rows whose value or time is null, NaN or infinite do not count; equal times: the \
+                  first arrival",
         reference: "TimescaleDB first",
         example: "SELECT symbol, first(price, ts) AS open FROM trades GROUP BY symbol",
     },
@@ -71,7 +72,8 @@ const AGGREGATES: [FunctionDoc; 7] = [
         kind: Aggregate,
         signature: "last(value any, time timestamp | number) -> value",
         description: "The value at the largest time.",
-        formula: "rows whose value or time is null do not count; equal times: the last arrival",
+        formula: "rows whose value or time is null, NaN or infinite do not count; equal times: the \
+                  last arrival",
         reference: "TimescaleDB last",
         example: "SELECT symbol, last(price, ts) AS close FROM trades GROUP BY symbol",
     },
@@ -80,7 +82,8 @@ const AGGREGATES: [FunctionDoc; 7] = [
         kind: Aggregate,
         signature: "arg_min(value any, key timestamp | number) -> value",
         description: "The value of the row with the smallest key.",
-        formula: "rows whose value or key is null do not count; equal keys: the first arrival",
+        formula: "rows whose value or key is null, NaN or infinite do not count; equal keys: the \
+                  first arrival",
         reference: "DuckDB arg_min",
         example: "SELECT symbol, arg_min(ts, price) AS time_of_low FROM trades GROUP BY symbol",
     },
@@ -89,7 +92,8 @@ const AGGREGATES: [FunctionDoc; 7] = [
         kind: Aggregate,
         signature: "arg_max(value any, key timestamp | number) -> value",
         description: "The value of the row with the largest key.",
-        formula: "rows whose value or key is null do not count; equal keys: the first arrival",
+        formula: "rows whose value or key is null, NaN or infinite do not count; equal keys: the \
+                  first arrival",
         reference: "DuckDB arg_max",
         example: "SELECT symbol, arg_max(ts, price) AS time_of_high FROM trades GROUP BY symbol",
     },
@@ -123,7 +127,8 @@ const WINDOWS: [FunctionDoc; 2] = [
     FunctionDoc {
         name: "ema",
         kind: Window,
-        signature: "ema(value [, timeperiod integer = 30]) OVER (… ORDER BY ts) -> double precision",
+        signature: "ema(value [, timeperiod integer = 30]) OVER (… ORDER BY ts) -> double \
+                    precision",
         description: "The exponential moving average.",
         formula: "e[i] = e[i-1] + 2 / (timeperiod + 1) * (value - e[i-1]), seeded with the mean of \
                   the first timeperiod values; timeperiod - 1 nulls first; null and NaN values are \
@@ -135,11 +140,12 @@ const WINDOWS: [FunctionDoc; 2] = [
     FunctionDoc {
         name: "rsi",
         kind: Window,
-        signature: "rsi(value [, timeperiod integer = 14]) OVER (… ORDER BY ts) -> double precision",
+        signature: "rsi(value [, timeperiod integer = 14]) OVER (… ORDER BY ts) -> double \
+                    precision",
         description: "The relative strength index, between 0 and 100.",
         formula: "100 * gain / (gain + loss), gains and losses smoothed by Wilder's average over \
-                  timeperiod changes; timeperiod nulls first; null and NaN values are passed over \
-                  and give null",
+                  timeperiod changes, 50 while the price never moved; timeperiod nulls first; null \
+                  and NaN values are passed over and give null",
         reference: "TA-Lib RSI",
         example: "SELECT symbol, ts, rsi(price, 2) OVER (PARTITION BY symbol ORDER BY ts) \
                   FROM trades",

@@ -169,7 +169,7 @@ fn times_keep_their_type() {
 
 #[test]
 fn a_volume_beyond_38_digits_is_refused() {
-    let many = vec!["(1, 90000000000000000000000000000000000000)"; 2].join(", ");
+    let many = ["(1, 90000000000000000000000000000000000000)"; 2].join(", ");
     let sql = format!(
         "SELECT candlestick_agg(to_timestamp_micros(t), CAST(1 AS DECIMAL(9,2)), \
          CAST(v AS DECIMAL(38,0))) FROM (VALUES {many}) AS x(t, v)"

@@ -173,7 +173,9 @@ proptest! {
     #[test]
     fn any_cut_gives_one_pass_and_distinct_times_any_order(
         rows in prop::collection::vec(
-            (0..3_usize, prop::array::uniform4(prop::option::weighted(0.95, -0.5..9.0_f64))), 0..40),
+            (0..3_usize, prop::array::uniform4(prop::option::weighted(0.95, -0.5..9.0_f64))),
+            0..40,
+        ),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
     ) {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(rows.len() + 1)).collect();

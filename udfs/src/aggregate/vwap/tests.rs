@@ -121,7 +121,7 @@ fn decimals_are_exact_and_rounded_once() {
 
 #[test]
 fn sums_of_decimals_do_not_wrap() {
-    let many = vec!["('90000000000000000000000000000000000000')"; 9].join(", ");
+    let many = ["('90000000000000000000000000000000000000')"; 9].join(", ");
     let sql = format!(
         "SELECT vwap(CAST(p AS DECIMAL(38,0)), CAST(p AS DECIMAL(38,0))) FROM (VALUES {many}) t(p)"
     );
@@ -162,7 +162,10 @@ fn refusals() {
     );
 }
 
-fn floats() -> impl Strategy<Value = Vec<(usize, Option<f64>, Option<f64>)>> {
+/// Group, price and size.
+type Tick = (usize, Option<f64>, Option<f64>);
+
+fn floats() -> impl Strategy<Value = Vec<Tick>> {
     let price = prop_oneof![
         8 => (0.01..1000.0_f64).prop_map(Some),
         1 => Just(None),
@@ -183,7 +186,7 @@ proptest! {
         cuts.sort_unstable();
         let order = |parts: &mut Vec<usize>| if reverse { parts.reverse() };
         let groups: Vec<usize> = ticks.iter().map(|tick| tick.0).collect();
-        let column = |pick: fn(&(usize, Option<f64>, Option<f64>)) -> Option<f64>| -> ArrayRef {
+        let column = |pick: fn(&Tick) -> Option<f64>| -> ArrayRef {
             Arc::new(ticks.iter().map(pick).collect::<Float64Array>())
         };
         let columns = vec![column(|tick| tick.1), column(|tick| tick.2)];
@@ -191,7 +194,7 @@ proptest! {
         let function = aggregate("vwap");
         assert_close(&merged(&function, &input, &cuts, order), &one_pass(&function, &input));
 
-        let decimal = |pick: fn(&(usize, Option<f64>, Option<f64>)) -> Option<f64>| -> ArrayRef {
+        let decimal = |pick: fn(&Tick) -> Option<f64>| -> ArrayRef {
             let raw = |value: f64| value.is_finite().then_some((value * 1e8) as i128);
             let values = ticks.iter().map(|tick| pick(tick).and_then(raw));
             let values = values.collect::<Decimal128Array>();

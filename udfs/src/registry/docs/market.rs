@@ -126,7 +126,8 @@ pub(super) const AGGREGATES: [FunctionDoc; 17] = [
         kind: Aggregate,
         signature: "effective_spread(price, mid, size) -> double precision",
         description: "What trading against the mid price cost, weighted by size.",
-        formula: "sum of 2 * |price - mid| * size / sum of size; sizes at or below zero do not count",
+        formula: "sum of 2 * |price - mid| * size / sum of size; sizes at or below zero do not \
+                  count",
         reference: "standard",
         example: "SELECT symbol, effective_spread(price, price + 0.01, size) FROM trades \
                   GROUP BY symbol",

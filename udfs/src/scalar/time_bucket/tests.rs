@@ -176,7 +176,8 @@ fn nanoseconds_are_exact() {
 
 #[test]
 fn nulls_pass_through_and_columns_work() {
-    let sql = "SELECT count(*), count(time_bucket('1 minute', CASE WHEN symbol = 'A' THEN ts END)), \
+    let sql = "SELECT count(*), \
+               count(time_bucket('1 minute', CASE WHEN symbol = 'A' THEN ts END)), \
                count(time_bucket(CAST(NULL AS INTERVAL), ts)) FROM trades";
     assert_eq!(rows(sql), ["7 4 0"]);
     let sql = "SELECT time_bucket('1 minute', ts) AS b, count(*) FROM trades GROUP BY b ORDER BY b";
@@ -289,7 +290,10 @@ proptest! {
     /// times were asked for before.
     #[test]
     fn fixed_buckets_contain_their_time(
-        times in prop::collection::vec(-4_000_000_000_000_000_000..4_000_000_000_000_000_000_i64, 1..40),
+        times in prop::collection::vec(
+            -4_000_000_000_000_000_000..4_000_000_000_000_000_000_i64,
+            1..40,
+        ),
         near in prop::collection::vec(-3_000_000_000_i64..3_000_000_000, 1..40),
         width in prop_oneof![1..5_000_000_000_i64, Just(604_800_000_000_000)],
     ) {
@@ -304,14 +308,18 @@ proptest! {
     }
 
     #[test]
-    fn months_equal_arrows_calendar(seconds in -60_000_000_000..60_000_000_000_i64, width in 1..30_i32) {
+    fn months_equal_arrows_calendar(
+        seconds in -60_000_000_000..60_000_000_000_i64,
+        width in 1..30_i32,
+    ) {
         use datafusion::arrow::array::{AsArray, TimestampSecondArray};
         use datafusion::arrow::compute::{DatePart, date_part};
         use datafusion::arrow::datatypes::Int32Type;
         let start = buckets(width, 0, 0, TimeUnit::Second).cursor().start_of(seconds).unwrap();
         let times = TimestampSecondArray::from(vec![seconds, start]);
         let part = |part| Arc::clone(&date_part(&times, part).unwrap());
-        let (years, months, days) = (part(DatePart::Year), part(DatePart::Month), part(DatePart::Day));
+        let (years, months) = (part(DatePart::Year), part(DatePart::Month));
+        let days = part(DatePart::Day);
         let month = |row: usize| {
             years.as_primitive::<Int32Type>().value(row) * 12
                 + months.as_primitive::<Int32Type>().value(row) - 1
