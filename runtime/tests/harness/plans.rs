@@ -173,3 +173,29 @@ pub fn group_node(compiled: &Compiled) -> Node {
         properties,
     }
 }
+
+/// Compiles one expression over `t`.
+pub async fn expression(schema: &SchemaRef, text: &str) -> Arc<dyn PhysicalExpr> {
+    let ctx = session("t", schema, vec![]);
+    let state = ctx.state();
+    let plan = state
+        .create_logical_plan(&format!("SELECT {text} FROM t"))
+        .await
+        .unwrap();
+    let plan = state
+        .analyzer()
+        .execute_and_check(plan, state.config_options(), |_, _| {})
+        .unwrap();
+    let LogicalPlan::Projection(projection) = plan else {
+        panic!("not a projection: {plan}");
+    };
+    let planning = PhysicalPlanningContext::default();
+    let logical: &DFSchema = projection.input.schema();
+    create_physical_expr(
+        &projection.expr[0],
+        logical,
+        state.execution_props(),
+        &planning,
+    )
+    .unwrap()
+}
