@@ -10,7 +10,7 @@ pub mod refuse;
 pub mod stateless;
 pub mod window;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -130,6 +130,8 @@ pub(crate) struct Compiler<'a> {
     nodes: Vec<Node>,
     depends_on: BTreeSet<ObjectNumber>,
     notices: Vec<String>,
+    /// By node, the columns that hold bounds of one window: each says as much as the others.
+    twins: HashMap<NodeIndex, Vec<usize>>,
     /// Used by every expression: nothing in it changes.
     props: ExecutionProps,
     planning: PhysicalPlanningContext,
@@ -143,6 +145,7 @@ impl<'a> Compiler<'a> {
             nodes: Vec::new(),
             depends_on: BTreeSet::new(),
             notices: Vec::new(),
+            twins: HashMap::new(),
             props: ExecutionProps::new(),
             planning: PhysicalPlanningContext::default(),
         }
@@ -183,6 +186,14 @@ impl<'a> Compiler<'a> {
             properties,
         });
         self.nodes.len() - 1
+    }
+
+    fn twins(&self, node: NodeIndex) -> &[usize] {
+        self.twins.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    fn set_twins(&mut self, node: NodeIndex, columns: Vec<usize>) {
+        self.twins.insert(node, columns);
     }
 
     fn properties(&self, node: NodeIndex) -> &StreamProperties {

@@ -99,15 +99,24 @@ fn group_window(select: &mut Select) -> Result<(), PlanError> {
     };
     wrap(&mut from.relation, name, list.args)?;
     let span = call.name.span();
-    groups.insert(at, column(WINDOW_START, span));
-    groups.insert(at + 1, column(WINDOW_END, span));
+    let mut accessors = Accessors { used: Vec::new() };
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-            let _ = VisitMut::visit(expr, &mut Accessors);
+            let _ = VisitMut::visit(expr, &mut accessors);
         }
     }
     if let Some(having) = &mut select.having {
-        let _ = VisitMut::visit(having, &mut Accessors);
+        let _ = VisitMut::visit(having, &mut accessors);
+    }
+    // One bound always, so that each window is a group; the others only where they are used.
+    let bounds = [WINDOW_START, WINDOW_END, WINDOW_TIME];
+    let used = bounds.iter().filter(|bound| accessors.used.contains(bound));
+    let mut used: Vec<&str> = used.copied().collect();
+    if used.is_empty() {
+        used.push(WINDOW_START);
+    }
+    for bound in used.into_iter().rev() {
+        groups.insert(at, column(bound, span));
     }
     Ok(())
 }
@@ -149,7 +158,19 @@ fn wrap(
         _ => return Err(several_relations()),
     };
     let mut args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(data))];
-    args.extend(rest);
+    args.extend(rest.into_iter().map(|arg| match (&alias, arg) {
+        // The alias names the windowed relation; inside of the call only the column's own name is known.
+        (
+            Some(_),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(mut parts))),
+        ) => {
+            let column = parts
+                .pop()
+                .map_or(Expr::CompoundIdentifier(Vec::new()), Expr::Identifier);
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(column))
+        }
+        (_, arg) => arg,
+    }));
     *factor = TableFactor::Table {
         name,
         alias,
@@ -169,7 +190,9 @@ fn wrap(
 }
 
 /// `TUMBLE_START(…)` and its kin to the window's columns.
-struct Accessors;
+struct Accessors {
+    used: Vec<&'static str>,
+}
 
 impl VisitorMut for Accessors {
     type Break = ();
@@ -185,6 +208,7 @@ impl VisitorMut for Accessors {
             _ => return ControlFlow::Continue(()),
         };
         *expr = column(target, function.name.span());
+        self.used.push(target);
         ControlFlow::Continue(())
     }
 }

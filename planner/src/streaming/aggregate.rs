@@ -36,13 +36,13 @@ impl Compiler<'_> {
             return self.aggregate_over_window(aggregate, &peeled, emit);
         }
         let before = self.nodes.len();
-        let input = self.node(&aggregate.input, emit)?;
+        // What feeds a window must never change, so windows below close before they show.
+        let input = self.node(&aggregate.input, Emit::OnClose { delay_nanos: 0 })?;
         if let Some((at, column)) = self.bucket(aggregate, input)? {
-            // What feeds a window must never change, so windows below close before they show.
-            self.nodes.truncate(before);
-            let input = self.node(&aggregate.input, Emit::OnClose { delay_nanos: 0 })?;
             return self.aggregate_over_bucket(aggregate, input, at, column, emit);
         }
+        self.nodes.truncate(before);
+        let input = self.node(&aggregate.input, emit)?;
         self.group_aggregate(aggregate, input)
     }
 

@@ -15,7 +15,7 @@ use rtsap_stream::change::ChangelogMode;
 
 use crate::error::PlanError;
 use crate::logical::scope::StreamTable;
-use crate::streaming::{Compiler, arrow_schema, lost_key, require_append};
+use crate::streaming::{Compiler, arrow_schema, require_append};
 
 impl Compiler<'_> {
     /// A relation's rows with the columns that are used. Key columns of a relation whose rows change come along hidden,
@@ -78,7 +78,8 @@ impl Compiler<'_> {
         )
     }
 
-    /// Projects node `input`, whose visible columns are `from`, to `exprs`.
+    /// Projects node `input`, whose visible columns are `from`, to `exprs`. Key columns that are not among them come
+    /// along hidden, behind the others: an aggregation above may do without, a view's result may not.
     pub(super) fn project_onto(
         &mut self,
         input: NodeIndex,
@@ -86,20 +87,37 @@ impl Compiler<'_> {
         from: &DFSchema,
         to: &DFSchema,
     ) -> Result<NodeIndex, PlanError> {
-        let sources: Vec<Option<usize>> =
-            exprs.iter().map(|expr| source_column(expr, from)).collect();
-        let place = |column: usize| sources.iter().position(|source| *source == Some(column));
         let before = self.properties(input).clone();
-        let missing: Vec<usize> = before
+        let mut sources: Vec<Option<usize>> =
+            exprs.iter().map(|expr| source_column(expr, from)).collect();
+        let key: Vec<usize> = before
             .key
             .iter()
-            .copied()
-            .filter(|key| place(*key).is_none())
+            .map(|key| self.kept_twin(input, *key, &sources))
             .collect();
-        if !missing.is_empty() {
-            return Err(lost_key(&before, &missing));
+        let mut fields: Vec<Field> = Vec::with_capacity(exprs.len());
+        for (field, source) in to.fields().iter().zip(&sources) {
+            // A column that is passed on is null only where it was.
+            let nullable = source.map_or(field.is_nullable(), |index| {
+                before.schema.field(index).is_nullable()
+            });
+            fields.push(Field::new(
+                field.name(),
+                field.data_type().clone(),
+                nullable,
+            ));
         }
-        let schema = arrow_schema(to);
+        let physical = exprs.iter().map(|expr| self.physical(expr, from));
+        let mut exprs = physical.collect::<Result<Vec<_>, _>>()?;
+        for key in &key {
+            if !sources.contains(&Some(*key)) {
+                let field = before.schema.field(*key);
+                exprs.push(Arc::new(Column::new(field.name(), *key)));
+                fields.push(field.clone());
+                sources.push(Some(*key));
+            }
+        }
+        let schema = Arc::new(Schema::new(fields));
         let same = sources
             .iter()
             .enumerate()
@@ -107,16 +125,35 @@ impl Compiler<'_> {
         if same && schema == before.schema {
             return Ok(input);
         }
-        let physical = exprs.iter().map(|expr| self.physical(expr, from));
-        let exprs = physical.collect::<Result<Vec<_>, _>>()?;
+        let place = |column: usize| sources.iter().position(|source| *source == Some(column));
+        let twins = self
+            .twins(input)
+            .iter()
+            .filter_map(|twin| place(*twin))
+            .collect();
         let properties = StreamProperties {
             schema,
             mode: before.mode,
-            key: before.key.iter().filter_map(|key| place(*key)).collect(),
+            key: key.iter().filter_map(|key| place(*key)).collect(),
             event_time: before.event_time.and_then(place),
             state: StateBound::None,
         };
-        Ok(self.push(OperatorSpec::Project { exprs }, vec![input], properties))
+        let node = self.push(OperatorSpec::Project { exprs }, vec![input], properties);
+        self.set_twins(node, twins);
+        Ok(node)
+    }
+
+    /// A key column, or a bound of the same window that is among `sources` where the key column is not.
+    fn kept_twin(&self, node: NodeIndex, key: usize, sources: &[Option<usize>]) -> usize {
+        let twins = self.twins(node);
+        if sources.contains(&Some(key)) || !twins.contains(&key) {
+            return key;
+        }
+        twins
+            .iter()
+            .copied()
+            .find(|twin| sources.contains(&Some(*twin)))
+            .unwrap_or(key)
     }
 
     pub(super) fn filter(&mut self, filter: &Filter, emit: Emit) -> Result<NodeIndex, PlanError> {
@@ -137,7 +174,10 @@ impl Compiler<'_> {
             state: StateBound::None,
             ..self.properties(input).clone()
         };
-        Ok(self.push(OperatorSpec::Filter { predicate }, vec![input], properties))
+        let twins = self.twins(input).to_vec();
+        let node = self.push(OperatorSpec::Filter { predicate }, vec![input], properties);
+        self.set_twins(node, twins);
+        Ok(node)
     }
 
     pub(super) fn union(&mut self, union: &Union, emit: Emit) -> Result<NodeIndex, PlanError> {
@@ -181,6 +221,10 @@ impl Compiler<'_> {
         };
         if types(&before.schema) != types(schema) {
             return Err(PlanError::internal("inputs of a union differ in type"));
+        }
+        if let OperatorSpec::Project { .. } = self.nodes[input].spec {
+            self.nodes[input].properties.schema = Arc::clone(schema);
+            return Ok(input);
         }
         let fields = before.schema.fields().iter().enumerate();
         let exprs = fields.map(|(index, field)| {

@@ -163,11 +163,15 @@ impl Compiler<'_> {
             output.push(WindowColumn::Aggregate(index));
             aggregates.push(self.aggregate_spec(expr, windowed.schema)?);
         }
-        let group_count = windowed.groups.len();
         let (mode, key, wait) = match emit {
-            Emit::Changes => (ChangelogMode::Upsert, (0..group_count).collect(), 0),
+            Emit::Changes => (ChangelogMode::Upsert, key(&output), 0),
             Emit::OnClose { delay_nanos } => (ChangelogMode::Append, Vec::new(), delay_nanos),
         };
+        let bounds = output
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| is_bound(**column));
+        let twins = bounds.map(|(index, _)| index).collect();
         let schema = bounds_not_null(arrow_schema(&aggregate.schema), &output);
         // A row that comes before its window shows is in time.
         let lateness_nanos = wait;
@@ -189,8 +193,27 @@ impl Compiler<'_> {
             emit,
             lateness_nanos,
         });
-        Ok(self.push(spec, vec![windowed.input], properties))
+        let node = self.push(spec, vec![windowed.input], properties);
+        self.set_twins(node, twins);
+        Ok(node)
     }
+}
+
+fn is_bound(column: WindowColumn) -> bool {
+    matches!(
+        column,
+        WindowColumn::Start | WindowColumn::End | WindowColumn::Time
+    )
+}
+
+/// The columns that identify a row: the group keys, and one bound of the window, since each gives the others.
+fn key(output: &[WindowColumn]) -> Vec<usize> {
+    let bound = output.iter().position(|column| is_bound(*column));
+    let keys = output
+        .iter()
+        .enumerate()
+        .filter(|(index, column)| Some(*index) == bound || matches!(column, WindowColumn::Key(_)));
+    keys.map(|(index, _)| index).collect()
 }
 
 fn group(node: &WindowNode, expr: Expr) -> Result<Group, PlanError> {
