@@ -1,5 +1,5 @@
-//! Payload formats: bytes to columns, one module each, chosen by the option `format`. Owns the choice and what all
-//! formats share: columns from metadata and the SQL names of types.
+//! Payload formats: bytes to columns, one module each, chosen by the option `format`. Owns the
+//! choice and what all formats share: columns from metadata and the SQL names of types.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use rtsap_stream::decode::{DecodeSchema, Decoder};

@@ -1,9 +1,9 @@
 //! Kafka topics as a source: one client a source, exact offsets, no consumer group.
 //!
-//! Offsets live in checkpoints. The source is told where to start, reads from exactly there, and fails with
-//! [`rtsap_stream::error::ErrorKind::Data`] when the offset no longer exists; it never jumps silently.
-//! Transactions are respected (`isolation.level = read_committed`): aborted messages are not seen, and positions step
-//! over control records.
+//! Offsets live in checkpoints. The source is told where to start, reads from exactly there, and
+//! fails with [`rtsap_stream::error::ErrorKind::Data`] when the offset no longer exists; it never
+//! jumps silently. Transactions are respected (`isolation.level = read_committed`): aborted
+//! messages are not seen, and positions step over control records.
 
 use std::sync::Arc;
 

@@ -1,14 +1,16 @@
 //! The outside: Kafka, files and the generator in; TimescaleDB and PostgreSQL out.
 //!
 //! ```text
-//! options ──▶ registry ──▶ kafka | filesystem | datagen  ──RawBatch──▶ format::{json, csv} ──▶ rows + rejects
-//!                     └──▶ timescale (also plain PostgreSQL, and a black hole)
+//! options ─▶ registry ─▶ kafka | filesystem | datagen ─RawBatch─▶ format ─▶ rows + rejects
+//!                    └─▶ timescale (also plain PostgreSQL) | blackhole
 //! ```
 //!
-//! One module per system, one per format. A connector author needs `rtsap-stream` and Arrow, nothing else.
+//! One module per system, one per format. A connector author needs `rtsap-stream` and Arrow,
+//! nothing else.
 //!
-//! Invariants: every option is known and checked before anything is opened; a bad payload is a reject, never an
-//! error; no position is ever committed to the outside: positions live in checkpoints.
+//! Invariants: every option is known and checked before anything is opened; a bad payload is a
+//! reject, never an error; no position is ever committed to the outside: positions live in
+//! checkpoints.
 
 pub mod blackhole;
 pub mod datagen;

@@ -1,4 +1,5 @@
-//! Names, units and help of every metric of this crate. Labels come from bounded sets: topics that sources name.
+//! Names, units and help of every metric of this crate. Labels come from bounded sets: topics that
+//! sources name.
 
 /// Messages taken from Kafka, by topic.
 pub const KAFKA_MESSAGES_TOTAL: &str = "rtsap_connectors_kafka_messages_total";

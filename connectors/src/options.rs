@@ -1,5 +1,6 @@
-//! Typed reading of `WITH` options. Owns how a value is spelt (durations, flags, choices) and how a wrong key is
-//! answered: every key must be asked for by somebody, and [`OptionReader::finish`] refuses the rest.
+//! Typed reading of `WITH` options. Owns how a value is spelt (durations, flags, choices) and how a
+//! wrong key is answered: every key must be asked for by somebody, and [`OptionReader::finish`]
+//! refuses the rest.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -103,7 +104,8 @@ impl<'a> OptionReader<'a> {
         }
     }
 
-    /// The value of `key` as a length of time, if given: `500 ms`, `5s`, `1 min`, `2 hours`, `1 day`.
+    /// The value of `key` as a length of time, if given: `500 ms`, `5s`, `1 min`, `2 hours`,
+    /// `1 day`.
     ///
     /// # Errors
     /// `Invalid` if it is not a number with a unit.
@@ -122,7 +124,8 @@ impl<'a> OptionReader<'a> {
         }
     }
 
-    /// The value of `key` as one of the named choices, if given. Upper and lower case do not matter.
+    /// The value of `key` as one of the named choices, if given. Upper and lower case do not
+    /// matter.
     ///
     /// # Errors
     /// `Invalid`, with the choices, for anything else.

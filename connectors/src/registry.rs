@@ -1,5 +1,5 @@
-//! The built-in connectors, chosen by the option `connector`. Decides nothing itself: each system's module checks
-//! its own options.
+//! The built-in connectors, chosen by the option `connector`. Decides nothing itself: each system's
+//! module checks its own options.
 
 use std::sync::Arc;
 

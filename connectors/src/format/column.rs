@@ -1,7 +1,8 @@
-//! Columns under construction: values are appended to plain vectors, taken back by cutting them off, and handed to
-//! Arrow without a copy. Knows no format.
+//! Columns under construction: values are appended to plain vectors, taken back by cutting them
+//! off, and handed to Arrow without a copy. Knows no format.
 //!
-//! A row that turns out bad is undone by [`Column::truncate`] on every column, so it never disturbs its neighbours.
+//! A row that turns out bad is undone by [`Column::truncate`] on every column, so it never disturbs
+//! its neighbours.
 
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use arrow::array::{
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, FieldRef, Fields, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
+    ArrowPrimitiveType, ArrowTimestampType, DataType, Date32Type, FieldRef, Fields, Float32Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::error::ArrowError;
 
@@ -74,7 +75,8 @@ impl Bytes {
         }
     }
 
-    /// Makes what was pushed to `data` since the last call the next string; false if offsets of 32 bits end here.
+    /// Makes what was pushed to `data` since the last call the next string; false if offsets of 32
+    /// bits end here.
     #[must_use]
     #[inline]
     pub(crate) fn seal(&mut self) -> bool {
@@ -263,28 +265,16 @@ impl Column {
                 let (offsets, data) = bytes.take();
                 Arc::new(BinaryArray::try_new(offsets, data, nulls)?)
             }
-            Values::Timestamp { values, unit, zone } => {
-                let values = ScalarBuffer::from(std::mem::take(values));
-                let zone = zone.clone();
-                match unit {
-                    TimeUnit::Second => Arc::new(
-                        PrimitiveArray::<TimestampSecondType>::try_new(values, nulls)?
-                            .with_timezone_opt(zone),
-                    ),
-                    TimeUnit::Millisecond => Arc::new(
-                        PrimitiveArray::<TimestampMillisecondType>::try_new(values, nulls)?
-                            .with_timezone_opt(zone),
-                    ),
-                    TimeUnit::Microsecond => Arc::new(
-                        PrimitiveArray::<TimestampMicrosecondType>::try_new(values, nulls)?
-                            .with_timezone_opt(zone),
-                    ),
-                    TimeUnit::Nanosecond => Arc::new(
-                        PrimitiveArray::<TimestampNanosecondType>::try_new(values, nulls)?
-                            .with_timezone_opt(zone),
-                    ),
+            Values::Timestamp { values, unit, zone } => match unit {
+                TimeUnit::Second => timestamps::<TimestampSecondType>(values, nulls, zone)?,
+                TimeUnit::Millisecond => {
+                    timestamps::<TimestampMillisecondType>(values, nulls, zone)?
                 }
-            }
+                TimeUnit::Microsecond => {
+                    timestamps::<TimestampMicrosecondType>(values, nulls, zone)?
+                }
+                TimeUnit::Nanosecond => timestamps::<TimestampNanosecondType>(values, nulls, zone)?,
+            },
             Values::Struct { fields, columns } => {
                 let arrays = columns
                     .iter_mut()
@@ -320,6 +310,16 @@ fn primitive<T: ArrowPrimitiveType>(
     let values = ScalarBuffer::from(std::mem::take(values));
     let array: Arc<dyn Array> = Arc::new(PrimitiveArray::<T>::try_new(values, nulls)?);
     Ok(array)
+}
+
+fn timestamps<T: ArrowTimestampType>(
+    values: &mut Vec<i64>,
+    nulls: Option<NullBuffer>,
+    zone: &Option<Arc<str>>,
+) -> Result<ArrayRef, ArrowError> {
+    let values = ScalarBuffer::from(std::mem::take(values));
+    let array = PrimitiveArray::<T>::try_new(values, nulls)?;
+    Ok(Arc::new(array.with_timezone_opt(zone.clone())))
 }
 
 fn offset_buffer(offsets: Vec<i32>) -> OffsetBuffer<i32> {

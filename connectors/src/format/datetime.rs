@@ -1,7 +1,8 @@
-//! Dates and times as ISO 8601 and SQL write them, turned into counts since the epoch without a detour through
-//! strings or floating point.
+//! Dates and times as ISO 8601 and SQL write them, turned into counts since the epoch without a
+//! detour through strings or floating point.
 
-/// A point on the calendar and the clock as written, with its distance from UTC if that was written too.
+/// A point on the calendar and the clock as written, with its distance from UTC if that was written
+/// too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DateTime {
     /// Days since 1970-01-01.
@@ -15,7 +16,8 @@ pub struct DateTime {
 }
 
 impl DateTime {
-    /// Reads `YYYY-MM-DD`, alone or with `T` or a space and `HH:MM[:SS[.fraction]]` and `Z`, `±HH`, `±HHMM` or `±HH:MM`.
+    /// Reads `YYYY-MM-DD`, alone or with `T` or a space and `HH:MM[:SS[.fraction]]` and `Z`, `±HH`,
+    /// `±HHMM` or `±HH:MM`.
     ///
     /// The fraction has 1 to 9 digits. Second 60 is the first of the next minute, as in PostgreSQL.
     pub fn parse(text: &[u8]) -> Option<Self> {
@@ -55,8 +57,8 @@ impl DateTime {
         Some(parsed)
     }
 
-    /// Units of 10^-`digits` seconds since the epoch (UTC if the offset was written), rounded half up to the unit as
-    /// PostgreSQL rounds; `None` if they exceed 64 bits.
+    /// Units of 10^-`digits` seconds since the epoch (UTC if the offset was written), rounded half
+    /// up to the unit as PostgreSQL rounds; `None` if they exceed 64 bits.
     pub fn to_epoch(self, digits: u8) -> Option<i64> {
         let seconds = self.days * 86_400 + self.seconds - self.offset_seconds.unwrap_or(0);
         let units = 10_i64.checked_pow(u32::from(digits))?;

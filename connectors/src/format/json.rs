@@ -1,10 +1,10 @@
-//! JSON objects to columns, driven by the schema: only the wanted fields are read, each straight into the vector that
-//! becomes its Arrow array. A payload is one JSON object; a bad one becomes a reject and leaves no trace in the
-//! rows.
+//! JSON objects to columns, driven by the schema: only the wanted fields are read, each straight
+//! into the vector that becomes its Arrow array. A payload is one JSON object; a bad one becomes a
+//! reject and leaves no trace in the rows.
 //!
-//! How values are read is the table in [`value`]; how the order of fields is guessed, [`object`]. Field names are
-//! compared exactly, case included; unknown fields are skipped by their grammar alone; of a field that comes twice
-//! the last one counts.
+//! How values are read is the table in [`value`]; how the order of fields is guessed, [`object`].
+//! Field names are compared exactly, case included; unknown fields are skipped by their grammar
+//! alone; of a field that comes twice the last one counts.
 
 use std::sync::Arc;
 

@@ -25,7 +25,8 @@ struct MetadataColumn {
 }
 
 impl MetadataColumns {
-    /// The metadata columns of `columns`; `topic` is the name of what is read, if it is not the split's own.
+    /// The metadata columns of `columns`; `topic` is the name of what is read, if it is not the
+    /// split's own.
     ///
     /// # Errors
     /// `Invalid` for a column whose type cannot hold its metadata.
@@ -52,7 +53,8 @@ impl MetadataColumns {
         })
     }
 
-    /// Appends row `row` from what `raw` says of its payload `index`. On an error some columns may have the row.
+    /// Appends row `row` from what `raw` says of its payload `index`. On an error some columns may
+    /// have the row.
     ///
     /// # Errors
     /// The reason why the payload is a reject.

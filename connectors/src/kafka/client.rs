@@ -1,4 +1,5 @@
-//! The librdkafka client: how it is tuned, how its log reaches ours, and what its errors mean to us.
+//! The librdkafka client: how it is tuned, how its log reaches ours, and what its errors mean to
+//! us.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -49,7 +50,8 @@ pub(super) fn check(options: &KafkaOptions, name: &str) -> Result<(), ConnectorE
         Ok(_) => Ok(()),
         Err(KafkaError::ClientConfig(_, description, key, _)) => {
             let error = ConnectorError::invalid(format!(
-                "option \"properties.{key}\" of source \"{name}\" is not accepted by the Kafka client"
+                "option \"properties.{key}\" of source \"{name}\" is not accepted by the \
+                 Kafka client"
             ))
             .with_detail(format!("{}.", description.trim_end_matches('.')));
             Err(if key.contains("jaas") || key.ends_with("deserializer") {
@@ -181,7 +183,8 @@ pub(super) fn broker_error(
     let error = ConnectorError::new(kind, message).with_detail(detail.join(" "));
     match kind {
         ErrorKind::Unavailable => error.with_hint(
-            "Check that the broker runs and that the addresses it advertises can be reached from here.",
+            "Check that the broker runs and that the addresses it advertises can be reached from \
+             here.",
         ),
         ErrorKind::Denied => {
             error.with_hint("Check the credentials and the access rights of the Kafka user.")

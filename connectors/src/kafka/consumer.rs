@@ -1,10 +1,10 @@
-//! Takes messages from librdkafka's queues in batches. Owns every call to the C library that the `rdkafka` crate does
-//! not offer; decides nothing about where to start or what an error is worth.
+//! Takes messages from librdkafka's queues in batches. Owns every call to the C library that the
+//! `rdkafka` crate does not offer; decides nothing about where to start or what an error is worth.
 //!
-//! Each partition has its own queue, so a batch never mixes partitions and one busy partition cannot starve another.
-//! A callback on each queue raises one [`Signal`] when the queue turns non-empty: an idle reader sleeps on it and burns
-//! no CPU, and a message is seen as soon as it is there. (`rd_kafka_consume_batch_queue` with a timeout would
-//! wait until the batch is full.)
+//! Each partition has its own queue, so a batch never mixes partitions and one busy partition
+//! cannot starve another. A callback on each queue raises one [`Signal`] when the queue turns
+//! non-empty: an idle reader sleeps on it and burns no CPU, and a message is seen as soon as it is
+//! there. (`rd_kafka_consume_batch_queue` with a timeout would wait until the batch is full.)
 #![expect(
     unsafe_code,
     reason = "batch consumption from partition queues exists only in librdkafka's C interface"
@@ -54,7 +54,8 @@ pub(super) struct Queue {
 unsafe impl Send for Queue {}
 
 impl Queue {
-    /// Opens the queue of `partition`, before the partition is assigned, and lets it raise `signal`.
+    /// Opens the queue of `partition`, before the partition is assigned, and lets it raise
+    /// `signal`.
     pub(super) fn open(
         client: &Arc<Client>,
         topic: &str,
@@ -79,8 +80,9 @@ impl Queue {
             _signal: Arc::clone(signal),
             client: Arc::clone(client),
         };
-        // SAFETY: the queue is ours. The opaque pointer is to the signal that `queue` keeps alive, and the callback is
-        // disabled in `drop`, under the queue's lock, before the signal is released.
+        // SAFETY: the queue is ours. The opaque pointer is to the signal that `queue` keeps alive,
+        // and the callback is disabled in `drop`, under the queue's lock, before the signal is
+        // released.
         unsafe {
             sys::rd_kafka_queue_forward(pointer.as_ptr(), std::ptr::null_mut());
             sys::rd_kafka_queue_cb_event_enable(
@@ -92,8 +94,8 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Takes up to `rows_max` waiting messages, only those before the offset `end`. Never waits; `None` if nothing was
-    /// there.
+    /// Takes up to `rows_max` waiting messages, only those before the offset `end`. Never waits;
+    /// `None` if nothing was there.
     pub(super) fn take(
         &mut self,
         pointers: &mut Pointers,
@@ -145,8 +147,8 @@ impl Queue {
     /// Moves up to `rows_max` waiting messages into `pointers`, which is empty before.
     fn consume(&mut self, pointers: &mut Vec<*mut RDKafkaMessage>, rows_max: usize) {
         pointers.reserve(rows_max);
-        // SAFETY: the queue is alive; the vector is empty and has room for `rows_max` pointers, of which the call fills
-        // the first `count`; each is from then on ours to destroy, once.
+        // SAFETY: the queue is alive; the vector is empty and has room for `rows_max` pointers, of
+        // which the call fills the first `count`; each is from then on ours to destroy, once.
         unsafe {
             let count = sys::rd_kafka_consume_batch_queue(
                 self.pointer.as_ptr(),
@@ -171,17 +173,20 @@ impl Drop for Queue {
 
 /// Called by a librdkafka thread, with the queue's lock held, when a queue turns non-empty.
 unsafe extern "C" fn on_nonempty(_client: *mut RDKafka, signal: *mut c_void) {
-    // SAFETY: the pointer is the one given in `Queue::open`, which stays valid while the callback is enabled.
+    // SAFETY: the pointer is the one given in `Queue::open`, which stays valid while the callback
+    // is enabled.
     let signal = unsafe { &*signal.cast::<Signal>() };
     signal.raise();
 }
 
-/// A message, destroyed on drop. Lives no longer than the client: it leaves this file only inside a [`KafkaBatch`].
+/// A message, destroyed on drop. Lives no longer than the client: it leaves this file only inside a
+/// [`KafkaBatch`].
 struct Message(NonNull<RDKafkaMessage>);
 
 impl Message {
     fn native(&self) -> &RDKafkaMessage {
-        // SAFETY: the pointer came from librdkafka and is ours alone until `drop`; nobody changes what is behind it.
+        // SAFETY: the pointer came from librdkafka and is ours alone until `drop`; nobody changes
+        // what is behind it.
         unsafe { self.0.as_ref() }
     }
 
@@ -209,7 +214,8 @@ impl Message {
 
     fn payload(&self) -> Option<&[u8]> {
         let native = self.native();
-        // SAFETY: librdkafka gives a pointer to `len` bytes that live as long as the message, or null for none.
+        // SAFETY: librdkafka gives a pointer to `len` bytes that live as long as the message, or
+        // null for none.
         unsafe { slice(native.payload, native.len) }
     }
 
@@ -230,8 +236,8 @@ impl Message {
     fn headers(&self) -> Vec<(String, Option<Vec<u8>>)> {
         let mut found = Vec::new();
         let mut headers = std::ptr::null_mut();
-        // SAFETY: the message is alive and keeps its headers; name and value of each live as long as they, the name
-        // is a C string, and the value has `length` bytes.
+        // SAFETY: the message is alive and keeps its headers; name and value of each live as long
+        // as they, the name is a C string, and the value has `length` bytes.
         unsafe {
             let code = sys::rd_kafka_message_headers(self.0.as_ptr(), &raw mut headers);
             if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -278,7 +284,8 @@ pub(super) struct KafkaBatch {
     _client: Arc<Client>,
 }
 
-// SAFETY: librdkafka's messages belong to no thread: they may be read and destroyed by any, one at a time.
+// SAFETY: librdkafka's messages belong to no thread: they may be read and destroyed by any, one at
+// a time.
 unsafe impl Send for KafkaBatch {}
 
 impl RawBatch for KafkaBatch {

@@ -1,4 +1,5 @@
-//! `WITH` options of a Kafka source, checked. Touches no network: librdkafka itself judges its `properties.*`.
+//! `WITH` options of a Kafka source, checked. Touches no network: librdkafka itself judges its
+//! `properties.*`.
 
 use rdkafka::ClientConfig;
 use rtsap_stream::error::ConnectorError;
@@ -16,7 +17,8 @@ pub enum StartupMode {
     Earliest,
     /// After the newest message.
     Latest,
-    /// At the first message whose broker timestamp, in milliseconds since the epoch, is not earlier.
+    /// At the first message whose broker timestamp, in milliseconds since the epoch, is not
+    /// earlier.
     Timestamp(i64),
     /// At exactly these: (partition, offset).
     Offsets(Vec<(i32, i64)>),
@@ -48,7 +50,8 @@ const OWNED_PROPERTIES: [&str; 6] = [
 ];
 
 impl KafkaOptions {
-    /// Reads and checks all options of the source called `name`. `format_keys` are read by its decoder.
+    /// Reads and checks all options of the source called `name`. `format_keys` are read by its
+    /// decoder.
     ///
     /// # Errors
     /// `Invalid` for an option that is missing, unknown or has a bad value.
@@ -193,7 +196,8 @@ fn startup(reader: &mut OptionReader<'_>) -> Result<StartupMode, ConnectorError>
     }
 }
 
-/// Reads `partition:0,offset:42;partition:1,offset:300`; `None` if it is not of that form or names a partition twice.
+/// Reads `partition:0,offset:42;partition:1,offset:300`; `None` if it is not of that form or names
+/// a partition twice.
 fn parse_offsets(text: &str) -> Option<Vec<(i32, i64)>> {
     let mut parsed: Vec<(i32, i64)> = Vec::new();
     for entry in text

@@ -1,5 +1,5 @@
-//! Which partitions a topic has, where a reading starts and where the partitions end. Blocking: call it on a
-//! thread that may wait.
+//! Which partitions a topic has, where a reading starts and where the partitions end. Blocking:
+//! call it on a thread that may wait.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,8 @@ use crate::options::nearest;
 use super::client::{self, Client};
 use super::options::{KafkaOptions, StartupMode};
 
-/// One request to the brokers may take this long: a few reconnects, shorter than a person's patience.
+/// One request to the brokers may take this long: a few reconnects, shorter than a person's
+/// patience.
 const REQUEST_MAX: Duration = Duration::from_secs(10);
 
 /// Where a reading from scratch starts in each partition.
@@ -71,7 +72,8 @@ fn partitions(options: &KafkaOptions, client: &Client) -> Result<Vec<i32>, Conne
     Ok(partitions)
 }
 
-/// Asks for the topic until a broker answers, [`REQUEST_MAX`] is over, or all brokers turn out to be away.
+/// Asks for the topic until a broker answers, [`REQUEST_MAX`] is over, or all brokers turn out to
+/// be away.
 fn topic_metadata(options: &KafkaOptions, client: &Client) -> Result<Metadata, ConnectorError> {
     const ATTEMPT: Duration = Duration::from_secs(2);
     let begun = Instant::now();
@@ -115,7 +117,8 @@ fn missing_topic(options: &KafkaOptions, client: &Client) -> ConnectorError {
     }
 }
 
-/// Up to five topics that may be meant: the nearest by spelling, then those that contain the name or are contained.
+/// Up to five topics that may be meant: the nearest by spelling, then those that contain the name
+/// or are contained.
 fn similar_names<'a>(topic: &str, names: &[&'a str]) -> Vec<&'a str> {
     const NAMES_MAX: usize = 5;
     let mut similar: Vec<&str> = nearest(topic, names.iter().copied()).into_iter().collect();
@@ -232,7 +235,8 @@ fn at_offsets(
 fn checked(options: &KafkaOptions, partition: i32, offset: i64) -> Result<Offset, ConnectorError> {
     u64::try_from(offset).map(Offset).map_err(|_| {
         ConnectorError::unavailable(format!(
-            "cannot read the offsets of topic \"{}\" partition {partition}: the broker said {offset}",
+            "cannot read the offsets of topic \"{}\" partition {partition}: the broker said \
+             {offset}",
             options.topic
         ))
     })

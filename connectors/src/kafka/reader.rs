@@ -1,5 +1,6 @@
-//! Reads the partitions of one topic in turn. Owns the order of things: whose turn it is, where a partition stands,
-//! when it ends, what an error is worth and when an outage is reported. Calls no C.
+//! Reads the partitions of one topic in turn. Owns the order of things: whose turn it is, where a
+//! partition stands, when it ends, what an error is worth and when an outage is reported. Calls no
+//! C.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,7 +80,8 @@ impl KafkaReader {
             let end = ends
                 .and_then(|ends| ends.get(split))
                 .and_then(|end| i64::try_from(end.0).ok());
-            // The queue is taken before the assignment, so that no message goes to the common queue.
+            // The queue is taken before the assignment, so that no message goes to the common
+            // queue.
             let queue = Queue::open(&client, topic, number, &signal)?;
             assignment
                 .add_partition_offset(topic, number, KafkaOffset::Offset(next))
@@ -282,7 +284,8 @@ impl SourceReader for KafkaReader {
                 return Ok(Some(batch));
             }
             self.check_health()?;
-            // Woken now and then without a message, so that an outage is seen however long the caller waits.
+            // Woken now and then without a message, so that an outage is seen however long the
+            // caller waits.
             let look_again = deadline.min(Instant::now() + DOWN_MAX / 5);
             if !self.signal.wait_until(look_again) && look_again == deadline {
                 return Ok(None);
@@ -312,7 +315,8 @@ fn partition_number(topic: &str, split: &SplitId) -> Result<i32, ConnectorError>
 
 fn out_of_kafka(topic: &str, partition: i32, offset: u64) -> ConnectorError {
     ConnectorError::data(format!(
-        "cannot read topic \"{topic}\" partition {partition} at offset {offset}: Kafka has no such offset"
+        "cannot read topic \"{topic}\" partition {partition} at offset {offset}: Kafka has no such \
+         offset"
     ))
 }
 

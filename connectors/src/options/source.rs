@@ -1,5 +1,5 @@
-//! The options that every source takes, whatever its connector: how errors are treated and how event time moves.
-//! They are checked here and applied by the engine and the runtime.
+//! The options that every source takes, whatever its connector: how errors are treated and how
+//! event time moves. They are checked here and applied by the engine and the runtime.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The Kafka source over the wire: against librdkafka's mock cluster always, and against a real broker at
-//! `RTSAP_TEST_KAFKA` (`host:port`) where one is given.
+//! The Kafka source over the wire: against librdkafka's mock cluster always, and against a real
+//! broker at `RTSAP_TEST_KAFKA` (`host:port`) where one is given.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

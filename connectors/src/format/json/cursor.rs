@@ -1,4 +1,5 @@
-//! A place in a payload, and the grammar of JSON around it: white space, strings, and values that nobody wants.
+//! A place in a payload, and the grammar of JSON around it: white space, strings, and values that
+//! nobody wants.
 
 use super::fault::{Fault, Parsed};
 use super::number::Number;
@@ -80,7 +81,8 @@ impl<'a> Cursor<'a> {
                         ascii: high == 0,
                     });
                 }
-                // What stands behind the backslash is checked when, and only if, the string is wanted.
+                // What stands behind the backslash is checked when, and only if, the string is
+                // wanted.
                 Some(b'\\') => {
                     escaped = true;
                     if self.at + 1 >= self.bytes.len() {
@@ -189,8 +191,9 @@ impl<'a> Cursor<'a> {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// Finds the first byte from `at` on that cannot stand plainly in a string: a quote, a backslash or a control
-/// character; the end of `bytes` if there is none. The second value is not 0 if a byte before it is not ASCII.
+/// Finds the first byte from `at` on that cannot stand plainly in a string: a quote, a backslash or
+/// a control character; the end of `bytes` if there is none. The second value is not 0 if a byte
+/// before it is not ASCII.
 ///
 /// Eight bytes at a time: strings in market data are short, so this beats a call of memchr.
 #[inline]

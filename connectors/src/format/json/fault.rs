@@ -1,4 +1,5 @@
-//! Why a payload became a reject: what is wrong, where, and how it is told. Never built for a good payload.
+//! Why a payload became a reject: what is wrong, where, and how it is told. Never built for a good
+//! payload.
 
 /// The result of reading a piece of a payload. The fault is boxed to keep the good path narrow.
 pub(super) type Parsed<T> = Result<T, Box<Fault>>;
@@ -36,7 +37,8 @@ impl Fault {
         Self::new(Problem::Syntax { at, expected })
     }
 
-    /// The value from `at` to `end` is no `sql_type`; `why` may add what is wrong with it, or be empty.
+    /// The value from `at` to `end` is no `sql_type`; `why` may add what is wrong with it, or be
+    /// empty.
     pub(super) fn unreadable(
         at: usize,
         end: usize,

@@ -1,5 +1,5 @@
-//! Numbers as JSON writes them, read once into digits and an exponent and then turned into the column's type without
-//! a detour through floating point.
+//! Numbers as JSON writes them, read once into digits and an exponent and then turned into the
+//! column's type without a detour through floating point.
 
 /// A number as written: ± `mantissa` · 10^`exponent`.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,8 @@ impl<'a> Number<'a> {
         (!second_digit).then_some(number)
     }
 
-    /// The number that all of `text` is, as people write it: also `+1`, `007`, `.5`, `5.` and space around it.
+    /// The number that all of `text` is, as people write it: also `+1`, `007`, `.5`, `5.` and space
+    /// around it.
     pub(super) fn from_text(text: &'a [u8]) -> Option<Self> {
         let text = text.trim_ascii();
         let negative = text.first() == Some(&b'-');
@@ -125,7 +126,8 @@ impl<'a> Number<'a> {
         i64::try_from(if self.negative { -magnitude } else { magnitude }).ok()
     }
 
-    /// Its value times 10^`scale`, rounded half away from zero as PostgreSQL does; `None` if it does not fit.
+    /// Its value times 10^`scale`, rounded half away from zero as PostgreSQL does; `None` if it
+    /// does not fit.
     #[inline]
     pub(super) fn to_scaled(self, scale: i32) -> Option<i128> {
         let (mantissa, exponent, round_up) = if self.exact {
@@ -253,7 +255,8 @@ const fn are_digits(word: u64) -> bool {
     (above | below) & 0x8080_8080_8080_8080 == 0
 }
 
-/// The number that eight digits, the first in the lowest byte, stand for: pairs, then fours, then all.
+/// The number that eight digits, the first in the lowest byte, stand for: pairs, then fours, then
+/// all.
 #[inline]
 const fn eight_digits(word: u64) -> u64 {
     let digits = word.wrapping_sub(0x3030_3030_3030_3030);

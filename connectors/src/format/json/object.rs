@@ -1,6 +1,6 @@
-//! Objects to columns. Owns the guess that makes decoding fast: messages of a topic look alike, so what stood between
-//! the values of the last message (`,"price":`) is compared as bytes, and only if it differs is the key parsed
-//! and looked up.
+//! Objects to columns. Owns the guess that makes decoding fast: messages of a topic look alike, so
+//! what stood between the values of the last message (`,"price":`) is compared as bytes, and only
+//! if it differs is the key parsed and looked up.
 
 use std::collections::HashMap;
 
@@ -61,7 +61,8 @@ impl Slot {
         Next::Value(self.field)
     }
 
-    /// Whether `rest` begins with the prefix. Two word comparisons instead of a call: prefixes are short.
+    /// Whether `rest` begins with the prefix. Two word comparisons instead of a call: prefixes are
+    /// short.
     #[inline]
     fn begins(&self, rest: &[u8]) -> bool {
         let Some(head) = rest.first_chunk::<16>() else {

@@ -98,7 +98,8 @@ fn check(fields: Vec<Field>, payloads: &[&str], expected: &Expect) {
     check_with(TimestampFormat::Auto, fields, payloads, expected);
 }
 
-/// Decodes all payloads at once, then one by one with the same decoder: the cut into batches must not matter.
+/// Decodes all payloads at once, then one by one with the same decoder: the cut into batches must
+/// not matter.
 fn check_with(
     timestamps: TimestampFormat,
     fields: Vec<Field>,
@@ -147,8 +148,14 @@ fn trades_in_any_order_spacing_and_with_fields_nobody_wants() {
     check(
         trades(),
         &[
-            r#"{"symbol":"BTC","price":42000.5,"size":0.25,"ts":"2024-01-02T03:04:05.123456Z","venue":"X","id":1}"#,
-            r#"{"symbol":"ETH","price":"2300.12345678","size":"1e1","ts":1704164645123456,"venue":"X","id":2}"#,
+            concat!(
+                r#"{"symbol":"BTC","price":42000.5,"size":0.25,"#,
+                r#""ts":"2024-01-02T03:04:05.123456Z","venue":"X","id":1}"#,
+            ),
+            concat!(
+                r#"{"symbol":"ETH","price":"2300.12345678","size":"1e1","#,
+                r#""ts":1704164645123456,"venue":"X","id":2}"#,
+            ),
             r#" { "id" : 3 , "ts" : null , "price":1e-8,"size":2,"symbol":"SOL" } "#,
             r#"{"symbol":"A","deep":{"a":[1,{"b":"}]"}],"c":null},"price":1.234567885}"#,
             r#"{"symbol":"B","symbol":"C","price":1,"price":2}"#,
@@ -177,7 +184,7 @@ fn rejects_say_field_value_and_type_and_leave_their_neighbours_alone() {
             r#"{"symbol":"B","price":12345678901,"size":1,"ts":1}"#,
             r#"{"symbol":"B","price":true}"#,
             r#"{"symbol":"B","price":1,"size":[1,2]}"#,
-            r#"{"symbol":"B","price":1,"size":1,"ts":"yesterday, when all my troubles seemed so far away"}"#,
+            r#"{"symbol":"B","price":1,"ts":"yesterday, when all my troubles seemed so far away"}"#,
             r#"{"symbol":null}"#,
             r#"{"price":1}"#,
             r#"{"symbol":"C","price":2,"size":2,"ts":2}"#,
@@ -360,7 +367,10 @@ fn timestamps_are_iso_strings_or_counts_of_the_columns_unit() {
         timestamps(),
         &[
             r#"{"ms":1704164645123,"us":1704164645123456,"ns":1704164645123456789}"#,
-            r#"{"ms":"2024-01-02T05:04:05.1235+02:00","us":"2024-01-02 03:04:05","ns":"2024-01-02T03:04:05.123456789Z"}"#,
+            concat!(
+                r#"{"ms":"2024-01-02T05:04:05.1235+02:00","us":"2024-01-02 03:04:05","#,
+                r#""ns":"2024-01-02T03:04:05.123456789Z"}"#,
+            ),
             r#"{"ms":1704164645123.5,"us":"2024-01-02T03:04:05Z"}"#,
             r#"{"us":"2024-01-02T03:04:05+02:00"}"#,
             r#"{"ns":"9999-12-31T00:00:00Z"}"#,

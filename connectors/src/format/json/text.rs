@@ -18,7 +18,8 @@ impl<'a> Text<'a> {
         Ok(Cow::Owned(plain))
     }
 
-    /// Appends the plain text, which is UTF-8, to `plain`; on an error it may have got a part of it.
+    /// Appends the plain text, which is UTF-8, to `plain`; on an error it may have got a part of
+    /// it.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -103,8 +104,8 @@ fn hex4(rest: &[u8]) -> Result<(u32, &[u8]), &'static str> {
     Ok((code, rest))
 }
 
-/// The bytes that `text` stands for: `\x` and pairs of hexadecimal digits as PostgreSQL writes them, else base64 (RFC
-/// 4648, with or without padding).
+/// The bytes that `text` stands for: `\x` and pairs of hexadecimal digits as PostgreSQL writes
+/// them, else base64 (RFC 4648, with or without padding).
 pub(super) fn binary(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
     if let Some(digits) = text.strip_prefix(b"\\x") {
         if !digits.len().is_multiple_of(2) {

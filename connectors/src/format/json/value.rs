@@ -4,7 +4,7 @@
 //! |---|---|
 //! | SMALLINT, INT, BIGINT | whole numbers (`12`, `12.0`, `1e3`), also in quotes |
 //! | REAL, DOUBLE PRECISION | numbers, also in quotes; `"NaN"`, `"Infinity"`, `"-Infinity"` |
-//! | DECIMAL(p,s) | numbers, also in quotes; digits beyond *s* are rounded half away from zero, as in PostgreSQL |
+//! | DECIMAL(p,s) | numbers, also in quotes; excess digits are rounded half away from zero |
 //! | BOOLEAN | `true`, `false`, also in quotes |
 //! | TEXT | strings; anything else as its JSON text |
 //! | BYTEA | strings of `\x` and hexadecimal digits, else base64 |
@@ -29,12 +29,13 @@ use super::text;
 
 /// How timestamps are written (`json.timestamp-format`).
 ///
-/// Digits beyond the column's precision are rounded half up, as PostgreSQL rounds: `.1235` becomes `.124` in a
-/// TIMESTAMP(3). A string without offset from UTC is taken as UTC. In a column without time zone a string with an
-/// offset other than UTC is a reject.
+/// Digits beyond the column's precision are rounded half up, as PostgreSQL rounds: `.1235` becomes
+/// `.124` in a TIMESTAMP(3). A string without offset from UTC is taken as UTC. In a column without
+/// time zone a string with an offset other than UTC is a reject.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimestampFormat {
-    /// Strings are ISO 8601, numbers count the column's own unit since the epoch: milliseconds for TIMESTAMP(3).
+    /// Strings are ISO 8601, numbers count the column's own unit since the epoch: milliseconds for
+    /// TIMESTAMP(3).
     #[default]
     Auto,
     /// Strings only, ISO 8601.
@@ -59,7 +60,8 @@ pub(super) fn nested_shape(data_type: &DataType) -> Option<Box<Shape>> {
 }
 
 impl Values {
-    /// Reads the value that begins at `cursor` into the next row of `column`; `shape` is that of the objects in it.
+    /// Reads the value that begins at `cursor` into the next row of `column`; `shape` is that of
+    /// the objects in it.
     #[inline]
     pub(super) fn read(
         &mut self,
@@ -79,7 +81,22 @@ impl Values {
             column.push_null();
             return Ok(());
         }
+        self.read_value(column, shape, cursor, depth)?;
+        column.pushed();
+        Ok(())
+    }
+
+    /// Reads the value, which is not null, into the vector of `column`.
+    #[inline]
+    fn read_value(
+        &mut self,
+        column: &mut Column,
+        shape: Option<&mut Shape>,
+        cursor: &mut Cursor<'_>,
+        depth: usize,
+    ) -> Parsed<()> {
         let (start, row) = (cursor.at, column.len());
+        let first = cursor.peek();
         let data_type = &column.data_type;
         match &mut column.values {
             V::Int64(values) => values.push(integer(cursor, data_type, Some)?),
@@ -105,19 +122,14 @@ impl Values {
             V::Text(bytes) => text_value(cursor, bytes, data_type, depth)?,
             V::Timestamp { values, unit, zone } => {
                 let (unit, with_zone) = (*unit, zone.is_some());
-                values.push(timestamp(
-                    self.timestamps,
-                    cursor,
-                    data_type,
-                    unit,
-                    with_zone,
-                )?);
+                let format = self.timestamps;
+                values.push(timestamp(format, cursor, data_type, unit, with_zone)?);
             }
             V::Boolean(values) => values.append(boolean(cursor, data_type)?),
             V::Date(values) => values.push(date(cursor, data_type)?),
             V::Binary(bytes) => binary_value(cursor, bytes, data_type)?,
             V::Struct { columns, .. } => {
-                let Some(shape) = shape.filter(|_| first == b'{') else {
+                let Some(shape) = shape.filter(|_| first == Some(b'{')) else {
                     return Err(wrong_kind(cursor, start, data_type, depth));
                 };
                 shape.read(columns, row, cursor, self, depth)?;
@@ -127,7 +139,7 @@ impl Values {
                 column: elements,
                 ..
             } => {
-                if first != b'[' {
+                if first != Some(b'[') {
                     return Err(wrong_kind(cursor, start, data_type, depth));
                 }
                 self.elements(elements, shape, cursor, depth)?;
@@ -135,7 +147,6 @@ impl Values {
                 offsets.push(end.map_err(|_| Fault::other("too many elements in one batch"))?);
             }
         }
-        column.pushed();
         Ok(())
     }
 
@@ -198,7 +209,8 @@ fn unreadable(
     Fault::unreadable(start, cursor.at, sql_type(data_type), why)
 }
 
-/// The number at the cursor, in quotes or not; in quotes it may be written loosely. What is neither is a fault.
+/// The number at the cursor, in quotes or not; in quotes it may be written loosely. What is neither
+/// is a fault.
 #[inline]
 fn number<T>(
     cursor: &mut Cursor<'_>,
@@ -391,8 +403,8 @@ fn timestamp(
     })
 }
 
-/// Without an offset the text is taken as UTC. In a column without time zone an offset other than UTC is refused:
-/// dropping it would shift the value silently.
+/// Without an offset the text is taken as UTC. In a column without time zone an offset other than
+/// UTC is refused: dropping it would shift the value silently.
 fn iso_timestamp(text: &[u8], digits: u8, with_zone: bool) -> Result<i64, &'static str> {
     let parsed = DateTime::parse(text.trim_ascii()).ok_or("not an ISO 8601 timestamp")?;
     if !with_zone && parsed.offset_seconds.is_some_and(|offset| offset != 0) {

@@ -1,4 +1,5 @@
-//! Against librdkafka's mock cluster: the real wire protocol, in memory, without transactions worth the name.
+//! Against librdkafka's mock cluster: the real wire protocol, in memory, without transactions worth
+//! the name.
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;

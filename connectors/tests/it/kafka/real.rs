@@ -1,5 +1,5 @@
-//! Against a real broker at `RTSAP_TEST_KAFKA`: what the mock cluster does not know, such as transactions, retention
-//! and timestamps.
+//! Against a real broker at `RTSAP_TEST_KAFKA`: what the mock cluster does not know, such as
+//! transactions, retention and timestamps.
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;

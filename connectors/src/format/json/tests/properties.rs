@@ -90,7 +90,8 @@ fn exact_whole(text: &str) -> Option<i64> {
     i64::try_from(exact).ok()
 }
 
-/// Whether the loose text rules of the two sides may differ on it: words for special floats, other number systems.
+/// Whether the loose text rules of the two sides may differ on it: words for special floats, other
+/// number systems.
 fn is_ambiguous(object: &Map<String, Value>) -> bool {
     ["i", "f"].iter().any(|name| match object.get(*name) {
         Some(Value::String(text)) => !text.trim().is_empty(),
