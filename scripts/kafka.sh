@@ -184,7 +184,8 @@ fail_to_start() {
 }
 
 python() {
-  local interpreter=$RTSAP_CACHE/venv/bin/python
+  local interpreter
+  interpreter=$("$SCRIPTS/python.sh" path)
   [[ -x $interpreter ]] || interpreter=python3
   "$interpreter" "$@"
 }

@@ -4,15 +4,16 @@
 # usage: python.sh install   make or renew it (default); nothing to do takes some milliseconds
 #        python.sh path      print the interpreter's path
 #        python.sh usable    succeed when this machine has a Python that can make one
-#        python.sh remove    delete it
+#        python.sh remove    delete it and all others
 #
 # Environment: RTSAP_PYTHON names the interpreter to build from (default: the first of python3,
 # python3.11, python3.12, python3.13 that is new enough and can make environments).
 source "$(dirname "${BASH_SOURCE[0]}")/prelude.sh"
 
-VENV=$RTSAP_CACHE/venv
 REQUIREMENTS=$SCRIPTS/requirements.txt
-STAMP=$VENV/.installed
+# Named after what it holds, so that a clone with other requirements never takes away what runs.
+VENV=$RTSAP_CACHE/venv/$(sha256sum <"$REQUIREMENTS" | cut -c 1-12)
+STAMP=$VENV/.complete
 
 # The first interpreter, from 3.11 on, with venv and ensurepip.
 base_python() {
@@ -27,9 +28,7 @@ base_python() {
   return 1
 }
 
-wanted() { sha256sum <"$REQUIREMENTS"; }
-
-installed() { [[ -x $VENV/bin/python && -r $STAMP && $(<"$STAMP") == "$(wanted)" ]]; }
+installed() { [[ -x $VENV/bin/python && -e $STAMP ]]; }
 
 build() {
   installed && return 0
@@ -40,7 +39,7 @@ build() {
   # Environments do not survive being moved, so it is made in place and stamped last: what was
   # interrupted is never taken for complete.
   rm -rf "$VENV"
-  mkdir -p "$RTSAP_CACHE"
+  mkdir -p "$RTSAP_CACHE/venv"
   logged python-venv "$python" -m venv "$VENV" ||
     die "making a virtual environment in $VENV failed" \
       "On Debian, python3-venv is a package of its own: scripts/install-system.sh test installs it."
@@ -49,7 +48,7 @@ build() {
     "The log above says why; check this machine's network and pip's configuration."
   logged python-import "$VENV/bin/python" "$SCRIPTS/check/python_imports.py" ||
     die "a Python package was installed but cannot be imported"
-  wanted >"$STAMP"
+  touch "$STAMP"
 }
 
 case ${1:-install} in
@@ -59,6 +58,6 @@ install)
   ;;
 path) printf '%s\n' "$VENV/bin/python" ;;
 usable) base_python >/dev/null ;;
-remove) rm -rf "$VENV" ;;
+remove) rm -rf "$RTSAP_CACHE/venv" ;;
 *) misused "$1" "python.sh install|path|usable|remove" ;;
 esac
