@@ -74,7 +74,7 @@ pub fn plan_view(
     let named = if column_names.is_empty() {
         raw
     } else {
-        rename(raw, column_names)?
+        rename(raw, column_names).map_err(found_at)?
     };
     let refined = refine(named).and_then(plain_columns).map_err(translated)?;
 
@@ -86,7 +86,9 @@ pub fn plan_view(
             .check_closes()
             .map_err(|error| error.at(position))?;
     }
-    compiler.finish(refined.schema().fields().len())
+    compiler
+        .finish(refined.schema().fields().len())
+        .map_err(found_at)
 }
 
 /// Result columns in the types that every reader knows: no string views, no dictionaries.

@@ -56,7 +56,7 @@ impl Runner {
     fn run(&mut self, case: &Case) -> String {
         let statements = match parse(&case.sql) {
             Ok(statements) => statements,
-            Err(error) => return show_error(&error, &case.sql),
+            Err(error) => return show_error(&error, &case.sql).trim().to_owned(),
         };
         let mut out = String::new();
         for statement in statements {

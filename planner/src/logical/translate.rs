@@ -31,7 +31,35 @@ pub fn translate(error: &DataFusionError, text: &str, functions: &Functions) -> 
     let (translated, word) = root(at, text, functions);
     match position.or_else(|| word.and_then(|word| find_word(text, &word))) {
         Some(position) => translated.at(position),
-        None => translated,
+        None => placed(translated, text),
+    }
+}
+
+/// The error at the words that it is most probably about, if it has no position yet.
+pub fn placed(error: PlanError, text: &str) -> PlanError {
+    let windows: &[&str] = &["tumble", "hop", "time_bucket", "date_bin", "date_trunc"];
+    let aggregate;
+    let words: &[&str] = match error.cause() {
+        Cause::Window { .. } => windows,
+        Cause::UpdatingInput { operator, .. } if operator.starts_with("aggregate ") => {
+            aggregate = [operator.split(' ').nth(1).unwrap_or_default()];
+            &aggregate
+        }
+        Cause::UpdatingInput { operator, .. } if operator.starts_with("UNION") => &["union"],
+        Cause::UpdatingInput { .. } => windows,
+        Cause::LostKey { .. } | Cause::Expression { .. } | Cause::Declaration { .. } => &["select"],
+        Cause::Unsupported { what } => match what.split(' ').next() {
+            Some("WHERE") => &["where"],
+            Some("GROUP" | "GROUPING") => &["group"],
+            _ if what.contains("window_start") => &["window_start"],
+            _ => &["select", "values", "table"],
+        },
+        _ => &[],
+    };
+    let found = words.iter().filter_map(|word| find_word(text, word)).min();
+    match found {
+        Some(position) => error.at(position),
+        None => error,
     }
 }
 
@@ -99,6 +127,15 @@ fn schema_error(error: &SchemaError) -> (PlanError, Option<String>) {
                 Some(word),
             )
         }
+        // DataFusion reports two results of one name so when one of them is a column.
+        SchemaError::AmbiguousReference { field } if field.relation.is_some() => {
+            let name = field.name.clone();
+            let error = PlanError::new(Cause::DuplicateColumn { name: name.clone() });
+            (
+                error.hint("Give one of them another name with AS."),
+                Some(name),
+            )
+        }
         SchemaError::AmbiguousReference { field } => {
             let name = field.name.clone();
             let error = PlanError::new(Cause::AmbiguousColumn { name: name.clone() });
@@ -135,7 +172,10 @@ fn plan_message(message: &str, functions: &Functions) -> (PlanError, Option<Stri
     if message.contains("must appear in the GROUP BY clause")
         || message.contains("could not be resolved from available columns")
     {
-        let name = between(message, "expression \"", "\"").unwrap_or_default();
+        let name = between(message, "column \"", "\"");
+        let name = name
+            .or_else(|| between(message, "expression \"", "\""))
+            .unwrap_or_default();
         let word = name.rsplit('.').next().map(str::to_owned);
         let column = word.clone().unwrap_or_default();
         let text = format!("column \"{column}\" must be in GROUP BY or inside of an aggregate");
@@ -144,6 +184,25 @@ fn plan_message(message: &str, functions: &Functions) -> (PlanError, Option<Stri
             error.hint("Add it to GROUP BY, or write last_value(x ORDER BY ts)."),
             word,
         );
+    }
+    if let Some(call) = between(message, "argument types '", "'") {
+        let error = PlanError::expression(format!("no function fits the call {call}"));
+        let word = call.split('(').next().map(str::to_owned);
+        let detail = message
+            .split_once("Candidate functions:")
+            .map(|(_, candidates)| {
+                let lines: Vec<&str> = candidates
+                    .lines()
+                    .map(str::trim)
+                    .filter(|line| !line.is_empty())
+                    .collect();
+                format!("There are {}.", lines.join(", "))
+            });
+        let error = match detail {
+            Some(detail) => error.detail(detail),
+            None => error,
+        };
+        return (error.hint("Put CAST(… AS …) around an argument."), word);
     }
     let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
     let error = PlanError::expression(lowercase_first(first.trim_end_matches('.')));
@@ -167,6 +226,9 @@ fn unknown_function(name: &str, functions: &Functions) -> PlanError {
             "Write FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '…') and GROUP BY window_start.",
         ),
         "session" | "cumulate" => error.hint("Use TUMBLE or HOP."),
+        _ if functions.window.contains_key(name) => error.hint(
+            "It is a window function: write OVER (…) after it, in the SELECT that reads the view.",
+        ),
         _ => {
             let near = nearest_name(name, functions.names());
             error.maybe_hint(near.map(|near| format!("Did you mean \"{near}\"?")))

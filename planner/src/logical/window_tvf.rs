@@ -1,8 +1,8 @@
 //! `TUMBLE(…)` and `HOP(…)` in `FROM`, planned into a [`WindowNode`]: for views and for reads alike.
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, ExprSchema};
-use datafusion::error::Result;
+use datafusion::common::{DFSchema, Diagnostic, ExprSchema, Span};
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder}
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, ObjectNamePart,
-    TableFactor,
+    Spanned, TableFactor,
 };
 use rtsap_plan::window::WindowSpec;
 
@@ -42,7 +42,16 @@ impl RelationPlanner for WindowPlanner {
         let Some(function) = WindowFunction::of(name) else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
-        let plan = plan_call(function?, args.args.clone(), context)?;
+        let span = Span::try_from_sqlparser_span(name.span());
+        let plan = function.and_then(|function| plan_call(function, args.args.clone(), context));
+        let plan = plan.map_err(|error| match error {
+            // One of ours, about this call: it stands where the call stands.
+            error @ DataFusionError::External(_) => {
+                let diagnostic = Diagnostic::new_error(error.to_string(), span);
+                error.with_diagnostic(diagnostic)
+            }
+            other => other,
+        })?;
         let planned = PlannedRelation::new(plan, alias.clone());
         Ok(RelationPlanning::Planned(Box::new(planned)))
     }
@@ -249,7 +258,9 @@ fn time_column(
 
 fn nanos(length: SqlExpr, context: &mut dyn RelationPlannerContext) -> Result<i64> {
     let text = length.to_string();
-    let expr = context.sql_to_expr(length, &DFSchema::empty())?;
+    let expr = context
+        .sql_to_expr(length, &DFSchema::empty())
+        .map_err(|_| window_error(format!("{text} is not a constant interval")))?;
     Ok(constant_nanos(&expr).map_err(|error| match error {
         None => window_error(format!("{text} is not a constant interval")),
         Some(error) => error,

@@ -10,8 +10,9 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::error::{Cause, PlanError};
 use crate::logical::spelling;
+use crate::logical::translate::placed;
 use crate::parse::cursor::Cursor;
-use crate::parse::lexeme::{Lexeme, position_of};
+use crate::parse::lexeme::{Lexeme, lexemes, position_of};
 use crate::statement::{Name, StatementKind};
 
 /// How deep expressions and queries may nest.
@@ -56,7 +57,7 @@ pub fn sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
         let error = error.at(position_of(text, start.line, start.column));
         return Err(error.detail("Expected the end of the statement."));
     }
-    spelling::rewrite(&mut statement)?;
+    spelling::rewrite(&mut statement).map_err(|error| placed(error, text))?;
     Ok(statement)
 }
 
@@ -123,12 +124,32 @@ pub fn syntax(text: &str, error: &ParserError) -> PlanError {
         Some((expected, _)) => format!("{expected}."),
         None => format!("{message}."),
     };
+    // sqlparser sometimes names a token and gives the place of the next one.
+    let position = position.map(|position| match &near {
+        Some(near) => place_of(text, near, position),
+        None => position,
+    });
     let end = u32::try_from(text.chars().count())
         .unwrap_or(u32::MAX)
         .saturating_add(1);
     PlanError::new(Cause::Syntax { near })
         .at(position.unwrap_or(end))
         .detail(detail)
+}
+
+/// Position of the last token spelt `near` at or before `limit`; `limit` itself if there is none.
+fn place_of(text: &str, near: &str, limit: u32) -> u32 {
+    let Ok(tokens) = lexemes(text) else {
+        return limit;
+    };
+    let same = |lexeme: &&Lexeme| {
+        lexeme.position <= limit && text[lexeme.start..lexeme.end].eq_ignore_ascii_case(near)
+    };
+    tokens
+        .iter()
+        .filter(same)
+        .next_back()
+        .map_or(limit, |lexeme| lexeme.position)
 }
 
 /// Takes ` at Line: 1, Column: 8` off the end of a message.
