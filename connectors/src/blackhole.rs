@@ -1,5 +1,5 @@
-//! A sink that takes everything and keeps nothing: for measuring a view by itself. It has no memory, so it applies no
-//! epoch twice by applying none.
+//! A sink that takes everything and keeps nothing: for measuring a view by itself. It has no
+//! memory, so it applies no epoch twice by applying none.
 
 use async_trait::async_trait;
 use rtsap_stream::change::{ChangeBatch, ChangelogMode};
@@ -54,7 +54,10 @@ impl Sink for BlackHole {
         self.generation = Some(generation);
         // It forgets everything, the last epoch too; the caller's word is all there is.
         let applied = expected.unwrap_or(Epoch::ZERO);
-        Ok(SinkReport { target: "a black hole (nothing is kept)".to_owned(), applied })
+        Ok(SinkReport {
+            target: "a black hole (nothing is kept)".to_owned(),
+            applied,
+        })
     }
 
     async fn apply(

@@ -1,12 +1,13 @@
-//! The seeded market generator as a source: rows as a pure function of seed and offset, so that every replay from any
-//! offset is exact.
+//! The seeded market generator as a source: rows as a pure function of seed and offset, so that
+//! every replay from any offset is exact.
 //!
 //! ```text
 //! options ─▶ GeneratorOptions ─▶ column::Fill per column ─▶ source ─▶ rows
 //!                                market (trades, quotes) ┘   noise, symbols: hashing, no history
 //! ```
 //!
-//! Event time starts at `start-time` and advances by 1 / `rows-per-second` a row; the wall clock only paces reading.
+//! Event time starts at `start-time` and advances by 1 / `rows-per-second` a row; the wall clock
+//! only paces reading.
 //! [`market`] also serves, as a library, those who put the same market into a topic.
 
 use std::sync::Arc;
@@ -37,7 +38,10 @@ pub fn check(request: &SourceRequest) -> Result<(), ConnectorError> {
 /// # Errors
 /// As [`check`].
 pub fn source(request: &SourceRequest) -> Result<Arc<dyn Source>, ConnectorError> {
-    Ok(Arc::new(source::GeneratorSource::new(&request.name, generator(request)?)))
+    Ok(Arc::new(source::GeneratorSource::new(
+        &request.name,
+        generator(request)?,
+    )))
 }
 
 fn generator(request: &SourceRequest) -> Result<source::Generator, ConnectorError> {

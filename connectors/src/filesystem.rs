@@ -1,13 +1,14 @@
 //! Files as a source: JSON lines, CSV and Parquet under one local root.
 //!
-//! A split is a file, named by its path relative to the root; an offset is the number of a line or row in it, from 0 (in
-//! CSV the header is record 0). Files are read one after another in the order of their names. A file must not change once
-//! it is there; with `source.monitor-interval` lines may be appended to it and new files may appear.
+//! A split is a file, named by its path relative to the root; an offset is the number of a line or
+//! row in it, from 0 (in CSV the header is record 0). Files are read one after another in the order
+//! of their names. A file must not change once it is there; with `source.monitor-interval` lines
+//! may be appended to it and new files may appear.
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use rtsap_stream::decode::{ColumnOrigin, DecodeSchema, Decoder, Metadata};
 use rtsap_stream::error::{ConnectorError, ErrorKind};
 use rtsap_stream::registry::SourceRequest;
@@ -71,7 +72,12 @@ pub fn decoder(
 
 /// Parquet rows carry a position, nothing else beside their columns.
 fn check_parquet(request: &SourceRequest) -> Result<(), ConnectorError> {
-    let columns = request.columns.schema.fields().iter().zip(request.columns.origins.iter());
+    let columns = request
+        .columns
+        .schema
+        .fields()
+        .iter()
+        .zip(request.columns.origins.iter());
     for (field, origin) in columns {
         if let ColumnOrigin::Metadata(Metadata::Timestamp | Metadata::Key | Metadata::Headers) =
             origin
@@ -100,17 +106,21 @@ impl FileSource {
         work: impl FnOnce(&FileOptions) -> Result<T, ConnectorError> + Send + 'static,
     ) -> Result<T, ConnectorError> {
         let options = Arc::clone(&self.options);
-        tokio::task::spawn_blocking(move || work(&options)).await.map_err(|error| {
-            let message = format!("reading files of source \"{}\" was abandoned", self.name);
-            ConnectorError::new(ErrorKind::Internal, message).with_source(error)
-        })?
+        tokio::task::spawn_blocking(move || work(&options))
+            .await
+            .map_err(|error| {
+                let message = format!("reading files of source \"{}\" was abandoned", self.name);
+                ConnectorError::new(ErrorKind::Internal, message).with_source(error)
+            })?
     }
 }
 
 #[async_trait]
 impl Source for FileSource {
     async fn start_positions(&self) -> Result<Positions, ConnectorError> {
-        let files = self.blocking(|options| listing::list(&options.path, true)).await?;
+        let files = self
+            .blocking(|options| listing::list(&options.path, true))
+            .await?;
         if files.is_empty() && self.options.monitor_interval.is_none() {
             return Err(ConnectorError::invalid(format!(
                 "cannot read source \"{}\": no file matches \"{}\"",

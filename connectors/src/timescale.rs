@@ -5,8 +5,9 @@
 //!                                  one transaction with `rtsap.sink_progress`: all of an epoch or nothing
 //! ```
 //!
-//! The epoch record in the transaction is the guarantee: a lost answer to COMMIT, a repeated call and an old process that
-//! still writes are all resolved by comparing and setting it. See `sink` for the protocol, `target` for the table.
+//! The epoch record in the transaction is the guarantee: a lost answer to COMMIT, a repeated call
+//! and an old process that still writes are all resolved by comparing and setting it. See `sink`
+//! for the protocol, `target` for the table.
 
 use rtsap_stream::change::ChangelogMode;
 use rtsap_stream::error::ConnectorError;

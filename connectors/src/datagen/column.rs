@@ -28,12 +28,32 @@ pub struct Column {
 #[derive(Clone, Debug)]
 enum Fill {
     Market(Feature),
-    Integers { min: i128, max: i128, scale: u32, stream: Stream },
-    Fractions { min: f64, max: f64, stream: Stream },
-    Texts { length: usize, stream: Stream },
-    Flags { stream: Stream },
-    Times { past_ns_max: u64, stream: Stream },
-    Sequence { start: i64, end: Option<i64> },
+    Integers {
+        min: i128,
+        max: i128,
+        scale: u32,
+        stream: Stream,
+    },
+    Fractions {
+        min: f64,
+        max: f64,
+        stream: Stream,
+    },
+    Texts {
+        length: usize,
+        stream: Stream,
+    },
+    Flags {
+        stream: Stream,
+    },
+    Times {
+        past_ns_max: u64,
+        stream: Stream,
+    },
+    Sequence {
+        start: i64,
+        end: Option<i64>,
+    },
     Split,
     Offset,
 }
@@ -106,8 +126,15 @@ pub fn columns(
     request: &SourceRequest,
     options: &GeneratorOptions,
 ) -> Result<Vec<Column>, ConnectorError> {
-    let fields = request.columns.schema.fields().iter().zip(request.columns.origins.iter());
-    fields.map(|(field, origin)| column(request, options, field, origin)).collect()
+    let fields = request
+        .columns
+        .schema
+        .fields()
+        .iter()
+        .zip(request.columns.origins.iter());
+    fields
+        .map(|(field, origin)| column(request, options, field, origin))
+        .collect()
 }
 
 fn column(
@@ -125,7 +152,10 @@ fn column(
         }
         ColumnOrigin::Payload => payload_fill(request, options, field)?,
     };
-    let column = Column { field: field.clone(), fill };
+    let column = Column {
+        field: field.clone(),
+        fill,
+    };
     match array(&column.probe(), field.data_type()) {
         Ok(_) => Ok(column),
         Err(problem) => Err(refusal(request, field, &problem)),
@@ -182,7 +212,10 @@ fn name_hash(name: &str) -> u64 {
 
 fn rule_fill(rule: &FieldRule, data_type: &DataType, stream: Stream) -> Result<Fill, String> {
     if rule.sequence {
-        return Ok(Fill::Sequence { start: rule.start.unwrap_or(0), end: rule.end });
+        return Ok(Fill::Sequence {
+            start: rule.start.unwrap_or(0),
+            end: rule.end,
+        });
     }
     let integers = |min: i128, max: i128| exact_range(rule, 0, (min, max), stream);
     match data_type {
@@ -202,7 +235,10 @@ fn rule_fill(rule: &FieldRule, data_type: &DataType, stream: Stream) -> Result<F
         DataType::Float32 | DataType::Float64 => {
             let bound = |text: &Option<String>, default: f64| match text {
                 None => Ok(default),
-                Some(text) => text.trim().parse().map_err(|_| format!("\"{text}\" is no number")),
+                Some(text) => text
+                    .trim()
+                    .parse()
+                    .map_err(|_| format!("\"{text}\" is no number")),
             };
             let (min, max) = (bound(&rule.min, 0.0)?, bound(&rule.max, 1.0)?);
             if min > max || !min.is_finite() || !max.is_finite() {
@@ -218,9 +254,10 @@ fn rule_fill(rule: &FieldRule, data_type: &DataType, stream: Stream) -> Result<F
             Ok(Fill::Texts { length, stream })
         }
         DataType::Boolean => Ok(Fill::Flags { stream }),
-        DataType::Timestamp(..) | DataType::Date32 => {
-            Ok(Fill::Times { past_ns_max: rule.past_ns_max.unwrap_or(0), stream })
-        }
+        DataType::Timestamp(..) | DataType::Date32 => Ok(Fill::Times {
+            past_ns_max: rule.past_ns_max.unwrap_or(0),
+            stream,
+        }),
         other => Err(format!("no rule makes values of type {other}")),
     }
 }
@@ -243,7 +280,12 @@ fn exact_range(
     if u64::try_from(max - min).is_err() {
         return Err("its range is too wide; narrow it with 'min' and 'max'".to_owned());
     }
-    Ok(Fill::Integers { min, max, scale, stream })
+    Ok(Fill::Integers {
+        min,
+        max,
+        scale,
+        stream,
+    })
 }
 
 impl Column {
@@ -259,7 +301,12 @@ impl Column {
         let numbers = || rows.numbers.iter().copied();
         match &self.fill {
             Fill::Market(feature) => market_values(*feature, rows),
-            Fill::Integers { min, max, scale: decimals, stream } => {
+            Fill::Integers {
+                min,
+                max,
+                scale: decimals,
+                stream,
+            } => {
                 let span = (max - min) as u64;
                 let value = |number| match span.checked_add(1) {
                     Some(bound) => min + i128::from(scale(stream.at(number), bound)),
@@ -268,27 +315,40 @@ impl Column {
                 Values::Scaled(numbers().map(value).collect(), *decimals)
             }
             Fill::Fractions { min, max, stream } => Values::Fractions(
-                numbers().map(|number| min + (max - min) * fraction(stream.at(number))).collect(),
+                numbers()
+                    .map(|number| min + (max - min) * fraction(stream.at(number)))
+                    .collect(),
             ),
-            Fill::Texts { length, stream } => {
-                Values::Texts(numbers().map(|number| random_text(*stream, number, *length)).collect())
-            }
+            Fill::Texts { length, stream } => Values::Texts(
+                numbers()
+                    .map(|number| random_text(*stream, number, *length))
+                    .collect(),
+            ),
             Fill::Flags { stream } => {
                 Values::Flags(numbers().map(|number| stream.at(number) & 1 == 1).collect())
             }
-            Fill::Times { past_ns_max, stream } => {
+            Fill::Times {
+                past_ns_max,
+                stream,
+            } => {
                 let past = |number| stream.below(number, past_ns_max.saturating_add(1)) as i64;
                 let times = rows.times_ns.iter().zip(numbers());
                 Values::Times(times.map(|(time, number)| time - past(number)).collect())
             }
             Fill::Sequence { start, .. } => Values::Scaled(
-                numbers().map(|number| i128::from(*start) + i128::from(number)).collect(),
+                numbers()
+                    .map(|number| i128::from(*start) + i128::from(number))
+                    .collect(),
                 0,
             ),
             Fill::Split => Values::Scaled(vec![i128::from(rows.split); rows.numbers.len()], 0),
-            Fill::Offset => {
-                Values::Scaled(rows.offsets.iter().map(|offset| i128::from(*offset)).collect(), 0)
-            }
+            Fill::Offset => Values::Scaled(
+                rows.offsets
+                    .iter()
+                    .map(|offset| i128::from(*offset))
+                    .collect(),
+                0,
+            ),
         }
     }
 
@@ -305,14 +365,17 @@ impl Column {
                 Feature::Id => Values::Scaled(vec![i128::from(i64::MAX)], 0),
                 Feature::Time => Values::Times(Vec::new()),
             },
-            Fill::Integers { min, max, scale, .. } => Values::Scaled(vec![*min, *max], *scale),
+            Fill::Integers {
+                min, max, scale, ..
+            } => Values::Scaled(vec![*min, *max], *scale),
             Fill::Fractions { .. } => Values::Fractions(Vec::new()),
             Fill::Texts { .. } => Values::Texts(Vec::new()),
             Fill::Flags { .. } => Values::Flags(Vec::new()),
             Fill::Times { .. } => Values::Times(Vec::new()),
-            Fill::Sequence { start, end } => {
-                Values::Scaled(vec![i128::from(*start), i128::from(end.unwrap_or(*start))], 0)
-            }
+            Fill::Sequence { start, end } => Values::Scaled(
+                vec![i128::from(*start), i128::from(end.unwrap_or(*start))],
+                0,
+            ),
             Fill::Split => Values::Scaled(vec![255], 0),
             Fill::Offset => Values::Scaled(vec![i128::from(i64::MAX)], 0),
         }

@@ -1,8 +1,8 @@
 //! The generated market: trades and quotes as pure functions of seed, number and time.
 //! Owns what a trade and a quote look like; never reads a clock and keeps no history.
 //!
-//! Trades and quotes of one seed share one price: at a given time a trade happens at the bid or the ask that the quotes
-//! of that symbol move around.
+//! Trades and quotes of one seed share one price: at a given time a trade happens at the bid or the
+//! ask that the quotes of that symbol move around.
 
 use super::noise::{Stream, Walk, fraction, scale};
 use super::symbols::{Symbol, Symbols};
@@ -20,7 +20,10 @@ pub struct MarketConfig {
 
 impl Default for MarketConfig {
     fn default() -> Self {
-        Self { seed: 42, symbols: 100 }
+        Self {
+            seed: 42,
+            symbols: 100,
+        }
     }
 }
 
@@ -83,14 +86,20 @@ pub struct Quote<'m> {
 
 /// Venues with their share of the volume in 64ths.
 const VENUES: &[(&str, u64)] = &[
-    ("XNAS", 20), ("XNYS", 12), ("ARCX", 9), ("BATS", 8), ("EDGX", 6), ("MEMX", 4), ("IEXG", 3),
+    ("XNAS", 20),
+    ("XNYS", 12),
+    ("ARCX", 9),
+    ("BATS", 8),
+    ("EDGX", 6),
+    ("MEMX", 4),
+    ("IEXG", 3),
     ("EDGA", 2),
 ];
 
 /// Sizes in round lots: 32 quantiles of a lognormal with median 1.6 lots.
 const LOTS: [u32; 32] = [
-    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 8, 10, 12,
-    20, 50,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 8, 10, 12, 20,
+    50,
 ];
 
 /// Shares in a round lot.
@@ -156,7 +165,13 @@ impl MarketGenerator {
         let bits = self.quotes.at(2 * offset + 1);
         let (bid, ask) = self.best(rank, ts_us);
         // One venue in four is a cent or two off the best price on each side.
-        let away = |bits: u64| if bits & 3 == 0 { 1 + ((bits >> 2) & 1) as i64 } else { 0 };
+        let away = |bits: u64| {
+            if bits & 3 == 0 {
+                1 + ((bits >> 2) & 1) as i64
+            } else {
+                0
+            }
+        };
         Quote {
             symbol: &self.symbols.get(rank).ticker,
             bid_cents: (bid - away(bits)).max(1),
@@ -174,7 +189,9 @@ impl MarketGenerator {
         let mid = mid_cents(symbol, self.walks[rank.min(self.walks.len() - 1)].at(ts_us));
         // The width of the spread is redrawn every 2^19 µs: about twice a second.
         let moment = (ts_us >> 19) as u64;
-        let draw = self.spreads.at(moment.wrapping_mul(0x1_0001).wrapping_add((rank as u64) << 32));
+        let draw = self.spreads.at(moment
+            .wrapping_mul(0x1_0001)
+            .wrapping_add((rank as u64) << 32));
         let usual = mid * symbol.spread_bps / 1e4;
         let spread = ((usual * (0.5 + 1.5 * fraction(draw))) as i64).max(1);
         let bid = ((mid - spread as f64 / 2.0).round() as i64).max(1);
@@ -182,8 +199,8 @@ impl MarketGenerator {
     }
 }
 
-/// The middle price for a log return, by Padé's approximation of the exponential: it needs no libm, whose last bit
-/// differs between machines.
+/// The middle price for a log return, by Padé's approximation of the exponential: it needs no libm,
+/// whose last bit differs between machines.
 fn mid_cents(symbol: &Symbol, log_return: f64) -> f64 {
     let half = log_return.clamp(-1.0, 1.0) / 2.0;
     symbol.level_cents as f64 * (1.0 + half) / (1.0 - half)

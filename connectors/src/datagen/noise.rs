@@ -1,6 +1,6 @@
 //! Randomness as a function: the number at any place of any stream, without the numbers before it.
-//! Owns hashing and the price walk; knows nothing of markets. Only operations that IEEE 754 defines exactly are used,
-//! so the same seed gives the same bits on every machine.
+//! Owns hashing and the price walk; knows nothing of markets. Only operations that IEEE 754 defines
+//! exactly are used, so the same seed gives the same bits on every machine.
 
 /// An endless sequence of random 64-bit numbers that can be read at any index.
 #[derive(Clone, Copy, Debug)]
@@ -53,13 +53,15 @@ pub fn scale(bits: u64, bound: u64) -> u64 {
 const OCTAVES: u32 = 10;
 /// The shortest period is 2^17 µs: a walk bends several times a second.
 const SHORTEST_PERIOD_BITS: u32 = 17;
-/// Makes the variance over a lag of one period that of a Brownian motion; follows from the sum over the octaves.
+/// Makes the variance over a lag of one period that of a Brownian motion; follows from the sum over
+/// the octaves.
 const BROWNIAN: f64 = 0.95;
 
 /// A random walk over time that can be read at any time.
 ///
-/// It is value noise summed over octaves whose amplitudes grow with the square root of their periods, so that over
-/// lags between a second and a day the variance grows with the lag as that of a Brownian motion does.
+/// It is value noise summed over octaves whose amplitudes grow with the square root of their
+/// periods, so that over lags between a second and a day the variance grows with the lag as that of
+/// a Brownian motion does.
 #[derive(Clone, Debug)]
 pub struct Walk {
     octaves: Vec<(Stream, u64, f64)>,
@@ -72,11 +74,14 @@ impl Walk {
             let stream = Stream::new(seed, name.wrapping_mul(64).wrapping_add(u64::from(octave)));
             let period_bits = SHORTEST_PERIOD_BITS + 2 * octave;
             let period_s = (1_u64 << period_bits) as f64 / 1e6;
-            // A phase of its own per octave, or all knots of all walks would fall on the same instants.
+            // A phase of its own per octave, or all knots of all walks would fall on the same
+            // instants.
             let phase = stream.at(u64::MAX) & ((1 << period_bits) - 1);
             (stream, phase, BROWNIAN * sigma * period_s.sqrt())
         };
-        Self { octaves: (0..=OCTAVES).map(octave).collect() }
+        Self {
+            octaves: (0..=OCTAVES).map(octave).collect(),
+        }
     }
 
     /// Its value at `time_us`, microseconds since the Unix epoch.

@@ -20,7 +20,8 @@ const SPLITS_MAX: u32 = 256;
 const SYMBOLS_MAX: usize = 100_000;
 /// One row in twenty is out of order unless the option says otherwise.
 const DISORDER_SHARE: f64 = 0.05;
-/// The moment of row 0: an opening of the New York market. Not the wall clock, which no replay could repeat.
+/// The moment of row 0: an opening of the New York market. Not the wall clock, which no replay
+/// could repeat.
 const START_TIME: &str = "2024-01-02T14:30:00Z";
 
 /// What the rows are.
@@ -88,7 +89,11 @@ impl GeneratorOptions {
             OptionReader::new(format!("source \"{}\"", request.name), &request.options);
         reader.accept(&["connector"]);
         SourceOptions::read(&mut reader)?;
-        let kinds = [("trades", Kind::Trades), ("quotes", Kind::Quotes), ("fields", Kind::Fields)];
+        let kinds = [
+            ("trades", Kind::Trades),
+            ("quotes", Kind::Quotes),
+            ("fields", Kind::Fields),
+        ];
         let defaults = MarketConfig::default();
         let mut options = Self {
             kind: reader.choice("kind", &kinds)?.unwrap_or(Kind::Fields),
@@ -147,9 +152,10 @@ where
 {
     let value = reader.number(key)?.unwrap_or(default);
     if value < min || value > max {
-        return Err(
-            reader.invalid(key, &format!("cannot be {value}: it must be from {min} to {max}"))
-        );
+        return Err(reader.invalid(
+            key,
+            &format!("cannot be {value}: it must be from {min} to {max}"),
+        ));
     }
     Ok(value)
 }
@@ -158,7 +164,10 @@ fn start_time(reader: &mut OptionReader<'_>) -> Result<i64, ConnectorError> {
     let text = reader.text("start-time").unwrap_or(START_TIME);
     string_to_timestamp_nanos(text.trim()).map_err(|error| {
         reader
-            .invalid("start-time", &format!("cannot be \"{text}\": a timestamp is expected"))
+            .invalid(
+                "start-time",
+                &format!("cannot be \"{text}\": a timestamp is expected"),
+            )
             .with_hint(format!("Write it as '{START_TIME}'."))
             .with_source(error)
     })
@@ -188,7 +197,14 @@ fn field_rules(
                 .invalid(&key, "names no column and property")
                 .with_hint("Write 'fields.<column>.kind'."));
         };
-        let names = || request.columns.schema.fields().iter().map(|field| field.name().as_str());
+        let names = || {
+            request
+                .columns
+                .schema
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str())
+        };
         let Some(column) = names().find(|column| column.eq_ignore_ascii_case(name)) else {
             let error = reader.invalid(&key, &format!("is about no column: \"{name}\""));
             return Err(match nearest(name, names()) {
@@ -205,7 +221,9 @@ fn field_rules(
 fn set(rule: &mut FieldRule, what: &str, value: &str) -> Result<(), String> {
     fn number<T: std::str::FromStr>(value: &str) -> Result<Option<T>, String> {
         let number = value.trim().parse();
-        number.map(Some).map_err(|_| format!("cannot be \"{value}\": a number is expected"))
+        number
+            .map(Some)
+            .map_err(|_| format!("cannot be \"{value}\": a number is expected"))
     }
     match what {
         "kind" => {

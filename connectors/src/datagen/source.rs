@@ -1,4 +1,5 @@
-//! The generator as a source: splits, positions, pacing. Owns the arithmetic from offset to row; makes no value itself.
+//! The generator as a source: splits, positions, pacing. Owns the arithmetic from offset to row;
+//! makes no value itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use super::market::MarketGenerator;
 use super::noise::{Stream, fraction, scale};
 use super::options::{GeneratorOptions, Kind};
 
-/// Paced rows become due in ticks of this length: batches of a useful size at a high rate, no visible delay at a low one.
+/// Paced rows become due in ticks of this length: batches of a useful size at a high rate, no
+/// visible delay at a low one.
 const TICK: Duration = Duration::from_millis(2);
 /// Name of the stream of random numbers that decides which rows are out of order.
 const DISORDER: u64 = u64::MAX - 9;
@@ -53,8 +55,10 @@ impl Generator {
     fn time_ns(&self, number: u64) -> i64 {
         const SECOND_NS: u128 = 1_000_000_000;
         let passed = u128::from(number) * SECOND_NS / u128::from(self.options.rows_per_second);
-        let time =
-            self.options.start_ns.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX));
+        let time = self
+            .options
+            .start_ns
+            .saturating_add(i64::try_from(passed).unwrap_or(i64::MAX));
         let bits = self.disorder.at(number);
         if self.options.disorder_ns == 0 || fraction(bits) >= self.options.disorder_share {
             return time;
@@ -74,10 +78,17 @@ impl Generator {
     ) -> Result<RecordBatch, ConnectorError> {
         let splits = u64::from(self.options.splits);
         let offsets: Vec<u64> = (first..first + count).collect();
-        let numbers: Vec<u64> =
-            offsets.iter().map(|offset| offset * splits + u64::from(split)).collect();
+        let numbers: Vec<u64> = offsets
+            .iter()
+            .map(|offset| offset * splits + u64::from(split))
+            .collect();
         let times_ns: Vec<i64> = numbers.iter().map(|number| self.time_ns(*number)).collect();
-        let moments = || numbers.iter().zip(&times_ns).map(|(number, ns)| (*number, ns / 1_000));
+        let moments = || {
+            numbers
+                .iter()
+                .zip(&times_ns)
+                .map(|(number, ns)| (*number, ns / 1_000))
+        };
         let market = match self.options.kind {
             Kind::Trades => {
                 Market::Trades(moments().map(|(n, us)| self.market.trade(n, us)).collect())
@@ -87,7 +98,13 @@ impl Generator {
             }
             Kind::Fields => Market::None,
         };
-        let rows = Rows { split, offsets, numbers, times_ns, market };
+        let rows = Rows {
+            split,
+            offsets,
+            numbers,
+            times_ns,
+            market,
+        };
         let array = |index: &usize| {
             let column = &self.columns[*index];
             column.array(&rows).map_err(|problem| {
@@ -108,15 +125,22 @@ impl Generator {
 pub struct GeneratorSource {
     name: String,
     generator: Arc<Generator>,
-    /// How far each split has been read by anyone: an endless generator is never further than its readers.
+    /// How far each split has been read by anyone: an endless generator is never further than its
+    /// readers.
     reached: Arc<Vec<AtomicU64>>,
 }
 
 impl GeneratorSource {
     /// The source called `name`.
     pub fn new(name: &str, generator: Generator) -> Self {
-        let reached = (0..generator.options.splits).map(|_| AtomicU64::new(0)).collect();
-        Self { name: name.to_owned(), generator: Arc::new(generator), reached: Arc::new(reached) }
+        let reached = (0..generator.options.splits)
+            .map(|_| AtomicU64::new(0))
+            .collect();
+        Self {
+            name: name.to_owned(),
+            generator: Arc::new(generator),
+            reached: Arc::new(reached),
+        }
     }
 
     fn splits(&self) -> impl Iterator<Item = u32> {
@@ -124,7 +148,9 @@ impl GeneratorSource {
     }
 
     fn lane(&self, split: &SplitId, at: Offset) -> Result<Lane, ConnectorError> {
-        let number = self.splits().find(|number| number.to_string() == split.as_str());
+        let number = self
+            .splits()
+            .find(|number| number.to_string() == split.as_str());
         let Some(number) = number else {
             return Err(ConnectorError::data(format!(
                 "cannot read split \"{}/{split}\": the generator has {} splits",
@@ -141,7 +167,14 @@ impl GeneratorSource {
             )));
         }
         self.reached[number as usize].fetch_max(at.0, Ordering::Relaxed);
-        Ok(Lane { split: number, id: split.clone(), opened_at: at.0, next: at.0, rows_max, ended: false })
+        Ok(Lane {
+            split: number,
+            id: split.clone(),
+            opened_at: at.0,
+            next: at.0,
+            rows_max,
+            ended: false,
+        })
     }
 }
 
@@ -171,12 +204,20 @@ impl Source for GeneratorSource {
         projection: &SchemaRef,
     ) -> Result<Box<dyn SourceReader>, ConnectorError> {
         let columns = &self.generator.columns;
-        let index = |name: &String| columns.iter().position(|column| column.field.name() == name);
+        let index = |name: &String| {
+            columns
+                .iter()
+                .position(|column| column.field.name() == name)
+        };
         let chosen = projection.fields().iter().map(|field| {
             index(field.name()).ok_or_else(|| {
                 ConnectorError::new(
                     ErrorKind::Internal,
-                    format!("source \"{}\" has no column \"{}\"", self.name, field.name()),
+                    format!(
+                        "source \"{}\" has no column \"{}\"",
+                        self.name,
+                        field.name()
+                    ),
                 )
             })
         });
@@ -227,12 +268,20 @@ impl GeneratorReader {
         u64::try_from(rows).unwrap_or(u64::MAX)
     }
 
-    fn read(&mut self, index: usize, due: u64, rows_max: usize) -> Result<Option<SplitBatch>, ConnectorError> {
+    fn read(
+        &mut self,
+        index: usize,
+        due: u64,
+        rows_max: usize,
+    ) -> Result<Option<SplitBatch>, ConnectorError> {
         let lane = &mut self.lanes[index];
         let end = lane.rows_max.unwrap_or(u64::MAX);
         if lane.next >= end && !lane.ended {
             lane.ended = true;
-            return Ok(Some(SplitBatch { split: lane.id.clone(), payloads: Payloads::Ended }));
+            return Ok(Some(SplitBatch {
+                split: lane.id.clone(),
+                payloads: Payloads::Ended,
+            }));
         }
         let limit = lane.opened_at.saturating_add(due).min(end);
         let count = limit.saturating_sub(lane.next).min(rows_max as u64);
@@ -240,12 +289,20 @@ impl GeneratorReader {
             return Ok(None);
         }
         let first = lane.next;
-        let rows = self.generator.rows(lane.split, first, count, &self.chosen, &self.schema)?;
+        let rows = self
+            .generator
+            .rows(lane.split, first, count, &self.chosen, &self.schema)?;
         lane.next += count;
         self.reached[lane.split as usize].fetch_max(lane.next, Ordering::Relaxed);
-        let payloads =
-            Payloads::Rows { rows, first: Offset(first), resume_at: Offset(lane.next) };
-        Ok(Some(SplitBatch { split: lane.id.clone(), payloads }))
+        let payloads = Payloads::Rows {
+            rows,
+            first: Offset(first),
+            resume_at: Offset(lane.next),
+        };
+        Ok(Some(SplitBatch {
+            split: lane.id.clone(),
+            payloads,
+        }))
     }
 }
 

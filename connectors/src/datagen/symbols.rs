@@ -1,9 +1,10 @@
-//! The listed companies of the generated market: tickers, price levels, and how often each is traded.
-//! Owns the choice of a symbol; knows nothing of prices in motion.
+//! The listed companies of the generated market: tickers, price levels, and how often each is
+//! traded. Owns the choice of a symbol; knows nothing of prices in motion.
 
 use super::noise::{Stream, scale};
 
 /// Tickers by activity with a price level in dollars, as they stood at the start of 2024.
+#[rustfmt::skip]
 const LISTED: &[(&str, u32)] = &[
     ("AAPL", 189), ("NVDA", 487), ("TSLA", 247), ("MSFT", 373), ("AMZN", 151), ("AMD", 141),
     ("META", 350), ("GOOGL", 139), ("SPY", 473), ("QQQ", 405), ("INTC", 48), ("BAC", 34),
@@ -51,9 +52,13 @@ impl Symbols {
         let count = count.max(1);
         let stream = Stream::new(seed, 0x5EC0);
         let listed: Vec<Symbol> = (0..count).map(|rank| symbol(stream, rank)).collect();
-        // Zipf with exponent one, softened at the head (Mandelbrot): the first of 100 symbols gets some 12 %.
+        // Zipf with exponent one, softened at the head (Mandelbrot): the first of 100 symbols gets
+        // some 12 %.
         let weights: Vec<f64> = (0..count).map(|rank| 1.0 / (rank as f64 + 2.0)).collect();
-        Self { listed, alias: alias_table(&weights) }
+        Self {
+            listed,
+            alias: alias_table(&weights),
+        }
     }
 
     /// How many there are.
@@ -71,7 +76,11 @@ impl Symbols {
         let slot = scale(bits, self.alias.len() as u64) as usize;
         let (threshold, alias) = self.alias[slot];
         // The low half decides within the slot; the high half has chosen it.
-        if bits << 32 < threshold { slot } else { alias as usize }
+        if bits << 32 < threshold {
+            slot
+        } else {
+            alias as usize
+        }
     }
 }
 
@@ -81,7 +90,10 @@ fn symbol(stream: Stream, rank: usize) -> Symbol {
     let index = 4 * rank as u64;
     let (ticker, dollars) = match LISTED.get(rank) {
         Some((ticker, dollars)) => ((*ticker).into(), u64::from(*dollars)),
-        None => (generated_ticker(rank - LISTED.len()), 5 + stream.below(index, 395)),
+        None => (
+            generated_ticker(rank - LISTED.len()),
+            5 + stream.below(index, 395),
+        ),
     };
     let cents = stream.below(index + 1, 100);
     let volatility = 0.15 + 0.45 * stream.fraction(index + 2);
@@ -99,7 +111,8 @@ fn symbol(stream: Stream, rank: usize) -> Symbol {
     }
 }
 
-/// `QAAA`, `QAAB`, …: no listed ticker has four letters and starts with Q. Grows to five letters and more.
+/// `QAAA`, `QAAB`, …: no listed ticker has four letters and starts with Q. Grows to five letters
+/// and more.
 fn generated_ticker(mut number: usize) -> Box<str> {
     let mut letters = Vec::new();
     while number > 0 || letters.len() < 3 {
@@ -107,14 +120,21 @@ fn generated_ticker(mut number: usize) -> Box<str> {
         number /= 26;
     }
     letters.push(b'Q');
-    letters.iter().rev().map(|letter| char::from(*letter)).collect::<String>().into()
+    letters
+        .iter()
+        .rev()
+        .map(|letter| char::from(*letter))
+        .collect::<String>()
+        .into()
 }
 
 /// Vose's method: every slot holds at most two symbols, so a draw needs one comparison.
 fn alias_table(weights: &[f64]) -> Vec<(u64, u32)> {
     let total: f64 = weights.iter().sum();
-    let mut share: Vec<f64> =
-        weights.iter().map(|weight| weight / total * weights.len() as f64).collect();
+    let mut share: Vec<f64> = weights
+        .iter()
+        .map(|weight| weight / total * weights.len() as f64)
+        .collect();
     let mut table = vec![(u64::MAX, 0_u32); weights.len()];
     for (slot, entry) in table.iter_mut().enumerate() {
         entry.1 = slot as u32;
@@ -125,7 +145,11 @@ fn alias_table(weights: &[f64]) -> Vec<(u64, u32)> {
         let threshold = (share[poor] * (1_u64 << 32) as f64) as u64;
         table[poor] = (threshold.saturating_mul(1 << 32), rich as u32);
         share[rich] -= 1.0 - share[poor];
-        if share[rich] < 1.0 { small.push(rich) } else { large.push(rich) }
+        if share[rich] < 1.0 {
+            small.push(rich)
+        } else {
+            large.push(rich)
+        }
     }
     table
 }

@@ -15,6 +15,7 @@ use arrow::datatypes::{
 use rtsap_stream::time::EventTime;
 
 use super::text::push_timestamp_us;
+use crate::format::sql_type;
 
 /// The values of one column, before the declared type is known to matter.
 #[derive(Clone, Debug)]
@@ -42,9 +43,12 @@ pub fn array(values: &Values<'_>, data_type: &DataType) -> Result<ArrayRef, Stri
         Values::Scaled(numbers, scale) => scaled(numbers, *scale, data_type),
         Values::Fractions(numbers) => match data_type {
             DataType::Float64 => Ok(Arc::new(Float64Array::from(numbers.clone()))),
-            DataType::Float32 => {
-                Ok(Arc::new(numbers.iter().map(|n| Some(*n as f32)).collect::<Float32Array>()))
-            }
+            DataType::Float32 => Ok(Arc::new(
+                numbers
+                    .iter()
+                    .map(|n| Some(*n as f32))
+                    .collect::<Float32Array>(),
+            )),
             _ => refuse("fractions", data_type),
         },
         Values::Words(words) => texts(words.iter().copied(), data_type),
@@ -58,7 +62,7 @@ pub fn array(values: &Values<'_>, data_type: &DataType) -> Result<ArrayRef, Stri
 }
 
 fn refuse(what: &str, data_type: &DataType) -> Result<ArrayRef, String> {
-    Err(format!("{data_type} cannot hold {what}"))
+    Err(format!("{} cannot hold {what}", sql_type(data_type)))
 }
 
 fn scaled(numbers: &[i128], scale: u32, data_type: &DataType) -> Result<ArrayRef, String> {
@@ -95,7 +99,7 @@ where
     T::Native: TryFrom<i128>,
 {
     let fit = |number: &i128| {
-        T::Native::try_from(*number).map_err(|_| format!("{} cannot hold {number}", T::DATA_TYPE))
+        T::Native::try_from(*number).map_err(|_| format!("{} cannot hold {number}", sql_type(&T::DATA_TYPE)))
     };
     let values = numbers.iter().map(fit).collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(PrimitiveArray::<T>::from_iter_values(values)))
@@ -108,9 +112,10 @@ fn decimals(numbers: &[i128], scale: u32, precision: u8, to: i8) -> Result<Array
         return Err(format!("{type_name} cannot hold {scale} decimals"));
     };
     let grow = |number: &i128| {
-        10_i128.checked_pow(more).and_then(|factor| number.checked_mul(factor)).ok_or_else(|| {
-            format!("{type_name} cannot hold {}", decimal_text(*number, scale))
-        })
+        10_i128
+            .checked_pow(more)
+            .and_then(|factor| number.checked_mul(factor))
+            .ok_or_else(|| format!("{type_name} cannot hold {}", decimal_text(*number, scale)))
     };
     let values = numbers.iter().map(grow).collect::<Result<Vec<_>, _>>()?;
     let array = Decimal128Array::from_iter_values(values)
@@ -129,7 +134,12 @@ fn decimal_text(number: i128, scale: u32) -> String {
     let factor = 10_u128.saturating_pow(scale);
     let sign = if number < 0 { "-" } else { "" };
     let digits = number.unsigned_abs();
-    format!("{sign}{}.{:0width$}", digits / factor, digits % factor, width = scale as usize)
+    format!(
+        "{sign}{}.{:0width$}",
+        digits / factor,
+        digits % factor,
+        width = scale as usize
+    )
 }
 
 fn texts<'t>(
@@ -145,7 +155,11 @@ fn texts<'t>(
 }
 
 fn timestamps(times: &[i64], data_type: &DataType) -> Result<ArrayRef, String> {
-    let in_unit = |unit| times.iter().map(move |time| EventTime::from_nanos(*time).to_unit(unit));
+    let in_unit = |unit| {
+        times
+            .iter()
+            .map(move |time| EventTime::from_nanos(*time).to_unit(unit))
+    };
     match data_type {
         DataType::Timestamp(TimeUnit::Second, zone) => Ok(Arc::new(
             TimestampSecondArray::from_iter_values(in_unit(TimeUnit::Second))

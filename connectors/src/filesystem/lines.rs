@@ -16,7 +16,8 @@ use crate::format::csv::{CsvLayout, HEADER_KEY, record_end};
 const READ_BYTES: usize = 256 * 1024;
 /// A record longer than this is no record; the source stops before it fills the memory.
 const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// A quoted field that is not closed within this is a stray quote: the line then stands alone, to be rejected.
+/// A quoted field that is not closed within this is a stray quote: the line then stands alone, to
+/// be rejected.
 const QUOTED_BYTES_MAX: usize = 1024 * 1024;
 
 /// Reads the records of one file, in order.
@@ -48,7 +49,8 @@ impl RecordReader {
     /// Opens `path` so that the next record is number `at`.
     ///
     /// # Errors
-    /// `Data` if the file is gone or has fewer records; `Unavailable` or `Denied` if it cannot be read.
+    /// `Data` if the file is gone or has fewer records; `Unavailable` or `Denied` if it cannot be
+    /// read.
     pub fn open(path: &Path, options: &FileOptions, at: Offset) -> Result<Self, ConnectorError> {
         let file = File::open(path).map_err(|error| file_error("open", path, error))?;
         let csv = match options.format {
@@ -76,7 +78,9 @@ impl RecordReader {
                     path.display(),
                     reader.next
                 ))
-                .with_hint("The file has become shorter since it was read; files must not change."));
+                .with_hint(
+                    "The file has become shorter since it was read; files must not change.",
+                ));
             }
         }
         Ok(reader)
@@ -93,7 +97,10 @@ impl RecordReader {
     ///
     /// # Errors
     /// As [`RecordReader::open`]; `Data` for a record beyond the limit.
-    pub fn batch(&mut self, records_max: usize) -> Result<Option<Box<dyn RawBatch>>, ConnectorError> {
+    pub fn batch(
+        &mut self,
+        records_max: usize,
+    ) -> Result<Option<Box<dyn RawBatch>>, ConnectorError> {
         if self.header.is_none() && self.csv.is_some_and(|layout| layout.header) {
             self.read_header()?;
         }
@@ -105,7 +112,9 @@ impl RecordReader {
         };
         while batch.records.len() < records_max && batch.bytes.len() < READ_BYTES {
             let number = self.next;
-            let Some((start, end)) = self.record()? else { break };
+            let Some((start, end)) = self.record()? else {
+                break;
+            };
             batch.resume_at = self.next;
             if start < end {
                 // A blank line is no record, but it has a number.
@@ -225,13 +234,19 @@ impl RawBatch for LineBatch {
     }
 
     fn offset(&self, index: usize) -> Offset {
-        Offset(self.records.get(index).map_or(self.resume_at, |(number, _, _)| *number))
+        Offset(
+            self.records
+                .get(index)
+                .map_or(self.resume_at, |(number, _, _)| *number),
+        )
     }
 
     /// The header record of the file, for the CSV decoder.
     fn headers(&self, _index: usize) -> Vec<(String, Option<Vec<u8>>)> {
         let header = self.header.iter();
-        header.map(|line| (HEADER_KEY.to_owned(), Some(line.to_vec()))).collect()
+        header
+            .map(|line| (HEADER_KEY.to_owned(), Some(line.to_vec())))
+            .collect()
     }
 
     fn resume_at(&self) -> Offset {

@@ -34,20 +34,33 @@ impl PathPattern {
     pub fn parse(text: &str) -> Result<Self, String> {
         let path = text.strip_prefix("file://").unwrap_or(text);
         if let Some((scheme, _)) = path.split_once("://") {
-            return Err(format!("names \"{scheme}://\": only local paths can be read"));
+            return Err(format!(
+                "names \"{scheme}://\": only local paths can be read"
+            ));
         }
         let wild = |name: &str| name.contains(['*', '?']);
         let parts: Vec<&str> = path.split('/').collect();
-        let first_wild = parts.iter().position(|name| wild(name)).unwrap_or(parts.len());
+        let first_wild = parts
+            .iter()
+            .position(|name| wild(name))
+            .unwrap_or(parts.len());
         let (root, below) = parts.split_at(first_wild);
         let mut root = root.join("/");
         if root.is_empty() {
-            root = if path.starts_with('/') { "/".to_owned() } else { ".".to_owned() };
+            root = if path.starts_with('/') {
+                "/".to_owned()
+            } else {
+                ".".to_owned()
+            };
         }
         Ok(Self {
             text: text.to_owned(),
             root: PathBuf::from(root),
-            below: below.iter().filter(|name| !name.is_empty()).map(|n| (*n).to_owned()).collect(),
+            below: below
+                .iter()
+                .filter(|name| !name.is_empty())
+                .map(|n| (*n).to_owned())
+                .collect(),
         })
     }
 
@@ -71,7 +84,9 @@ fn components_match(patterns: &[&str], names: &[&str]) -> bool {
         ([], []) => true,
         (["**", rest @ ..], _) => {
             components_match(rest, names)
-                || names.split_first().is_some_and(|(_, tail)| components_match(patterns, tail))
+                || names
+                    .split_first()
+                    .is_some_and(|(_, tail)| components_match(patterns, tail))
         }
         ([pattern, patterns @ ..], [name, names @ ..]) => {
             name_matches(pattern.as_bytes(), name.as_bytes()) && components_match(patterns, names)
@@ -104,19 +119,23 @@ fn name_matches(pattern: &[u8], name: &[u8]) -> bool {
     pattern[p..].iter().all(|byte| *byte == b'*')
 }
 
-/// The files of `pattern` by split, in the order of their names. Names that start with `.` or `_` are left out (they are
-/// being written, by convention).
+/// The files of `pattern` by split, in the order of their names. Names that start with `.` or `_`
+/// are left out (they are being written, by convention).
 ///
 /// # Errors
-/// `Invalid` if the root does not exist and `must_exist`, or a file is compressed or its name is not UTF-8; `Exhausted` for
-/// too many files.
+/// `Invalid` if the root does not exist and `must_exist`, or a file is compressed or its name is
+/// not UTF-8; `Exhausted` for too many files.
 pub fn list(
     pattern: &PathPattern,
     must_exist: bool,
 ) -> Result<BTreeMap<SplitId, PathBuf>, ConnectorError> {
     let mut files = BTreeMap::new();
     if pattern.below.is_empty() && pattern.root.is_file() {
-        let name = pattern.root.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = pattern
+            .root
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         refuse_compressed(&pattern.root)?;
         files.insert(SplitId::new(name), pattern.root.clone());
         return Ok(files);
@@ -145,9 +164,14 @@ fn walk(
     if depth > DEPTH_MAX || files.len() > FILES_MAX {
         return Err(ConnectorError::new(
             ErrorKind::Exhausted,
-            format!("cannot read \"{}\": too many files or too deep", pattern.text),
+            format!(
+                "cannot read \"{}\": too many files or too deep",
+                pattern.text
+            ),
         )
-        .with_detail(format!("At most {FILES_MAX} files, {DEPTH_MAX} directories deep.")));
+        .with_detail(format!(
+            "At most {FILES_MAX} files, {DEPTH_MAX} directories deep."
+        )));
     }
     let entries =
         std::fs::read_dir(directory).map_err(|error| file_error("list", directory, error))?;
@@ -164,8 +188,11 @@ fn walk(
         if name.starts_with(['.', '_']) {
             continue;
         }
-        let relative =
-            if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        let relative = if prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{prefix}/{name}")
+        };
         if path.is_dir() {
             walk(pattern, &path, &relative, depth + 1, files)?;
         } else if pattern.matches(&relative) {
@@ -177,7 +204,10 @@ fn walk(
 }
 
 fn refuse_compressed(path: &Path) -> Result<(), ConnectorError> {
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let ending = path
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default();
     if COMPRESSED.contains(&ending) {
         return Err(ConnectorError::invalid(format!(
             "cannot read file \"{}\": compressed files are not supported",

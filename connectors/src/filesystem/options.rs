@@ -27,8 +27,6 @@ pub enum FileFormat {
 /// Options of a file source, checked.
 #[derive(Clone, Debug)]
 pub struct FileOptions {
-    /// The source's name, for messages.
-    pub name: String,
     /// Which files.
     pub path: PathPattern,
     /// What they contain.
@@ -56,7 +54,11 @@ impl FileOptions {
         let path = reader.required("path")?;
         let path = PathPattern::parse(path).map_err(|problem| reader.invalid("path", &problem))?;
         reader.required("format")?;
-        let names = [("json", Name::Json), ("csv", Name::Csv), ("parquet", Name::Parquet)];
+        let names = [
+            ("json", Name::Json),
+            ("csv", Name::Csv),
+            ("parquet", Name::Parquet),
+        ];
         let format = match reader.choice("format", &names)? {
             Some(Name::Csv) => FileFormat::Csv(CsvLayout::read(&mut reader)?),
             Some(Name::Parquet) => FileFormat::Parquet,
@@ -70,6 +72,10 @@ impl FileOptions {
             return Err(reader.invalid("source.monitor-interval", "must be at least 10 ms"));
         }
         reader.finish()?;
-        Ok(Self { name: request.name.clone(), path, format, monitor_interval })
+        Ok(Self {
+            path,
+            format,
+            monitor_interval,
+        })
     }
 }

@@ -15,6 +15,7 @@ use rtsap_stream::source::{Offset, SplitId};
 use rtsap_stream::time::nanos_per;
 
 use super::file_error;
+use crate::format::sql_type;
 
 /// Reads the rows of one file, in order, from an offset on.
 pub struct RowReader {
@@ -27,7 +28,10 @@ pub struct RowReader {
     next: u64,
 }
 
-fn data_error(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> ConnectorError {
+fn data_error(
+    path: &Path,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> ConnectorError {
     ConnectorError::data(format!("cannot read Parquet file \"{}\"", path.display()))
         .with_detail(format!("{error}."))
         .with_source(error)
@@ -51,7 +55,8 @@ impl RowReader {
     /// Opens `path` so that the next row is number `at`, with the columns of `projection`.
     ///
     /// # Errors
-    /// `Data` if the file has fewer rows, lacks a column, or has one that the declared type cannot hold exactly.
+    /// `Data` if the file has fewer rows, lacks a column, or has one that the declared type cannot
+    /// hold exactly.
     pub fn open(
         path: &Path,
         split: &SplitId,
@@ -96,7 +101,7 @@ impl RowReader {
                     "cannot read column \"{}\" of file \"{}\" as {} without loss",
                     field.name(),
                     path.display(),
-                    field.data_type()
+                    sql_type(field.data_type())
                 ))
                 .with_detail(format!("The file holds {}.", held.data_type())));
             }
@@ -124,7 +129,9 @@ impl RowReader {
     /// # Errors
     /// `Data` if the file is damaged, or a value does not fit its declared type.
     pub fn batch(&mut self) -> Result<Option<(RecordBatch, Offset)>, ConnectorError> {
-        let Some(batch) = self.reader.next() else { return Ok(None) };
+        let Some(batch) = self.reader.next() else {
+            return Ok(None);
+        };
         let batch = batch.map_err(|error| data_error(&self.path, error))?;
         let rows = batch.num_rows();
         let columns = self.schema.fields().iter().zip(&self.origins);
@@ -151,9 +158,9 @@ impl RowReader {
                 let first = i64::try_from(self.next).unwrap_or(i64::MAX);
                 Arc::new(Int64Array::from_iter_values((first..).take(rows)))
             }
-            ColumnOrigin::Metadata(_) => {
-                Arc::new(StringArray::from_iter_values(std::iter::repeat_n(self.split.as_str(), rows)))
-            }
+            ColumnOrigin::Metadata(_) => Arc::new(StringArray::from_iter_values(
+                std::iter::repeat_n(self.split.as_str(), rows),
+            )),
             ColumnOrigin::Payload => match batch.column_by_name(field.name()) {
                 Some(array) => Arc::clone(array),
                 None => {
@@ -165,7 +172,10 @@ impl RowReader {
                 }
             },
         };
-        let options = CastOptions { safe: false, ..CastOptions::default() };
+        let options = CastOptions {
+            safe: false,
+            ..CastOptions::default()
+        };
         let array = cast_with_options(&held, field.data_type(), &options);
         let array = array.map_err(|error| data_error(&self.path, error))?;
         if array.null_count() > 0 && !field.is_nullable() {
@@ -179,12 +189,16 @@ impl RowReader {
     }
 }
 
-/// Whether every value of `from` that `to` can hold at all is held exactly; what overflows is an error of the cast.
+/// Whether every value of `from` that `to` can hold at all is held exactly; what overflows is an
+/// error of the cast.
 fn is_exact(from: &DataType, to: &DataType) -> bool {
     use DataType as T;
     let text = |t: &T| matches!(t, T::Utf8 | T::LargeUtf8 | T::Utf8View);
     let bytes = |t: &T| {
-        matches!(t, T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_))
+        matches!(
+            t,
+            T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_)
+        )
     };
     match (from, to) {
         _ if from == to => true,
@@ -202,7 +216,8 @@ fn is_exact(from: &DataType, to: &DataType) -> bool {
         ) => a <= b,
         (T::Timestamp(a, zone_a), T::Timestamp(b, zone_b)) => {
             let utc = |zone: &Option<Arc<str>>| {
-                zone.as_deref().is_none_or(|zone| ["UTC", "+00:00", "Z"].contains(&zone))
+                zone.as_deref()
+                    .is_none_or(|zone| ["UTC", "+00:00", "Z"].contains(&zone))
             };
             let same_zone = zone_a.is_some() == zone_b.is_some() || (utc(zone_a) && utc(zone_b));
             same_zone && nanos_per(*a) >= nanos_per(*b)

@@ -7,16 +7,15 @@ use std::time::{Duration, Instant};
 use arrow::datatypes::SchemaRef;
 use rtsap_stream::decode::DecodeSchema;
 use rtsap_stream::error::ConnectorError;
-use rtsap_stream::source::{
-    Offset, Payloads, Positions, SourceReader, SplitBatch, SplitId,
-};
+use rtsap_stream::source::{Offset, Payloads, Positions, SourceReader, SplitBatch, SplitId};
 
 use super::lines::RecordReader;
 use super::listing;
 use super::options::{FileFormat, FileOptions};
 use super::parquet::RowReader;
 
-/// Open files of a source that follows appended lines: well below the usual limit of 1,024 of a process.
+/// Open files of a source that follows appended lines: well below the usual limit of 1,024 of a
+/// process.
 const OPEN_FILES_MAX: usize = 64;
 /// How long one pause of a waiting reader lasts at most.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
@@ -54,14 +53,28 @@ impl FileReader {
         columns: DecodeSchema,
         projection: SchemaRef,
     ) -> Self {
-        let files = positions.iter().map(|(split, at)| (split.clone(), Progress::at(*at))).collect();
-        Self { options, columns, projection, files, looked: None }
+        let files = positions
+            .iter()
+            .map(|(split, at)| (split.clone(), Progress::at(*at)))
+            .collect();
+        Self {
+            options,
+            columns,
+            projection,
+            files,
+            looked: None,
+        }
     }
 
     /// Looks for new files and longer ones, if it is time to.
     fn look(&mut self) -> Result<(), ConnectorError> {
-        let Some(interval) = self.options.monitor_interval else { return Ok(()) };
-        if self.looked.is_some_and(|looked| looked.elapsed() < interval) {
+        let Some(interval) = self.options.monitor_interval else {
+            return Ok(());
+        };
+        if self
+            .looked
+            .is_some_and(|looked| looked.elapsed() < interval)
+        {
             return Ok(());
         }
         self.looked = Some(Instant::now());
@@ -82,8 +95,15 @@ impl FileReader {
 
     /// The next payloads of the first file that has any.
     fn read(&mut self, rows_max: usize) -> Result<Option<SplitBatch>, ConnectorError> {
-        let open = self.files.values().filter(|progress| progress.file.is_some()).count();
-        let unfinished = self.files.iter_mut().filter(|(_, progress)| !progress.finished);
+        let open = self
+            .files
+            .values()
+            .filter(|progress| progress.file.is_some())
+            .count();
+        let unfinished = self
+            .files
+            .iter_mut()
+            .filter(|(_, progress)| !progress.finished);
         for (split, progress) in unfinished {
             let path = self.options.path.file(split);
             let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
@@ -102,14 +122,21 @@ impl FileReader {
             };
             if let Some(payloads) = progress.take(&mut file, rows_max)? {
                 progress.file = Some(file);
-                return Ok(Some(SplitBatch { split: split.clone(), payloads }));
+                return Ok(Some(SplitBatch {
+                    split: split.clone(),
+                    payloads,
+                }));
             }
             progress.finished = true;
             progress.seen_bytes = bytes;
             if self.options.monitor_interval.is_none() {
-                return Ok(Some(SplitBatch { split: split.clone(), payloads: Payloads::Ended }));
+                return Ok(Some(SplitBatch {
+                    split: split.clone(),
+                    payloads: Payloads::Ended,
+                }));
             }
-            // A file that may grow stays open, within the limit; the others are found again by their position.
+            // A file that may grow stays open, within the limit; the others are found again by
+            // their position.
             progress.file = (open < OPEN_FILES_MAX).then_some(file);
         }
         Ok(None)
@@ -118,7 +145,12 @@ impl FileReader {
 
 impl Progress {
     fn at(next: Offset) -> Self {
-        Self { next, finished: false, seen_bytes: 0, file: None }
+        Self {
+            next,
+            finished: false,
+            seen_bytes: 0,
+            file: None,
+        }
     }
 
     /// What `file` has now, up to `rows_max`.
@@ -134,10 +166,16 @@ impl Progress {
                 Ok(batch.map(Payloads::Raw))
             }
             OpenFile::Rows(reader) => {
-                let Some((rows, first)) = reader.batch()? else { return Ok(None) };
+                let Some((rows, first)) = reader.batch()? else {
+                    return Ok(None);
+                };
                 let resume_at = Offset(first.0 + rows.num_rows() as u64);
                 self.next = resume_at;
-                Ok(Some(Payloads::Rows { rows, first, resume_at }))
+                Ok(Some(Payloads::Rows {
+                    rows,
+                    first,
+                    resume_at,
+                }))
             }
         }
     }

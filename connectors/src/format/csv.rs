@@ -1,13 +1,14 @@
-//! CSV records to columns: RFC 4180 with typed fields. Owns quoting, NULL and how each type is spelt; a record comes whole,
-//! cut out of its file by the reader, so a quoted field may hold line ends.
+//! CSV records to columns: RFC 4180 with typed fields. Owns quoting, NULL and how each type is
+//! spelt; a record comes whole, cut out of its file by the reader, so a quoted field may hold line
+//! ends.
 //!
 //! An empty field without quotes is NULL, `""` is the empty text (PostgreSQL's rule).
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::RecordBatchOptions;
 use arrow::array::RecordBatch;
+use arrow::array::RecordBatchOptions;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use rtsap_stream::decode::{ColumnOrigin, DecodeSchema, Decoded, Decoder, Metadata, Reject};
@@ -84,23 +85,34 @@ pub fn decoder(
             )));
         }
     }
-    let origins = request.columns.origins.iter().zip(request.columns.schema.fields());
+    let origins = request
+        .columns
+        .origins
+        .iter()
+        .zip(request.columns.schema.fields());
     let declared = origins
         .filter(|(origin, _)| **origin == ColumnOrigin::Payload)
         .map(|(_, field)| field.name().clone())
         .collect();
-    Ok(Box::new(CsvDecoder { columns: columns.clone(), layout, declared, fields: Vec::new() }))
+    Ok(Box::new(CsvDecoder {
+        columns: columns.clone(),
+        layout,
+        declared,
+        fields: Vec::new(),
+    }))
 }
 
 struct CsvDecoder {
     columns: DecodeSchema,
     layout: CsvLayout,
-    /// Names of the payload columns in the order of their declaration: the layout of a file without a header.
+    /// Names of the payload columns in the order of their declaration: the layout of a file without
+    /// a header.
     declared: Vec<String>,
     fields: Vec<FieldAt>,
 }
 
-/// Where the columns of one file are: how many fields a record has, and the field of each column of the schema.
+/// Where the columns of one file are: how many fields a record has, and the field of each column of
+/// the schema.
 struct FileLayout {
     field_count: usize,
     places: Vec<Option<usize>>,
@@ -108,7 +120,11 @@ struct FileLayout {
 
 impl CsvDecoder {
     fn file_layout(&mut self, raw: &dyn RawBatch) -> Result<FileLayout, String> {
-        let names = if self.layout.header { self.header_names(raw)? } else { self.declared.clone() };
+        let names = if self.layout.header {
+            self.header_names(raw)?
+        } else {
+            self.declared.clone()
+        };
         let place = |(field, origin): (&Arc<arrow::datatypes::Field>, &ColumnOrigin)| {
             if *origin != ColumnOrigin::Payload {
                 return Ok(None);
@@ -118,8 +134,16 @@ impl CsvDecoder {
                 None => Err(format!("the header names no field \"{}\"", field.name())),
             }
         };
-        let columns = self.columns.schema.fields().iter().zip(self.columns.origins.iter());
-        Ok(FileLayout { field_count: names.len(), places: columns.map(place).collect::<Result<_, _>>()? })
+        let columns = self
+            .columns
+            .schema
+            .fields()
+            .iter()
+            .zip(self.columns.origins.iter());
+        Ok(FileLayout {
+            field_count: names.len(),
+            places: columns.map(place).collect::<Result<_, _>>()?,
+        })
     }
 
     fn header_names(&mut self, raw: &dyn RawBatch) -> Result<Vec<String>, String> {
@@ -145,7 +169,9 @@ impl CsvDecoder {
         builders: &[ColumnBuilder],
         cells: &mut Vec<Cell<'r>>,
     ) -> Result<(), String> {
-        let line = raw.payload(index).ok_or_else(|| "the record is null".to_owned())?;
+        let line = raw
+            .payload(index)
+            .ok_or_else(|| "the record is null".to_owned())?;
         split_fields(line, self.layout.delimiter, &mut self.fields)?;
         if self.fields.len() != layout.field_count {
             return Err(format!(
@@ -165,7 +191,8 @@ impl CsvDecoder {
                 ColumnOrigin::Payload => {
                     let place = layout.places[column].unwrap_or(0);
                     let at = self.fields[place];
-                    at.text(line).and_then(|text| builder.parse(text, at.quoted))
+                    at.text(line)
+                        .and_then(|text| builder.parse(text, at.quoted))
                 }
             };
             let cell = cell.map_err(|problem| format!("field \"{}\": {problem}", field.name()))?;
@@ -178,7 +205,10 @@ impl CsvDecoder {
     }
 
     fn finish(&self, rows: usize, builders: Vec<ColumnBuilder>) -> Option<RecordBatch> {
-        let arrays = builders.into_iter().map(ColumnBuilder::finish).collect::<Result<Vec<_>, _>>();
+        let arrays = builders
+            .into_iter()
+            .map(ColumnBuilder::finish)
+            .collect::<Result<Vec<_>, _>>();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let schema = Arc::clone(&self.columns.schema);
         RecordBatch::try_new_with_options(schema, arrays.ok()?, &options).ok()
@@ -195,7 +225,9 @@ fn metadata<'r>(
     match what {
         Metadata::Offset => Cow::Owned(raw.offset(index).to_string()),
         Metadata::Timestamp => {
-            let time = raw.timestamp(index).and_then(chrono::DateTime::from_timestamp_micros);
+            let time = raw
+                .timestamp(index)
+                .and_then(chrono::DateTime::from_timestamp_micros);
             Cow::Owned(time.map(|time| time.to_rfc3339()).unwrap_or_default())
         }
         Metadata::Partition | Metadata::Topic | Metadata::Key | Metadata::Headers => {
@@ -220,20 +252,34 @@ impl Decoder for CsvDecoder {
             });
         };
         let fields = self.columns.schema.fields();
-        let builders: Result<Vec<_>, _> =
-            fields.iter().map(|field| ColumnBuilder::new(field.data_type())).collect();
-        let layout = if raw.is_empty() { Err(String::new()) } else { self.file_layout(raw) };
+        let builders: Result<Vec<_>, _> = fields
+            .iter()
+            .map(|field| ColumnBuilder::new(field.data_type()))
+            .collect();
+        let layout = if raw.is_empty() {
+            Err(String::new())
+        } else {
+            self.file_layout(raw)
+        };
         let (Ok(mut builders), Ok(layout)) = (builders, &layout) else {
-            let reason = layout.err().unwrap_or_else(|| "no such column type".to_owned());
+            let reason = layout
+                .err()
+                .unwrap_or_else(|| "no such column type".to_owned());
             (0..raw.len()).for_each(|index| reject(index, reason.clone()));
-            return Decoded { rows: RecordBatch::new_empty(Arc::clone(self.schema())), rejects };
+            return Decoded {
+                rows: RecordBatch::new_empty(Arc::clone(self.schema())),
+                rejects,
+            };
         };
         let mut cells = Vec::with_capacity(builders.len());
         let mut good: Vec<usize> = Vec::with_capacity(raw.len());
         for index in 0..raw.len() {
             match self.parse(split, raw, index, layout, &builders, &mut cells) {
                 Ok(()) => {
-                    builders.iter_mut().zip(cells.drain(..)).for_each(|(b, cell)| b.push(cell));
+                    builders
+                        .iter_mut()
+                        .zip(cells.drain(..))
+                        .for_each(|(b, cell)| b.push(cell));
                     good.push(index);
                 }
                 Err(reason) => reject(index, reason),
@@ -244,9 +290,13 @@ impl Decoder for CsvDecoder {
             None => {
                 // Every cell was checked against its type; if Arrow disagrees, no row may be lost.
                 let reason = "the columns cannot be put together".to_owned();
-                good.into_iter().for_each(|index| reject(index, reason.clone()));
+                good.into_iter()
+                    .for_each(|index| reject(index, reason.clone()));
                 rejects.sort_by_key(|reject| reject.offset);
-                Decoded { rows: RecordBatch::new_empty(Arc::clone(self.schema())), rejects }
+                Decoded {
+                    rows: RecordBatch::new_empty(Arc::clone(self.schema())),
+                    rejects,
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Arrow values in PostgreSQL's binary COPY format, written straight from the columns into one buffer.
+//! Arrow values in PostgreSQL's binary COPY format, written straight from the columns into one
+//! buffer.
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Decimal128Array,
@@ -165,7 +166,12 @@ impl<'a> ColumnWriter<'a> {
             }
             Values::List(list, oid, child) => {
                 let offsets = list.value_offsets();
-                put_list(offsets[row] as usize..offsets[row + 1] as usize, *oid, child, out)?;
+                put_list(
+                    offsets[row] as usize..offsets[row + 1] as usize,
+                    *oid,
+                    child,
+                    out,
+                )?;
             }
         }
         Ok(())
@@ -233,7 +239,12 @@ fn put_list(
     child: &mut ColumnWriter<'_>,
     out: &mut BytesMut,
 ) -> Result<(), String> {
-    let is_null = |row| child.nulls.as_ref().is_some_and(|nulls: &NullBuffer| nulls.is_null(row));
+    let is_null = |row| {
+        child
+            .nulls
+            .as_ref()
+            .is_some_and(|nulls: &NullBuffer| nulls.is_null(row))
+    };
     let has_null = range.clone().any(is_null);
     out.put_i32(i32::from(!range.is_empty()));
     out.put_i32(i32::from(has_null));

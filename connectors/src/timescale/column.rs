@@ -65,14 +65,19 @@ pub fn columns(
     round_to_micros: bool,
 ) -> Result<Vec<Column>, ConnectorError> {
     let column = |field: &std::sync::Arc<Field>| {
-        let nanos = matches!(field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _));
+        let nanos = matches!(
+            field.data_type(),
+            DataType::Timestamp(TimeUnit::Nanosecond, _)
+        );
         if nanos && !round_to_micros {
             return Err(ConnectorError::invalid(format!(
                 "cannot write column \"{}\" of sink \"{sink}\": PostgreSQL keeps microseconds, not \
                  nanoseconds",
                 field.name()
             ))
-            .with_hint("Cast it to TIMESTAMP(6), or set 'timestamp_precision' = 'us' to round down."));
+            .with_hint(
+                "Cast it to TIMESTAMP(6), or set 'timestamp_precision' = 'us' to round down.",
+            ));
         }
         let pg_type = PgType::of(field.data_type()).ok_or_else(|| {
             ConnectorError::invalid(format!(
@@ -116,7 +121,11 @@ impl PgType {
                     TimeUnit::Millisecond => 3,
                     TimeUnit::Microsecond | TimeUnit::Nanosecond => 6,
                 };
-                if zone.is_some() { Self::TimestampTz(digits) } else { Self::Timestamp(digits) }
+                if zone.is_some() {
+                    Self::TimestampTz(digits)
+                } else {
+                    Self::Timestamp(digits)
+                }
             }
             DataType::Interval(IntervalUnit::MonthDayNano) => Self::Interval,
             DataType::Struct(_) | DataType::Map(..) => Self::Jsonb,
@@ -184,7 +193,8 @@ impl PgType {
         of.oid()
     }
 
-    /// Whether a column of the target with `pg_type.typname` and `atttypmod` holds every value of this type exactly.
+    /// Whether a column of the target with `pg_type.typname` and `atttypmod` holds every value of
+    /// this type exactly.
     pub fn fits(&self, typname: &str, modifier: i32) -> bool {
         match self {
             Self::Array(element) => {
@@ -195,7 +205,9 @@ impl PgType {
             Self::Int2 => {
                 ["int2", "int4", "int8"].contains(&typname) || wide_numeric(typname, modifier, 5, 0)
             }
-            Self::Int4 => ["int4", "int8"].contains(&typname) || wide_numeric(typname, modifier, 10, 0),
+            Self::Int4 => {
+                ["int4", "int8"].contains(&typname) || wide_numeric(typname, modifier, 10, 0)
+            }
             Self::Int8 => typname == "int8" || wide_numeric(typname, modifier, 19, 0),
             Self::Float4 => ["float4", "float8"].contains(&typname),
             Self::Numeric(precision, scale) => {
@@ -215,9 +227,9 @@ impl PgType {
     /// Whether binary values of this type can be copied straight into a column of type `typname`.
     pub fn same_binary(&self, typname: &str) -> bool {
         match self {
-            Self::Array(element) => {
-                typname.strip_prefix('_').is_some_and(|name| name == element.catalog_name())
-            }
+            Self::Array(element) => typname
+                .strip_prefix('_')
+                .is_some_and(|name| name == element.catalog_name()),
             Self::Text => typname == "text" || typname == "varchar",
             other => typname == other.catalog_name(),
         }
@@ -232,7 +244,8 @@ fn wide_numeric(typname: &str, modifier: i32, precision: i32, scale: i32) -> boo
     if modifier < 0 {
         return true;
     }
-    // numeric_in's packing: ((precision << 16) | scale) + VARHDRSZ, the scale in eleven bits with a sign.
+    // numeric_in's packing: ((precision << 16) | scale) + VARHDRSZ, the scale in eleven bits with a
+    // sign.
     let packed = modifier - 4;
     let held_precision = packed >> 16;
     let held_scale = ((packed & 0x7FF) ^ 1024) - 1024;

@@ -19,8 +19,9 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 /// One epoch must be applied within this, or it is rolled back and tried again.
 pub const EPOCH_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Opens a transaction with limits of its own: a lock that others hold for 5 s and a statement that takes a minute end it.
-/// An epoch is durable when COMMIT answers, whatever the session's default says.
+/// Opens a transaction with limits of its own: a lock that others hold for 5 s and a statement that
+/// takes a minute end it. An epoch is durable when COMMIT answers, whatever the session's default
+/// says.
 pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
     SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s'; \
     SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL client_min_messages = warning; \
@@ -44,7 +45,8 @@ impl Connection {
     /// Connects.
     ///
     /// # Errors
-    /// `Unavailable` if the database cannot be reached, `Denied` if it does not let us in, `Invalid` if it does not exist.
+    /// `Unavailable` if the database cannot be reached, `Denied` if it does not let us in,
+    /// `Invalid` if it does not exist.
     pub async fn open(options: &SinkOptions) -> Result<Self, ConnectorError> {
         let mut config = options.config.clone();
         config
@@ -78,7 +80,9 @@ pub fn database_error(action: &str, error: tokio_postgres::Error) -> ConnectorEr
         } else {
             ErrorKind::Internal
         };
-        let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let why = error
+            .source()
+            .map_or_else(|| error.to_string(), ToString::to_string);
         return ConnectorError::new(kind, format!("cannot {action}"))
             .with_detail(format!("{why}."))
             .with_source(error);
@@ -95,7 +99,8 @@ pub fn database_error(action: &str, error: tokio_postgres::Error) -> ConnectorEr
 
 /// Who must act on an SQLSTATE.
 fn kind_of(state: &SqlState) -> ErrorKind {
-    /// Causes that pass by themselves: locks, deadlocks, timeouts, a server that starts or stops, no room.
+    /// Causes that pass by themselves: locks, deadlocks, timeouts, a server that starts or stops,
+    /// no room.
     const PASSING: [SqlState; 10] = [
         SqlState::LOCK_NOT_AVAILABLE,
         SqlState::QUERY_CANCELED,
@@ -126,7 +131,10 @@ fn kind_of(state: &SqlState) -> ErrorKind {
 fn detail_of(error: &DbError) -> String {
     let mut parts = Vec::new();
     if let Some(table) = error.table() {
-        parts.push(format!("Table \"{}.{table}\".", error.schema().unwrap_or_default()));
+        parts.push(format!(
+            "Table \"{}.{table}\".",
+            error.schema().unwrap_or_default()
+        ));
     }
     if let Some(constraint) = error.constraint() {
         parts.push(format!("Constraint \"{constraint}\"."));

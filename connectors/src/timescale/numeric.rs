@@ -46,7 +46,11 @@ pub fn put_numeric(value: i128, scale: u8, out: &mut BytesMut) {
     }
     let used = &groups[first..end];
     // The weight is the power of the first group: −1 is the first after the point.
-    let weight = if used.is_empty() { 0 } else { point as i16 - first as i16 - 1 };
+    let weight = if used.is_empty() {
+        0
+    } else {
+        point as i16 - first as i16 - 1
+    };
     let sign = if value < 0 { 0x4000 } else { 0 };
     out.put_i16(used.len() as i16);
     out.put_i16(weight);

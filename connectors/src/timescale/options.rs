@@ -1,5 +1,5 @@
-//! The sink's options: as written, then as validated. Owns how the target is named; passwords never leave the
-//! connection settings.
+//! The sink's options: as written, then as validated. Owns how the target is named; passwords never
+//! leave the connection settings.
 
 use std::str::FromStr;
 
@@ -44,7 +44,8 @@ pub struct TableName {
 }
 
 impl TableName {
-    /// Reads `table`, `schema.table`, with double quotes where PostgreSQL wants them. Without a schema: `public`.
+    /// Reads `table`, `schema.table`, with double quotes where PostgreSQL wants them. Without a
+    /// schema: `public`.
     ///
     /// # Errors
     /// In words, if it is no such name.
@@ -54,7 +55,9 @@ impl TableName {
         loop {
             let (name, tail) = identifier(rest)?;
             if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains('\0') {
-                return Err(format!("cannot be \"{text}\": a name has 1 to {NAME_BYTES_MAX} bytes"));
+                return Err(format!(
+                    "cannot be \"{text}\": a name has 1 to {NAME_BYTES_MAX} bytes"
+                ));
             }
             names.push(name);
             match tail.strip_prefix('.') {
@@ -65,7 +68,10 @@ impl TableName {
         }
         let mut names = names.into_iter();
         match (names.next(), names.next(), names.next()) {
-            (Some(name), None, _) => Ok(Self { schema: "public".to_owned(), name }),
+            (Some(name), None, _) => Ok(Self {
+                schema: "public".to_owned(),
+                name,
+            }),
             (Some(schema), Some(name), None) => Ok(Self { schema, name }),
             _ => Err(format!("cannot be \"{text}\": 'schema.table' is expected")),
         }
@@ -90,7 +96,9 @@ fn identifier(text: &str) -> Result<(String, &str), String> {
         let (name, tail) = text.split_at(end);
         let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
         if !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(format!("cannot be \"{text}\": put unusual names into double quotes"));
+            return Err(format!(
+                "cannot be \"{text}\": put unusual names into double quotes"
+            ));
         }
         return Ok((name.to_lowercase(), tail));
     };
@@ -98,7 +106,9 @@ fn identifier(text: &str) -> Result<(String, &str), String> {
     let mut rest = quoted;
     loop {
         let Some(end) = rest.find('"') else {
-            return Err(format!("cannot be \"{text}\": a double quote is not closed"));
+            return Err(format!(
+                "cannot be \"{text}\": a double quote is not closed"
+            ));
         };
         name.push_str(&rest[..end]);
         rest = &rest[end + 1..];
@@ -130,7 +140,11 @@ impl SinkOptions {
         let config = connection(&mut reader)?;
         let table = reader.required("table")?;
         let table = TableName::parse(table).map_err(|problem| reader.invalid("table", &problem))?;
-        let interval = reader.text("chunk_interval").unwrap_or(CHUNK_INTERVAL).trim().to_owned();
+        let interval = reader
+            .text("chunk_interval")
+            .unwrap_or(CHUNK_INTERVAL)
+            .trim()
+            .to_owned();
         if interval.is_empty() {
             return Err(reader.invalid("chunk_interval", "must not be empty"));
         }
@@ -181,14 +195,21 @@ fn connection(reader: &mut OptionReader<'_>) -> Result<Config, ConnectorError> {
     };
     let mode = reader.choice(
         "sslmode",
-        &[("disable", Some(SslMode::Disable)), ("prefer", Some(SslMode::Prefer)), ("require", None)],
+        &[
+            ("disable", Some(SslMode::Disable)),
+            ("prefer", Some(SslMode::Prefer)),
+            ("require", None),
+        ],
     )?;
     let mode = mode.unwrap_or(Some(config.get_ssl_mode()));
     match mode {
         Some(mode @ (SslMode::Disable | SslMode::Prefer)) => config.ssl_mode(mode),
         _ => {
             return Err(reader
-                .invalid("sslmode", "cannot ask for TLS: this sink does not speak TLS yet")
+                .invalid(
+                    "sslmode",
+                    "cannot ask for TLS: this sink does not speak TLS yet",
+                )
                 .with_hint("Use 'disable' or 'prefer' within a trusted network only."));
         }
     };
@@ -211,7 +232,10 @@ fn place(config: &Config) -> String {
         None => String::new(),
     };
     let port = config.get_ports().first().copied().unwrap_or(5432);
-    let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
+    let database = config
+        .get_dbname()
+        .or(config.get_user())
+        .unwrap_or_default();
     format!("{host}:{port}/{database}")
 }
 

@@ -1,4 +1,5 @@
-//! The record of what has been applied, in the target's own database: one row a sink, compared and set.
+//! The record of what has been applied, in the target's own database: one row a sink, compared and
+//! set.
 
 use rtsap_stream::error::{ConnectorError, ErrorKind};
 use rtsap_stream::message::{Epoch, Generation};
@@ -7,8 +8,8 @@ use tokio_postgres::types::Type;
 
 use super::connection::database_error;
 
-/// Serialises everybody who sets up sinks in one database: `CREATE … IF NOT EXISTS` is not safe by itself.
-/// The number spells "rtsap" on a telephone.
+/// Serialises everybody who sets up sinks in one database: `CREATE … IF NOT EXISTS` is not safe by
+/// itself. The number spells "rtsap" on a telephone.
 const SETUP_LOCK: i64 = 78_727;
 
 /// What the record says.
@@ -37,7 +38,10 @@ pub async fn prepare(client: &Client) -> Result<(), ConnectorError> {
     let action = "set up rtsap.sink_progress";
     let failed = |error| database_error(action, error);
     let lock = "SELECT pg_catalog.pg_advisory_xact_lock($1)";
-    client.execute_typed(lock, &[(&SETUP_LOCK, Type::INT8)]).await.map_err(failed)?;
+    client
+        .execute_typed(lock, &[(&SETUP_LOCK, Type::INT8)])
+        .await
+        .map_err(failed)?;
     let found = "SELECT pg_catalog.to_regclass('rtsap.sink_progress') IS NOT NULL";
     let found: bool = client.query_one(found, &[]).await.map_err(failed)?.get(0);
     if found {
@@ -69,10 +73,12 @@ pub async fn read(client: &Client, sink: &str) -> Result<Option<Progress>, Conne
     }))
 }
 
-/// Makes `generation` the only writer of `sink`, whose record is `known` (read in this transaction).
+/// Makes `generation` the only writer of `sink`, whose record is `known` (read in this
+/// transaction).
 ///
 /// # Errors
-/// `Fenced` if a later generation owns it, `Data` if the record is missing though `expected` says it was there.
+/// `Fenced` if a later generation owns it, `Data` if the record is missing though `expected` says
+/// it was there.
 pub async fn take(
     client: &Client,
     sink: &str,
@@ -85,25 +91,33 @@ pub async fn take(
         (Some(known), _) if known.generation > generation.number() => {
             return Err(fenced(sink, generation, known));
         }
-        (Some(_), _) => "UPDATE rtsap.sink_progress SET generation = $2, \
-                         updated_at = pg_catalog.clock_timestamp() WHERE sink = $1",
+        (Some(_), _) => {
+            "UPDATE rtsap.sink_progress SET generation = $2, \
+                         updated_at = pg_catalog.clock_timestamp() WHERE sink = $1"
+        }
         (None, Some(expected)) => return Err(missing(sink, expected)),
-        (None, None) => "INSERT INTO rtsap.sink_progress (sink, generation, epoch) VALUES ($1, $2, 0)",
+        (None, None) => {
+            "INSERT INTO rtsap.sink_progress (sink, generation, epoch) VALUES ($1, $2, 0)"
+        }
     };
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
         &[(&sink, Type::TEXT), (&number, Type::INT8)];
     let changed = client.execute_typed(sql, parameters).await;
     let changed = changed.map_err(|error| database_error("fence rtsap.sink_progress", error))?;
     if changed != 1 {
-        return Err(ConnectorError::data(format!("cannot fence sink \"{sink}\": its record is gone")));
+        return Err(ConnectorError::data(format!(
+            "cannot fence sink \"{sink}\": its record is gone"
+        )));
     }
     Ok(known.map_or(Epoch::ZERO, |known| Epoch::new(known.epoch)))
 }
 
-/// Moves the record of `sink` from `previous` to `epoch`, as `generation`. The caller commits it with the rows.
+/// Moves the record of `sink` from `previous` to `epoch`, as `generation`. The caller commits it
+/// with the rows.
 ///
 /// # Errors
-/// `Fenced` if a later generation owns the sink, `Data` if the record is missing or stands elsewhere.
+/// `Fenced` if a later generation owns the sink, `Data` if the record is missing or stands
+/// elsewhere.
 pub async fn advance(
     client: &Client,
     sink: &str,
@@ -115,8 +129,12 @@ pub async fn advance(
                WHERE sink = $1 AND generation = $2 AND epoch = $4";
     let (to, from) = (signed(epoch.number())?, signed(previous.number())?);
     let own = signed(generation.number())?;
-    let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
-        &[(&sink, Type::TEXT), (&own, Type::INT8), (&to, Type::INT8), (&from, Type::INT8)];
+    let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] = &[
+        (&sink, Type::TEXT),
+        (&own, Type::INT8),
+        (&to, Type::INT8),
+        (&from, Type::INT8),
+    ];
     let changed = client.execute_typed(sql, parameters).await;
     let changed = changed.map_err(|error| database_error("advance rtsap.sink_progress", error))?;
     if changed == 1 {
@@ -136,22 +154,29 @@ pub async fn advance(
             "It was fenced for generation {generation} and now says {}.",
             known.generation
         ))
-        .with_hint("The database was restored or failed over. Restart, so that the sink is fenced anew."));
+        .with_hint(
+            "The database was restored or failed over. Restart, so that the sink is fenced anew.",
+        ));
     }
     if known.epoch >= epoch.number() {
         return Ok(Move::AlreadyApplied);
     }
-    Err(ConnectorError::data(format!("cannot apply epoch {epoch} to sink \"{sink}\": there is a gap"))
-        .with_detail(format!(
-            "The target stands at epoch {}; the changes follow epoch {previous}.",
-            known.epoch
-        ))
-        .with_hint("The database was restored from an older state, or its record was changed."))
+    Err(ConnectorError::data(format!(
+        "cannot apply epoch {epoch} to sink \"{sink}\": there is a gap"
+    ))
+    .with_detail(format!(
+        "The target stands at epoch {}; the changes follow epoch {previous}.",
+        known.epoch
+    ))
+    .with_hint("The database was restored from an older state, or its record was changed."))
 }
 
 fn signed(number: u64) -> Result<i64, ConnectorError> {
     i64::try_from(number).map_err(|_| {
-        ConnectorError::new(ErrorKind::Internal, format!("number {number} is beyond bigint"))
+        ConnectorError::new(
+            ErrorKind::Internal,
+            format!("number {number} is beyond bigint"),
+        )
     })
 }
 
@@ -160,14 +185,21 @@ fn fenced(sink: &str, own: Generation, known: Progress) -> ConnectorError {
         ErrorKind::Fenced,
         format!("cannot write to sink \"{sink}\": a newer process owns it"),
     )
-    .with_detail(format!("This is generation {own}; generation {} owns it.", known.generation))
+    .with_detail(format!(
+        "This is generation {own}; generation {} owns it.",
+        known.generation
+    ))
 }
 
 fn missing(sink: &str, expected: Epoch) -> ConnectorError {
-    ConnectorError::data(format!("cannot write to sink \"{sink}\": its progress record is missing"))
-        .with_detail(format!("Epoch {expected} was applied there, but rtsap.sink_progress has no row."))
-        .with_hint(
-            "This is another database, or the record was deleted. Writing again could duplicate rows; \
+    ConnectorError::data(format!(
+        "cannot write to sink \"{sink}\": its progress record is missing"
+    ))
+    .with_detail(format!(
+        "Epoch {expected} was applied there, but rtsap.sink_progress has no row."
+    ))
+    .with_hint(
+        "This is another database, or the record was deleted. Writing again could duplicate rows; \
              drop the sink and create it anew on an empty table.",
-        )
+    )
 }

@@ -1,5 +1,5 @@
-//! The protocol: fence once, then one transaction an epoch. Owns the connection and when to give it up: after any error
-//! it is dropped, which rolls back, and the next call opens another.
+//! The protocol: fence once, then one transaction an epoch. Owns the connection and when to give it
+//! up: after any error it is dropped, which rolls back, and the next call opens another.
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -38,11 +38,15 @@ impl TimescaleSink {
     /// The sink of `input`; it does not connect yet.
     ///
     /// # Errors
-    /// `Invalid` for a column that PostgreSQL has no type for, or a view whose changes need a key that it lacks.
+    /// `Invalid` for a column that PostgreSQL has no type for, or a view whose changes need a key
+    /// that it lacks.
     pub fn new(input: &SinkInput, options: SinkOptions) -> Result<Self, ConnectorError> {
         let columns = columns(&input.sink, &input.schema, options.round_to_micros)?;
         if columns.is_empty() {
-            return Err(ConnectorError::invalid(format!("sink \"{}\" has no columns", input.sink)));
+            return Err(ConnectorError::invalid(format!(
+                "sink \"{}\" has no columns",
+                input.sink
+            )));
         }
         if input.key.is_empty() && input.mode == ChangelogMode::Upsert {
             return Err(ConnectorError::invalid(format!(
@@ -51,7 +55,10 @@ impl TimescaleSink {
             )));
         }
         let is_time = |index: &usize| {
-            matches!(columns[*index].pg_type, PgType::Timestamp(_) | PgType::TimestampTz(_))
+            matches!(
+                columns[*index].pg_type,
+                PgType::Timestamp(_) | PgType::TimestampTz(_)
+            )
         };
         let time = input.event_time.filter(is_time);
         let mut key = input.key.clone();
@@ -84,7 +91,13 @@ impl TimescaleSink {
         let applied = progress::take(client, name, generation, expected, known).await?;
         let found = self.target.prepare(client, &self.options, written).await?;
         client.batch_execute("COMMIT").await.map_err(failed)?;
-        Ok((SinkReport { target: found.description, applied }, found.same_types))
+        Ok((
+            SinkReport {
+                target: found.description,
+                applied,
+            },
+            found.same_types,
+        ))
     }
 
     async fn apply_on(
@@ -101,17 +114,21 @@ impl TimescaleSink {
         let begin = format!("{BEGIN} {}", self.statements.create_stage);
         client.batch_execute(&begin).await.map_err(failed)?;
         let sink = self.input.sink.as_str();
-        if progress::advance(client, sink, generation, previous, epoch).await? == Move::AlreadyApplied {
+        if progress::advance(client, sink, generation, previous, epoch).await?
+            == Move::AlreadyApplied
+        {
             return client.batch_execute("ROLLBACK").await.map_err(failed);
         }
         let plain = self.target.key.is_empty() && net.deletes() == 0 && direct;
         let weighted = net.changes.iter().any(|change| change.weight != 1);
         if plain && !weighted {
             let sql = self.statements.copy_target.clone();
-            self.copy(client, &sql, &action, changes, &net, false).await?;
+            self.copy(client, &sql, &action, changes, &net, false)
+                .await?;
         } else if !net.changes.is_empty() {
             let sql = self.statements.copy_stage.clone();
-            self.copy(client, &sql, &action, changes, &net, true).await?;
+            self.copy(client, &sql, &action, changes, &net, true)
+                .await?;
             self.merge(client, &action, &net).await?;
         }
         client.batch_execute("COMMIT").await.map_err(failed)
@@ -122,7 +139,9 @@ impl TimescaleSink {
             let fields = batch.rows().schema_ref().fields();
             let same = fields.iter().zip(self.input.schema.fields());
             fields.len() != self.target.columns.len()
-                || same.into_iter().any(|(a, b)| a.data_type() != b.data_type())
+                || same
+                    .into_iter()
+                    .any(|(a, b)| a.data_type() != b.data_type())
         });
         if wrong_schema.is_some() {
             return Err(self.internal("a batch has other columns than the view"));
@@ -141,7 +160,10 @@ impl TimescaleSink {
     fn internal(&self, problem: &str) -> ConnectorError {
         ConnectorError::new(
             ErrorKind::Internal,
-            format!("cannot apply changes to sink \"{}\": {problem}", self.input.sink),
+            format!(
+                "cannot apply changes to sink \"{}\": {problem}",
+                self.input.sink
+            ),
         )
     }
 
@@ -155,13 +177,19 @@ impl TimescaleSink {
         let failed = |error| database_error(action, error);
         let (deletes, inserts) = (net.deletes(), net.inserts());
         if deletes > 0 {
-            let deleted = client.execute(&self.statements.delete, &[]).await.map_err(failed)?;
+            let deleted = client
+                .execute(&self.statements.delete, &[])
+                .await
+                .map_err(failed)?;
             if deleted < net.deletes_certain || deleted > deletes {
                 return Err(self.miscounted(action, "deleted", deleted, deletes));
             }
         }
         if inserts > 0 {
-            let inserted = client.execute(&self.statements.insert, &[]).await.map_err(failed)?;
+            let inserted = client
+                .execute(&self.statements.insert, &[])
+                .await
+                .map_err(failed)?;
             if inserted != inserts {
                 return Err(self.miscounted(action, "inserted or updated", inserted, inserts));
             }
@@ -171,7 +199,9 @@ impl TimescaleSink {
 
     fn miscounted(&self, action: &str, verb: &str, found: u64, wanted: u64) -> ConnectorError {
         ConnectorError::data(format!("cannot {action}: the row counts do not match"))
-            .with_detail(format!("{found} rows were {verb}, {wanted} should have been; nothing was kept."))
+            .with_detail(format!(
+                "{found} rows were {verb}, {wanted} should have been; nothing was kept."
+            ))
             .with_hint("Somebody else changes the table, or a trigger or rule swallows rows.")
     }
 
@@ -242,8 +272,13 @@ impl TimescaleSink {
         for (index, writer) in writers.iter_mut().enumerate() {
             writer.write(change.at.row, buffer).map_err(|problem| {
                 let (name, table) = (&self.target.columns[index].name, &self.options.table);
-                ConnectorError::data(format!("cannot write column \"{name}\" of table \"{table}\""))
-                    .with_detail(format!("In batch {}, row {}: {problem}.", change.at.batch, change.at.row))
+                ConnectorError::data(format!(
+                    "cannot write column \"{name}\" of table \"{table}\""
+                ))
+                .with_detail(format!(
+                    "In batch {}, row {}: {problem}.",
+                    change.at.batch, change.at.row
+                ))
             })?;
         }
         Ok(())
@@ -251,7 +286,10 @@ impl TimescaleSink {
 
     fn overdue(&self, action: &str) -> ConnectorError {
         ConnectorError::unavailable(format!("cannot {action} at {}", self.options.place))
-            .with_detail(format!("It did not finish within {} s.", EPOCH_TIMEOUT.as_secs()))
+            .with_detail(format!(
+                "It did not finish within {} s.",
+                EPOCH_TIMEOUT.as_secs()
+            ))
     }
 }
 
@@ -285,7 +323,8 @@ impl Sink for TimescaleSink {
         let Some(fenced) = self.fenced else {
             return Err(self.internal("it was not fenced"));
         };
-        // Taken out of `self`: if this future is dropped or fails, so is the connection, and the database rolls back.
+        // Taken out of `self`: if this future is dropped or fails, so is the connection, and the
+        // database rolls back.
         let connection = match self.connection.take() {
             Some(connection) if !connection.client.is_closed() => connection,
             _ => Connection::open(&self.options).await?,

@@ -1,4 +1,5 @@
-//! The statements that apply an epoch: rows go into a temporary stage, then from there to the target.
+//! The statements that apply an epoch: rows go into a temporary stage, then from there to the
+//! target.
 
 use super::options::TableName;
 use super::target::Target;
@@ -23,13 +24,18 @@ impl Statements {
     pub fn new(target: &Target, table: &TableName) -> Self {
         let table = table.sql();
         let columns = &target.columns;
-        let stage_names: Vec<String> = (0..columns.len()).map(|index| format!("c{index}")).collect();
+        let stage_names: Vec<String> = (0..columns.len())
+            .map(|index| format!("c{index}"))
+            .collect();
         let stage_columns: Vec<String> = stage_names
             .iter()
             .zip(columns)
             .map(|(name, column)| format!("{name} {}", column.pg_type.sql()))
             .collect();
-        let names: Vec<&str> = columns.iter().map(|column| column.sql_name.as_str()).collect();
+        let names: Vec<&str> = columns
+            .iter()
+            .map(|column| column.sql_name.as_str())
+            .collect();
         let (names, staged) = (names.join(", "), stage_names.join(", "));
         Self {
             create_stage: format!(
@@ -48,11 +54,16 @@ impl Statements {
 }
 
 fn insert(target: &Target, table: &str, names: &str, staged: &str) -> String {
-    let rows = format!("INSERT INTO {table} AS t ({names}) SELECT {staged} FROM pg_temp.rtsap_stage s");
+    let rows =
+        format!("INSERT INTO {table} AS t ({names}) SELECT {staged} FROM pg_temp.rtsap_stage s");
     if target.key.is_empty() {
         return format!("{rows}, pg_catalog.generate_series(1, s.weight) WHERE s.weight > 0");
     }
-    let others = target.columns.iter().enumerate().filter(|(index, _)| !target.key.contains(index));
+    let others = target
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !target.key.contains(index));
     let mut sets: Vec<String> = others
         .map(|(_, column)| format!("{0} = EXCLUDED.{0}", column.sql_name))
         .collect();
@@ -71,7 +82,11 @@ fn insert(target: &Target, table: &str, names: &str, staged: &str) -> String {
 fn delete(target: &Target, table: &str) -> String {
     let equal = |index: &usize| {
         let column = &target.columns[*index];
-        let operator = if column.nullable && target.key.is_empty() { "IS NOT DISTINCT FROM" } else { "=" };
+        let operator = if column.nullable && target.key.is_empty() {
+            "IS NOT DISTINCT FROM"
+        } else {
+            "="
+        };
         format!("t.{} {operator} s.c{index}", column.sql_name)
     };
     if !target.key.is_empty() {
@@ -81,8 +96,11 @@ fn delete(target: &Target, table: &str) -> String {
             equal.join(" AND ")
         );
     }
-    // Without a key: as many of the equal rows as the weight says, found by their place in their table (chunk).
-    let all: Vec<String> = (0..target.columns.len()).map(|index| equal(&index)).collect();
+    // Without a key: as many of the equal rows as the weight says, found by their place in their
+    // table (chunk).
+    let all: Vec<String> = (0..target.columns.len())
+        .map(|index| equal(&index))
+        .collect();
     format!(
         "DELETE FROM {table} AS t USING (\
            SELECT t.tableoid AS place_table, t.ctid AS place, s.weight, \

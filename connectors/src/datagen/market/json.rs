@@ -1,11 +1,12 @@
-//! Trades and quotes as JSON, one object without a line end. Written by hand: a generator that feeds a benchmark must
-//! not be its bottleneck.
+//! Trades and quotes as JSON, one object without a line end. Written by hand: a generator that
+//! feeds a benchmark must not be its bottleneck.
 
 use super::{Quote, Trade};
 use crate::datagen::text::{push_cents, push_integer, push_timestamp_us};
 
 impl Trade<'_> {
-    /// Appends `{"symbol":"AAPL","price":189.23,"size":100,"side":"buy","ts":"2024-…Z","venue":"XNAS","id":123}`.
+    /// Appends `{"symbol":"AAPL","price":189.23,"size":100,"side":"buy",…}` with `ts`, `venue`,
+    /// `id`.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"symbol\":\"");
         out.extend_from_slice(self.symbol.as_bytes());
@@ -26,7 +27,7 @@ impl Trade<'_> {
 }
 
 impl Quote<'_> {
-    /// Appends `{"symbol":"AAPL","bid":189.22,"ask":189.23,"bid_size":300,"ask_size":100,"ts":"2024-…Z","venue":"XNAS"}`.
+    /// Appends `{"symbol":"AAPL","bid":189.22,"ask":189.23,…}` with sizes, `ts` and `venue`.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"symbol\":\"");
         out.extend_from_slice(self.symbol.as_bytes());

@@ -1,4 +1,5 @@
-//! One field as a typed value, and columns of them. Nothing is rounded: what a type cannot hold exactly is refused.
+//! One field as a typed value, and columns of them. Digits beyond a column's precision are rounded
+//! as PostgreSQL and the JSON format round them; what does not fit is refused.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,11 +8,12 @@ use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Array, Float64Array, Int64Array,
     StringBuilder, UInt64Array,
 };
-use arrow::compute::kernels::cast_utils::string_to_datetime;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::error::ArrowError;
-use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::format::datetime::{DateTime, parse_days};
+use crate::format::{sql_type, timestamp_digits};
 
 /// A parsed field.
 #[derive(Debug, PartialEq)]
@@ -93,9 +95,12 @@ impl ColumnBuilder {
                 Cells::Bytes(BinaryBuilder::new())
             }
             DataType::Date32 | DataType::Timestamp(..) => Cells::Integers(Vec::new()),
-            other => return Err(format!("type {other} has no CSV form")),
+            other => return Err(format!("type {} has no CSV form", sql_type(other))),
         };
-        Ok(Self { data_type: data_type.clone(), cells })
+        Ok(Self {
+            data_type: data_type.clone(),
+            cells,
+        })
     }
 
     /// Reads one field as a cell of this column.
@@ -120,14 +125,19 @@ impl ColumnBuilder {
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
                 hex(trimmed).map(Cell::Bytes)
             }
-            DataType::Date32 => days(trimmed).map(Cell::Integer),
-            DataType::Timestamp(unit, _) => timestamp(trimmed, *unit).map(Cell::Integer),
+            DataType::Date32 => {
+                parse_days(trimmed.as_bytes()).map(|days| Cell::Integer(i64::from(days)))
+            }
+            DataType::Timestamp(unit, zone) => {
+                timestamp(trimmed, *unit, zone.is_some()).map(Cell::Integer)
+            }
             integer => ranged(trimmed, integer).map(Cell::Integer),
         };
-        cell.ok_or_else(|| format!("cannot read \"{text}\" as {}", self.data_type))
+        cell.ok_or_else(|| format!("cannot read \"{text}\" as {}", sql_type(&self.data_type)))
     }
 
-    /// Appends a cell that [`ColumnBuilder::parse`] of this column has made; any other becomes NULL.
+    /// Appends a cell that [`ColumnBuilder::parse`] of this column has made; any other becomes
+    /// NULL.
     pub fn push(&mut self, cell: Cell<'_>) {
         match (&mut self.cells, cell) {
             (Cells::Flags(out), Cell::Flag(value)) => out.append_value(value),
@@ -167,7 +177,10 @@ impl ColumnBuilder {
                 return Ok(Arc::new(array.with_precision_and_scale(precision, scale)?));
             }
         };
-        let options = CastOptions { safe: false, ..CastOptions::default() };
+        let options = CastOptions {
+            safe: false,
+            ..CastOptions::default()
+        };
         let array = match self.data_type {
             DataType::Date32 => cast_with_options(&array, &DataType::Int32, &options)?,
             _ => array,
@@ -199,14 +212,30 @@ fn ranged(text: &str, data_type: &DataType) -> Option<i64> {
 }
 
 fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
-    let value = parse_decimal(text, u32::try_from(scale).ok()?)?;
+    let read = read_decimal(text, u32::try_from(scale).ok()?)?;
+    let magnitude = read.magnitude.checked_add(i128::from(read.rounds_up))?;
     let limit = 10_i128.checked_pow(u32::from(precision))?;
-    (-limit < value && value < limit).then_some(value)
+    (magnitude < limit).then_some(if read.negative { -magnitude } else { magnitude })
 }
 
-/// A decimal number in units of ten to the power of minus `scale`. `None` if it is none, overflows, or has more decimals
-/// than that (zeros apart). No exponent.
+/// A decimal number in units of ten to the power of minus `scale`. `None` if it is none, overflows,
+/// or has more decimals than that (zeros apart). No exponent.
 pub fn parse_decimal(text: &str, scale: u32) -> Option<i128> {
+    let read = read_decimal(text, scale)?;
+    read.exact.then_some(if read.negative { -read.magnitude } else { read.magnitude })
+}
+
+/// A decimal number cut off after some decimals.
+struct ReadDecimal {
+    negative: bool,
+    magnitude: i128,
+    /// Whether only zeros were cut off.
+    exact: bool,
+    /// Whether half a unit or more was cut off.
+    rounds_up: bool,
+}
+
+fn read_decimal(text: &str, scale: u32) -> Option<ReadDecimal> {
     let (negative, digits) = match text.as_bytes() {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -218,7 +247,7 @@ pub fn parse_decimal(text: &str, scale: u32) -> Option<i128> {
         return None;
     }
     let (kept, lost) = part.split_at(part.len().min(scale as usize));
-    if lost.iter().any(|digit| *digit != b'0') {
+    if !lost.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let mut value: i128 = 0;
@@ -229,8 +258,12 @@ pub fn parse_decimal(text: &str, scale: u32) -> Option<i128> {
         value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
     }
     let missing = scale - kept.len() as u32;
-    let value = value.checked_mul(10_i128.checked_pow(missing)?)?;
-    Some(if negative { -value } else { value })
+    Some(ReadDecimal {
+        negative,
+        magnitude: value.checked_mul(10_i128.checked_pow(missing)?)?,
+        exact: lost.iter().all(|digit| *digit == b'0'),
+        rounds_up: lost.first().is_some_and(|digit| *digit >= b'5'),
+    })
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
@@ -239,23 +272,18 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     if digits.len() % 2 != 0 {
         return None;
     }
-    digits.chunks(2).map(|pair| Some((nibble(pair[0])? * 16 + nibble(pair[1])?) as u8)).collect()
+    digits
+        .chunks(2)
+        .map(|pair| Some((nibble(pair[0])? * 16 + nibble(pair[1])?) as u8))
+        .collect()
 }
 
-fn days(text: &str) -> Option<i64> {
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    Some(date.signed_duration_since(NaiveDate::default()).num_days())
-}
-
-/// ISO 8601, with `T` or a blank, with or without an offset; without one it is UTC.
-fn timestamp(text: &str, unit: TimeUnit) -> Option<i64> {
-    let time: DateTime<Utc> = string_to_datetime(&Utc, text).ok()?;
-    let nanos = time.timestamp_subsec_nanos();
-    let exact = |value: i64, step: u32| (nanos % step == 0).then_some(value);
-    match unit {
-        TimeUnit::Second => exact(time.timestamp(), 1_000_000_000),
-        TimeUnit::Millisecond => exact(time.timestamp_millis(), 1_000_000),
-        TimeUnit::Microsecond => exact(time.timestamp_micros(), 1_000),
-        TimeUnit::Nanosecond => time.timestamp_nanos_opt(),
+/// ISO 8601 by the rules of the JSON format: without an offset it is UTC; in a column without time
+/// zone another offset than UTC is refused, for dropping it would shift the value silently.
+fn timestamp(text: &str, unit: TimeUnit, with_zone: bool) -> Option<i64> {
+    let time = DateTime::parse(text.as_bytes())?;
+    if !with_zone && time.offset_seconds.is_some_and(|offset| offset != 0) {
+        return None;
     }
+    time.to_epoch(timestamp_digits(unit))
 }

@@ -1,4 +1,5 @@
-//! Where a record ends and where its fields are. A quote means something only at the start of a field.
+//! Where a record ends and where its fields are. A quote means something only at the start of a
+//! field.
 
 use std::borrow::Cow;
 
@@ -40,7 +41,15 @@ pub fn split_fields(line: &[u8], delimiter: u8, fields: &mut Vec<FieldAt>) -> Re
             quoted_field(line, at, delimiter, fields.len())?
         } else {
             let end = memchr::memchr(delimiter, &line[at..]).map_or(line.len(), |i| at + i);
-            (FieldAt { start: at, end, quoted: false, doubled: false }, end)
+            (
+                FieldAt {
+                    start: at,
+                    end,
+                    quoted: false,
+                    doubled: false,
+                },
+                end,
+            )
         };
         fields.push(field);
         if next >= line.len() {
@@ -68,17 +77,39 @@ fn quoted_field(
                 at = quote + 2;
             }
             None => {
-                return Ok((FieldAt { start: open + 1, end: quote, quoted: true, doubled }, quote + 1));
+                return Ok((
+                    FieldAt {
+                        start: open + 1,
+                        end: quote,
+                        quoted: true,
+                        doubled,
+                    },
+                    quote + 1,
+                ));
             }
             Some(byte) if *byte == delimiter => {
-                return Ok((FieldAt { start: open + 1, end: quote, quoted: true, doubled }, quote + 1));
+                return Ok((
+                    FieldAt {
+                        start: open + 1,
+                        end: quote,
+                        quoted: true,
+                        doubled,
+                    },
+                    quote + 1,
+                ));
             }
-            Some(_) => return Err(format!("text follows the closing quote of field {}", index + 1)),
+            Some(_) => {
+                return Err(format!(
+                    "text follows the closing quote of field {}",
+                    index + 1
+                ));
+            }
         }
     }
 }
 
-/// The index of the line end that closes the record at the start of `bytes`; `None` if it is not in there.
+/// The index of the line end that closes the record at the start of `bytes`; `None` if it is not in
+/// there.
 pub fn record_end(bytes: &[u8], delimiter: u8) -> Option<usize> {
     let end = memchr::memchr(b'\n', bytes)?;
     if memchr::memchr(b'"', &bytes[..end]).is_none() {

@@ -1,0 +1,272 @@
+//! No epoch twice, none left out, no old writer: whatever fails in between.
+
+use std::time::Duration;
+
+use rtsap_connectors::timescale;
+use rtsap_stream::error::{ConnectorError, ErrorKind};
+use rtsap_stream::sink::Sink;
+
+use super::proxy::Proxy;
+use super::{Corner, candles, changes, epoch, generation, postgres_corner, timescale_corner};
+
+fn kind<T: std::fmt::Debug>(result: Result<T, ConnectorError>) -> ErrorKind {
+    result.unwrap_err().kind
+}
+
+/// Changes that would show if they were applied twice: no key, so a second time would add rows.
+fn keyless() -> rtsap_stream::sink::SinkInput {
+    rtsap_stream::sink::SinkInput {
+        key: Vec::new(),
+        ..candles()
+    }
+}
+
+async fn corners() -> Vec<Corner> {
+    timescale_corner()
+        .await
+        .into_iter()
+        .chain(postgres_corner().await)
+        .collect()
+}
+
+#[tokio::test]
+async fn an_epoch_applied_again_changes_nothing() {
+    for corner in corners().await {
+        let mut sink = corner.sink(&keyless(), "trades");
+        sink.fence(generation(1), None).await.unwrap();
+        let first = changes(&[(1, "AAPL", 1, 100), (1, "AAPL", 1, 100)]);
+        sink.apply(epoch(1), epoch(0), &first).await.unwrap();
+        sink.apply(epoch(1), epoch(0), &first).await.unwrap();
+        assert_eq!(corner.rows("trades").await.len(), 2);
+
+        let mut restarted = corner.sink(&keyless(), "trades");
+        let report = restarted
+            .fence(generation(2), Some(epoch(1)))
+            .await
+            .unwrap();
+        assert_eq!(report.applied, epoch(1));
+        restarted.apply(epoch(1), epoch(0), &first).await.unwrap();
+        restarted
+            .apply(epoch(2), epoch(1), &changes(&[(1, "IBM", 2, 1)]))
+            .await
+            .unwrap();
+        // Draining an old outbox again meets epochs below the one that stands.
+        restarted.apply(epoch(1), epoch(0), &first).await.unwrap();
+        assert_eq!(corner.rows("trades").await.len(), 3);
+        corner.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn an_older_generation_is_fenced() {
+    for corner in corners().await {
+        let mut old = corner.sink(&candles(), "candles");
+        old.fence(generation(4), None).await.unwrap();
+        let mut new = corner.sink(&candles(), "candles");
+        new.fence(generation(5), None).await.unwrap();
+        let rows = changes(&[(1, "AAPL", 1, 100)]);
+        assert_eq!(
+            kind(old.apply(epoch(1), epoch(0), &rows).await),
+            ErrorKind::Fenced
+        );
+        assert_eq!(
+            kind(old.fence(generation(4), None).await),
+            ErrorKind::Fenced
+        );
+        assert!(corner.rows("candles").await.is_empty());
+        new.apply(epoch(1), epoch(0), &rows).await.unwrap();
+        // The zombie repeats the epoch that its successor has applied: still fenced, not "already
+        // done".
+        assert_eq!(
+            kind(old.apply(epoch(1), epoch(0), &rows).await),
+            ErrorKind::Fenced
+        );
+        // A fence whose answer was lost is simply taken again.
+        assert_eq!(
+            new.fence(generation(5), Some(epoch(1)))
+                .await
+                .unwrap()
+                .applied,
+            epoch(1)
+        );
+        assert_eq!(corner.rows("candles").await.len(), 1);
+        corner.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn a_missing_record_and_a_gap_stop_the_sink() {
+    for corner in corners().await {
+        let mut sink = corner.sink(&candles(), "candles");
+        assert_eq!(
+            kind(sink.fence(generation(1), Some(epoch(7))).await),
+            ErrorKind::Data
+        );
+        sink.fence(generation(1), None).await.unwrap();
+        let rows = changes(&[(1, "AAPL", 1, 100)]);
+        let gap = sink.apply(epoch(9), epoch(8), &rows).await.unwrap_err();
+        assert_eq!(gap.kind, ErrorKind::Data);
+        assert!(gap.message.contains("gap"), "{gap:?}");
+        sink.apply(epoch(1), epoch(0), &rows).await.unwrap();
+        corner
+            .run("DELETE FROM rtsap.sink_progress WHERE sink = '$schema.candles'")
+            .await;
+        let missing = sink.apply(epoch(2), epoch(1), &rows).await.unwrap_err();
+        assert_eq!(missing.kind, ErrorKind::Data);
+        assert_eq!(
+            kind(sink.fence(generation(2), Some(epoch(1))).await),
+            ErrorKind::Data
+        );
+        assert_eq!(corner.rows("candles").await.len(), 1);
+        corner.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_vanished_is_not_made_anew() {
+    for corner in corners().await {
+        let mut sink = corner.sink(&candles(), "candles");
+        sink.fence(generation(1), None).await.unwrap();
+        sink.apply(epoch(1), epoch(0), &changes(&[(1, "AAPL", 1, 100)]))
+            .await
+            .unwrap();
+        corner.run("DROP TABLE $schema.candles").await;
+        assert_eq!(
+            kind(sink.fence(generation(2), Some(epoch(1))).await),
+            ErrorKind::Data
+        );
+        corner.clear().await;
+    }
+}
+
+/// Waits until `sql` returns true. Bounded by the test's own patience, not by a fixed sleep.
+async fn until(corner: &Corner, sql: &str) {
+    for _ in 0..2_000 {
+        let sql = sql.replace("$schema", &corner.schema);
+        let holds: bool = corner.client.query_one(&sql, &[]).await.unwrap().get(0);
+        if holds {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came true: {sql}");
+}
+
+/// The server's processes that wait for a lock within an epoch of this corner.
+const WAITING: &str = "FROM pg_stat_activity WHERE application_name = '$schema' \
+    AND wait_event_type = 'Lock'";
+
+fn named_sink(corner: &Corner, url: &str) -> Box<dyn Sink> {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{separator}application_name={}", corner.schema);
+    timescale::sink(
+        &corner.named(&keyless()),
+        &corner.options_at(&url, "trades"),
+    )
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_backend_killed_before_its_commit_applies_nothing_and_the_retry_once() {
+    for corner in corners().await {
+        let mut sink = named_sink(&corner, &corner.url);
+        sink.fence(generation(1), None).await.unwrap();
+        sink.apply(epoch(1), epoch(0), &changes(&[(1, "AAPL", 1, 1)]))
+            .await
+            .unwrap();
+        // A lock on the target holds the sink after it has moved the record and before it commits.
+        corner
+            .run("BEGIN; LOCK TABLE $schema.trades IN ACCESS EXCLUSIVE MODE")
+            .await;
+        let second = changes(&[(1, "AAPL", 2, 2), (1, "AAPL", 2, 3)]);
+        let applying = tokio::spawn(async move {
+            let result = sink.apply(epoch(2), epoch(1), &second).await;
+            (sink, second, result)
+        });
+        until(&corner, &format!("SELECT count(*) = 1 {WAITING}")).await;
+        corner
+            .run(&format!("SELECT pg_terminate_backend(pid) {WAITING}"))
+            .await;
+        let (mut sink, second, result) = applying.await.unwrap();
+        assert_eq!(kind(result), ErrorKind::Unavailable);
+        corner.run("COMMIT").await;
+        assert_eq!(corner.rows("trades").await.len(), 1);
+        sink.apply(epoch(2), epoch(1), &second).await.unwrap();
+        sink.apply(epoch(2), epoch(1), &second).await.unwrap();
+        assert_eq!(corner.rows("trades").await.len(), 3);
+        corner.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_commit_is_resolved_on_the_next_call() {
+    for corner in corners().await {
+        let proxy = Proxy::start(&corner.url).await;
+        let mut sink = named_sink(&corner, &proxy.url);
+        sink.fence(generation(1), None).await.unwrap();
+        let rows = changes(&[(1, "AAPL", 1, 1)]);
+        // The server gets the COMMIT, the sink never hears of it.
+        proxy.lose_next_commit();
+        assert_eq!(
+            kind(sink.apply(epoch(1), epoch(0), &rows).await),
+            ErrorKind::Unavailable
+        );
+        until(&corner, "SELECT count(*) = 1 FROM $schema.trades").await;
+        sink.apply(epoch(1), epoch(0), &rows).await.unwrap();
+        assert_eq!(corner.rows("trades").await.len(), 1);
+        sink.apply(epoch(2), epoch(1), &changes(&[(1, "AAPL", 1, 2)]))
+            .await
+            .unwrap();
+        assert_eq!(corner.rows("trades").await.len(), 2);
+        corner.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn a_retry_waits_for_the_commit_that_is_still_under_way() {
+    for corner in corners().await {
+        let proxy = Proxy::start(&corner.url).await;
+        let mut sink = named_sink(&corner, &proxy.url);
+        sink.fence(generation(1), None).await.unwrap();
+        // A deferred trigger holds COMMIT on the server until the test lets it go.
+        corner
+            .run(
+                "CREATE FUNCTION $schema.hold() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN \
+                     PERFORM pg_advisory_xact_lock(hashtext('$schema')); RETURN NULL; END$$; \
+                 CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON $schema.trades \
+                     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION $schema.hold(); \
+                 SELECT pg_advisory_lock(hashtext('$schema'))",
+            )
+            .await;
+        let rows = changes(&[(1, "AAPL", 1, 1)]);
+        proxy.lose_next_commit();
+        assert_eq!(
+            kind(sink.apply(epoch(1), epoch(0), &rows).await),
+            ErrorKind::Unavailable
+        );
+        until(&corner, &format!("SELECT count(*) = 1 {WAITING}")).await;
+        // The retry finds the record locked by the old transaction, and must not read its old
+        // state.
+        let retry = tokio::spawn(async move { sink.apply(epoch(1), epoch(0), &rows).await });
+        until(&corner, &format!("SELECT count(*) = 2 {WAITING}")).await;
+        corner
+            .run("SELECT pg_advisory_unlock(hashtext('$schema'))")
+            .await;
+        retry.await.unwrap().unwrap();
+        assert_eq!(corner.rows("trades").await.len(), 1);
+        corner.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_server_is_unavailable() {
+    let options = super::options(&[
+        ("connector", "postgres"),
+        ("url", "postgres://nobody:secret-word@127.0.0.1:1/nowhere"),
+        ("table", "t"),
+    ]);
+    let mut sink = timescale::sink(&candles(), &options).unwrap();
+    let error = sink.fence(generation(1), None).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert!(!format!("{error:?}").contains("secret-word"));
+}
