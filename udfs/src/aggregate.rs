@@ -149,6 +149,13 @@ impl<A: Aggregate> AggregateUDFImpl for Function<A> {
         Ok(self.open(&args)?.into_single())
     }
 
+    fn create_sliding_accumulator(
+        &self,
+        args: AccumulatorArgs<'_>,
+    ) -> Result<Box<dyn Accumulator>> {
+        Ok(self.open(&args)?.into_sliding())
+    }
+
     fn groups_accumulator_supported(&self, _args: AccumulatorArgs<'_>) -> bool {
         true
     }
@@ -171,3 +178,6 @@ fn types_of(fields: &[FieldRef]) -> Vec<DataType> {
         .map(|field| field.data_type().clone())
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

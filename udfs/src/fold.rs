@@ -4,6 +4,8 @@
 //! Rows arrive in order of arrival; a partial state that is merged counts as arrived after what
 //! is already there. Nothing here knows prices or time.
 
+mod sliding;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -110,8 +112,10 @@ pub(crate) trait AnyFold: Debug + Send + Sync {
     fn state_columns(&self) -> Vec<(&'static str, DataType)>;
     /// Makes the accumulator of a `GROUP BY`.
     fn into_groups(self: Box<Self>) -> Box<dyn GroupsAccumulator>;
-    /// Makes the accumulator of one group or window frame.
+    /// Makes the accumulator of one group, or of a window frame that only grows.
     fn into_single(self: Box<Self>) -> Box<dyn Accumulator>;
+    /// Makes the accumulator of a window frame that loses rows as well.
+    fn into_sliding(self: Box<Self>) -> Box<dyn Accumulator>;
 }
 
 impl<F: Fold> AnyFold for F {
@@ -132,6 +136,10 @@ impl<F: Fold> AnyFold for F {
             state: [F::State::default()],
             zeros: Vec::new(),
         })
+    }
+
+    fn into_sliding(self: Box<Self>) -> Box<dyn Accumulator> {
+        Box::new(sliding::Sliding::new(*self))
     }
 }
 
