@@ -436,17 +436,17 @@ fn parse_struct(cursor: &mut Cursor<'_>, closing: &mut usize) -> Result<SqlType,
     Ok(SqlType::Struct(fields))
 }
 
-/// Goes over one `>`, which may be half of a `>>`.
+/// Goes over one `>`, which may be part of a `>>`.
 fn close(cursor: &mut Cursor<'_>, closing: &mut usize) -> Result<(), PlanError> {
     if *closing > 0 {
         *closing -= 1;
         return Ok(());
     }
-    if cursor.eat_token(&Token::ShiftRight) {
-        *closing = 1;
-        return Ok(());
+    match cursor.eat_closing_angles() {
+        Some(angles) => *closing = angles - 1,
+        None => return Err(cursor.unexpected("Expected \">\".")),
     }
-    cursor.expect_token(&Token::Gt)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ pub enum Cause {
         columns: String,
     },
     /// A function whose value depends on when it is called.
-    #[error("function \"{name}\" cannot be used in a streaming view")]
+    #[error("function \"{name}\" gives another value at each call")]
     Volatile {
         /// The function.
         name: String,

@@ -300,17 +300,33 @@ impl<'a> Cursor<'a> {
         if let Some(key) = self.eat_string() {
             return Ok(key.to_lowercase());
         }
-        let (mut key, _) = self.identifier("an option's name")?;
+        Ok(self.dashed_word("an option's name")?.to_lowercase())
+    }
+
+    /// Words joined by `.` and `-`: `scan.startup.mode`, `earliest-offset`.
+    fn dashed_word(&mut self, what: &str) -> Result<String, PlanError> {
+        let (mut word, _) = self.identifier(what)?;
         loop {
             let joint = match self.peek().map(|lexeme| &lexeme.token.token) {
                 Some(Token::Period) => '.',
                 Some(Token::Minus) => '-',
-                _ => return Ok(key.to_lowercase()),
+                _ => return Ok(word),
             };
             self.next += 1;
-            key.push(joint);
-            key.push_str(&self.identifier("the rest of the option's name")?.0);
+            word.push(joint);
+            word.push_str(&self.identifier("the rest of the word")?.0);
         }
+    }
+
+    /// Goes over `>`, `>>` or more of them, and returns how many.
+    pub fn eat_closing_angles(&mut self) -> Option<usize> {
+        let lexeme = self.peek()?;
+        let angles = &self.text[lexeme.start..lexeme.end];
+        let only = !angles.is_empty() && angles.bytes().all(|byte| byte == b'>');
+        only.then(|| {
+            self.next += 1;
+            angles.len()
+        })
     }
 
     /// A value as text: string, number with sign, or word.
@@ -331,7 +347,7 @@ impl<'a> Cursor<'a> {
                 self.next += 1;
                 Ok(format!("{sign}{digits}"))
             }
-            Some(Token::Word(_)) if sign.is_empty() => Ok(self.identifier("a value")?.0),
+            Some(Token::Word(_)) if sign.is_empty() => self.dashed_word("a value"),
             _ => Err(self.unexpected("Expected a value: a string, a number or a word.")),
         }
     }

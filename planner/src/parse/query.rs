@@ -5,6 +5,7 @@
 
 use datafusion::sql::sqlparser::ast::{FromTable, Statement, TableFactor, TableObject};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -40,7 +41,7 @@ pub fn whole_query(cursor: &mut Cursor<'_>) -> Result<Box<Statement>, PlanError>
 /// # Errors
 /// [`Cause::Syntax`], [`Cause::Unsupported`] for windows that are known and refused.
 pub fn sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
-    let tokens = plain_windows(tokens)?;
+    let tokens = select_table(plain_windows(tokens)?);
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)
@@ -167,6 +168,22 @@ pub fn located<'a>(text: &str, message: &'a str) -> (&'a str, Option<u32>) {
 }
 
 const WINDOWS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SESSION"];
+
+/// `TABLE t` as `SELECT * FROM t`.
+fn select_table(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_table = matches!(tokens.first().map(|first| &first.token),
+        Some(Token::Word(word)) if word.keyword == Keyword::TABLE);
+    if is_table {
+        let span = tokens.remove(0).span;
+        let words = [
+            Token::make_keyword("SELECT"),
+            Token::Mul,
+            Token::make_keyword("FROM"),
+        ];
+        tokens.splice(0..0, words.map(|token| TokenWithSpan::new(token, span)));
+    }
+    tokens
+}
 
 /// The tokens with `TABLE` taken out of window calls.
 fn plain_windows(tokens: &[Lexeme]) -> Result<Vec<TokenWithSpan>, PlanError> {

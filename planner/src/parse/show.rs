@@ -41,8 +41,16 @@ pub fn show(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
             return Ok(StatementKind::Show(target));
         }
     }
-    if cursor.at(&["CONNECTIONS"]) || cursor.at(&["SECRETS"]) {
-        return Err(cursor.unsupported("SHOW CONNECTIONS and SHOW SECRETS"));
+    for (word, what) in [
+        ("CONNECTIONS", "SHOW CONNECTIONS"),
+        ("SECRETS", "SHOW SECRETS"),
+    ] {
+        if cursor.at(&[word]) {
+            return Err(cursor.unsupported(what));
+        }
+    }
+    if cursor.eat(&["STREAMING"]) || cursor.eat(&["MATERIALIZED"]) {
+        return Err(cursor.unexpected_word("Expected VIEWS.", &["VIEWS"]));
     }
     if cursor.eat(&["CREATE"]) {
         let noun = noun(cursor);

@@ -40,8 +40,10 @@ pub fn subscribe(cursor: &mut Cursor<'_>) -> Result<SubscribeStatement, PlanErro
             set_options(&mut subscribe, &options)?;
         } else if cursor.at(&["ENVELOPE"]) {
             subscribe.upsert_key = Some(envelope(cursor)?);
-        } else if cursor.at(&["AS", "OF"]) || cursor.at(&["UP", "TO"]) {
-            return Err(cursor.unsupported("AS OF and UP TO of SUBSCRIBE"));
+        } else if cursor.at(&["AS", "OF"]) {
+            return Err(cursor.unsupported("AS OF of SUBSCRIBE"));
+        } else if cursor.at(&["UP", "TO"]) {
+            return Err(cursor.unsupported("UP TO of SUBSCRIBE"));
         } else {
             return Ok(subscribe);
         }

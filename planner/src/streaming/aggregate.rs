@@ -26,8 +26,7 @@ impl Compiler<'_> {
             .iter()
             .any(|expr| matches!(expr, Expr::GroupingSet(_)))
         {
-            let error =
-                PlanError::unsupported("GROUPING SETS, ROLLUP and CUBE in a streaming view");
+            let error = PlanError::unsupported("GROUPING SETS in a streaming view");
             return Err(error.hint("Write one view for each grouping."));
         }
         if let Some(peeled) = Peeled::find(&aggregate.input)

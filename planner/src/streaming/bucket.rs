@@ -11,7 +11,7 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, lit};
+use datafusion::logical_expr::{Expr, cast as cast_expr, lit};
 use datafusion::physical_expr::create_physical_expr;
 use rtsap_plan::window::WindowSpec;
 use rtsap_stream::time::nanos_per;
@@ -61,11 +61,29 @@ fn time_argument(call: &ScalarFunction, schema: &DFSchema, time: usize) -> Optio
     }
     let is_time = |arg: &Expr| match arg {
         Expr::Column(column) => schema.maybe_index_of_column(column) == Some(time),
+        // The same instants in a finer unit.
+        Expr::Cast(cast) => match cast.expr.as_ref() {
+            Expr::Column(column) => {
+                schema.maybe_index_of_column(column) == Some(time)
+                    && refines(schema.field(time).data_type(), cast.field.data_type())
+            }
+            _ => false,
+        },
         _ => false,
     };
     let place = call.args.iter().position(is_time)?;
     let constant = |(index, arg): (usize, &Expr)| index == place || arg.column_refs().is_empty();
     (place == 1 && call.args.iter().enumerate().all(constant)).then_some(place)
+}
+
+/// Whether every time of type `from` is exactly one of type `to`.
+fn refines(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Timestamp(from, zone), DataType::Timestamp(to, other)) => {
+            zone.is_some() == other.is_some() && nanos_per(*from) >= nanos_per(*to)
+        }
+        _ => false,
+    }
 }
 
 fn size_nanos(call: &ScalarFunction) -> Result<Option<i64>, PlanError> {
@@ -107,14 +125,14 @@ fn bucket_of_epoch(
     time: usize,
     place: usize,
 ) -> Option<i64> {
-    let DataType::Timestamp(unit, _) = schema.field(time).data_type() else {
-        return None;
-    };
     let epoch = ScalarValue::Int64(Some(0))
         .cast_to(schema.field(time).data_type())
         .ok()?;
     let mut args = call.args.clone();
-    args[place] = lit(epoch);
+    args[place] = match &args[place] {
+        Expr::Cast(finer) => cast_expr(lit(epoch), finer.field.data_type().clone()),
+        _ => lit(epoch),
+    };
     let expr = Expr::ScalarFunction(ScalarFunction {
         func: Arc::clone(&call.func),
         args,
@@ -125,9 +143,11 @@ fn bucket_of_epoch(
     let row =
         RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options).ok()?;
     let value = physical.evaluate(&row).ok()?.to_array(1).ok()?;
-    // A bucket function that changes the type does not give starts of windows over this column.
-    let same_unit = matches!(value.data_type(), DataType::Timestamp(found, _) if found == unit);
+    let DataType::Timestamp(unit, _) = value.data_type() else {
+        return None;
+    };
+    let unit_nanos = nanos_per(*unit);
     let start = cast(&value, &DataType::Int64).ok()?;
     let start = start.as_primitive::<Int64Type>().iter().next()??;
-    same_unit.then(|| start.checked_mul(nanos_per(*unit)))?
+    start.checked_mul(unit_nanos)
 }

@@ -6,6 +6,8 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::logical_plan::Aggregate;
 use datafusion::logical_expr::{Expr, UserDefinedLogicalNodeCore};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column};
 use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::operator::{Emit, OperatorSpec, WindowAggregateSpec, WindowColumn};
 use rtsap_plan::properties::{StateBound, StreamProperties};
@@ -172,7 +174,9 @@ impl Compiler<'_> {
             .enumerate()
             .filter(|(_, column)| is_bound(**column));
         let twins = bounds.map(|(index, _)| index).collect();
-        let schema = bounds_not_null(arrow_schema(&aggregate.schema), &output);
+        let wanted = arrow_schema(&aggregate.schema);
+        let time_type = windowed.schema.field(windowed.time).data_type();
+        let schema = bounds_as_time(&wanted, &output, time_type);
         // A row that comes before its window shows is in time.
         let lateness_nanos = wait;
         let properties = StreamProperties {
@@ -195,7 +199,42 @@ impl Compiler<'_> {
         });
         let node = self.push(spec, vec![windowed.input], properties);
         self.set_twins(node, twins);
-        Ok(node)
+        Ok(self.cast_to(node, &wanted))
+    }
+
+    /// The same rows in the types of `wanted`: a bucket function may have given the bound in a finer unit.
+    fn cast_to(&mut self, node: NodeIndex, wanted: &Schema) -> NodeIndex {
+        let before = self.properties(node).clone();
+        let mut fields = Vec::with_capacity(wanted.fields().len());
+        let mut exprs: Vec<Arc<dyn PhysicalExpr>> = Vec::with_capacity(wanted.fields().len());
+        for (index, (found, wanted)) in before
+            .schema
+            .fields()
+            .iter()
+            .zip(wanted.fields())
+            .enumerate()
+        {
+            let column = Arc::new(Column::new(found.name(), index));
+            let target = wanted.data_type().clone();
+            fields.push(found.as_ref().clone().with_data_type(target.clone()));
+            exprs.push(match found.data_type() == &target {
+                true => column,
+                false => Arc::new(CastExpr::new(column, target, None)),
+            });
+        }
+        let schema = Arc::new(Schema::new(fields));
+        if schema == before.schema {
+            return node;
+        }
+        let twins = self.twins(node).to_vec();
+        let properties = StreamProperties {
+            schema,
+            state: StateBound::None,
+            ..before
+        };
+        let cast = self.push(OperatorSpec::Project { exprs }, vec![node], properties);
+        self.set_twins(cast, twins);
+        cast
     }
 }
 
@@ -245,18 +284,15 @@ fn event_time(output: &[WindowColumn]) -> Option<usize> {
         .or_else(|| place(WindowColumn::End))
 }
 
-/// A window's bounds are never null, whatever expression stood for them.
-fn bounds_not_null(schema: Arc<Schema>, output: &[WindowColumn]) -> Arc<Schema> {
-    let fields = schema
-        .fields()
-        .iter()
-        .zip(output)
-        .map(|(field, column)| match column {
-            WindowColumn::Start | WindowColumn::End | WindowColumn::Time => {
-                Arc::new(field.as_ref().clone().with_nullable(false))
-            }
-            WindowColumn::Key(_) | WindowColumn::Aggregate(_) => Arc::clone(field),
-        });
+/// A window's bounds are of the time column's type and never null, whatever expression stood for them.
+fn bounds_as_time(schema: &Schema, output: &[WindowColumn], time: &DataType) -> Arc<Schema> {
+    let fields = schema.fields().iter().zip(output).map(|(field, column)| {
+        if !is_bound(*column) {
+            return Arc::clone(field);
+        }
+        let field = field.as_ref().clone().with_data_type(time.clone());
+        Arc::new(field.with_nullable(false))
+    });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
