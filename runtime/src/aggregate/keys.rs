@@ -111,12 +111,45 @@ fn group_number(count: usize) -> Result<u32> {
 }
 
 /// Byte strings to numbers. The bytes lie one after another in one buffer.
+///
+/// A short string is told apart by its slot in the table alone: a look-up touches no other memory.
 struct Interner {
-    table: HashTable<u32>,
+    table: HashTable<Slot>,
     /// `ends[n]` is where string *n* ends and string *n* + 1 begins.
     ends: Vec<usize>,
     bytes: Vec<u8>,
     hasher: RandomState,
+}
+
+/// Most bytes of a string that its slot holds whole. Ticker symbols have less.
+const SHORT_BYTES: usize = 11;
+
+/// What a slot says of a string: its first bytes, padded with zeros, then its length, at most 255.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Digest {
+    first: u64,
+    rest: u32,
+}
+
+impl Digest {
+    #[inline]
+    fn of(key: &[u8]) -> Self {
+        let mut bytes = [0; 12];
+        let shown = key.len().min(SHORT_BYTES);
+        bytes[..shown].copy_from_slice(&key[..shown]);
+        bytes[SHORT_BYTES] = key.len().min(255) as u8;
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+        Self {
+            first: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            rest: u32::from_le_bytes([i, j, k, l]),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    digest: Digest,
+    number: u32,
 }
 
 impl Default for Interner {
@@ -139,14 +172,25 @@ impl Interner {
             bytes,
             hasher,
         } = self;
-        let hash = hasher.hash_one(key);
-        let same = |number: &u32| string(ends, bytes, *number as usize) == key;
-        if let Some(number) = table.find(hash, same) {
-            return Ok(*number as usize);
+        let (digest, short) = (Digest::of(key), key.len() <= SHORT_BYTES);
+        let hash = hash(hasher, digest, key);
+        let same = |slot: &Slot| {
+            slot.digest == digest && (short || string(ends, bytes, slot.number as usize) == key)
+        };
+        if let Some(slot) = table.find(hash, same) {
+            return Ok(slot.number as usize);
         }
         let number = group_number(ends.len())?;
-        let rehash = |number: &u32| hasher.hash_one(string(ends, bytes, *number as usize));
-        table.insert_unique(hash, number, rehash);
+        let rehash = |slot: &Slot| {
+            let long = slot.digest.rest >> 24 > SHORT_BYTES as u32;
+            let key = if long {
+                string(ends, bytes, slot.number as usize)
+            } else {
+                &[]
+            };
+            self::hash(hasher, slot.digest, key)
+        };
+        table.insert_unique(hash, Slot { digest, number }, rehash);
         bytes.extend_from_slice(key);
         ends.push(bytes.len());
         Ok(number as usize)
@@ -164,9 +208,19 @@ impl Interner {
     }
 
     fn size(&self) -> usize {
-        self.table.capacity() * (size_of::<u32>() + 1)
+        self.table.capacity() * (size_of::<Slot>() + 1)
             + self.ends.capacity() * size_of::<usize>()
             + self.bytes.capacity()
+    }
+}
+
+/// A short string hashes by its digest, a long one by all its bytes.
+#[inline]
+fn hash(hasher: &RandomState, digest: Digest, key: &[u8]) -> u64 {
+    if key.len() > SHORT_BYTES {
+        hasher.hash_one(key)
+    } else {
+        hasher.hash_one((u128::from(digest.rest) << 64) | u128::from(digest.first))
     }
 }
 

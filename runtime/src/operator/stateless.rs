@@ -320,6 +320,3 @@ impl Operator for Union {
         Ok(time)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,1 +1,0 @@
-//! Stateless operators keep, repeat and mark rows as their contract says.
