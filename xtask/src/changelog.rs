@@ -150,7 +150,8 @@ pub fn fold(
         .find(UNRELEASED)
         .ok_or(ChangelogError::NoUnreleased)?;
     let (before, after) = changelog.split_at(at + UNRELEASED.len());
-    // What stands below the heading and above the next release belongs to no release: a note for readers.
+    // What stands below the heading and above the next release belongs to no release: a note for
+    // readers.
     let note_length = after.find("\n## ").unwrap_or(after.len());
     let (note, releases) = after.split_at(note_length);
     let release = release_text(fragments, version, date);

@@ -3,8 +3,8 @@
 //! Reading order: [`tree`] (what is checked), [`tidy`] (the rules), [`manifests`], [`changelog`],
 //! [`wrap`].
 //!
-//! Invariant: a rule is a pure function of the [`tree::Tree`]; only [`tree`] and `main.rs` touch the
-//! machine.
+//! Invariant: a rule is a pure function of the [`tree::Tree`]; only [`tree`] and `main.rs` touch
+//! the machine.
 
 pub mod changelog;
 pub mod finding;

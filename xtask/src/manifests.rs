@@ -1,5 +1,5 @@
-//! Kubernetes manifests, read into the typed objects of the API so that a misspelt field is found here
-//! and not silently dropped by a cluster.
+//! Kubernetes manifests, read into the typed objects of the API so that a misspelt field is found
+//! here and not silently dropped by a cluster.
 
 pub mod kustomization;
 pub mod object;
@@ -17,7 +17,8 @@ pub const FOLDER: &str = "k8s/";
 /// The name that kustomize looks for in a folder.
 const KUSTOMIZATION: &str = "kustomization.yaml";
 
-/// Checks every YAML file below `k8s/`: fields, references between files, and how pods are hardened.
+/// Checks every YAML file below `k8s/`: fields, references between files, and how pods are
+/// hardened.
 pub fn manifests(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in yaml_files(tree) {

@@ -1,5 +1,5 @@
-//! Splits Rust text into code, comments and strings without parsing it, so that rules do not stumble
-//! over a brace in a string. Owns nothing of the grammar beyond that.
+//! Splits Rust text into code, comments and strings without parsing it, so that rules do not
+//! stumble over a brace in a string. Owns nothing of the grammar beyond that.
 
 #[cfg(test)]
 mod tests;
@@ -275,7 +275,8 @@ fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The function whose `fn` stands at byte `at`; `None` for a type `fn(..)` or a declaration without body.
+/// The function whose `fn` stands at byte `at`; `None` for a type `fn(..)` or a declaration without
+/// body.
 fn function_at(code: &str, at: usize) -> Option<Function> {
     let rest = code.get(at + 2..)?;
     let name: String = rest

@@ -171,7 +171,8 @@ fn listed_files(root: &Path) -> Result<Vec<String>, TreeError> {
 }
 
 fn crates(root: &Path) -> Result<Vec<Crate>, TreeError> {
-    // `no_deps`: what the manifests say is enough, and needs neither network nor a resolved lock file.
+    // `no_deps`: what the manifests say is enough, and needs neither network nor a resolved lock
+    // file.
     let metadata = MetadataCommand::new()
         .current_dir(root)
         .no_deps()

@@ -1,5 +1,6 @@
 //! Breaks comments and strings that are wider than a line, which stable rustfmt does not. Pure;
-//! `main.rs` writes. What the program means stays: a string is broken by `\\` at the end of the line.
+//! `main.rs` writes. What the program means stays: a string is broken by `\\` at the end of the
+//! line.
 
 mod string;
 #[cfg(test)]
@@ -82,7 +83,8 @@ fn flush(rest: &mut Option<(String, String)>, lines: &mut Vec<String>) {
     }
 }
 
-/// The byte of the blank at which a wide line is cut: the last one that fits, outside of `code` if possible.
+/// The byte of the blank at which a wide line is cut: the last one that fits, outside of `code` if
+/// possible.
 fn break_at(line: &str, start_bytes: usize) -> Option<usize> {
     if line.chars().count() <= COLUMNS_MAX || line.contains("://") {
         return None;

@@ -245,7 +245,8 @@ fn selects(selector: Option<&Labels>, labels: &Labels) -> bool {
     })
 }
 
-/// The objects of `kind` in the base, each with its file. What cannot be read is `object::check`'s finding.
+/// The objects of `kind` in the base, each with its file. What cannot be read is `object::check`'s
+/// finding.
 fn read<T: DeserializeOwned>(tree: &Tree, kind: &str) -> Vec<(String, T)> {
     let mut objects = Vec::new();
     for file in yaml_files(tree).filter(|file| file.path.starts_with(BASE)) {

@@ -94,7 +94,8 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-/// Arrows that somebody is likely to want, each with the reason why not. `*` stands for every crate.
+/// Arrows that somebody is likely to want, each with the reason why not. `*` stands for every
+/// crate.
 const REASONS: &[(&str, &str, &str)] = &[
     (
         "planner",
@@ -151,12 +152,14 @@ const FENCES: &[Fence] = &[
     Fence {
         package: "datafusion*",
         allowed: &["plan", "planner", "runtime", "udfs", "engine"],
-        reason: "Connectors, servers and contracts build without DataFusion; reach it by the engine.",
+        reason: "Connectors, servers and contracts build without DataFusion; reach it by the \
+                 engine.",
     },
     Fence {
         package: "rdkafka*",
         allowed: &["connectors", "server", "bench"],
-        reason: "librdkafka stays behind `connectors`; the server has it for the demo's broker only.",
+        reason: "librdkafka stays behind `connectors`; the server has it for the demo's broker \
+                 only.",
     },
     Fence {
         package: "tokio-postgres",
@@ -193,7 +196,8 @@ pub fn arrows(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
-/// Checks that heavy dependencies stay behind the crate that fences them. Tests may name any client.
+/// Checks that heavy dependencies stay behind the crate that fences them. Tests may name any
+/// client.
 pub fn fences(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for member in &tree.crates {

@@ -1,4 +1,5 @@
-//! Documents that must keep step with the code: error pages, metrics, changelog fragments, decisions.
+//! Documents that must keep step with the code: error pages, metrics, changelog fragments,
+//! decisions.
 
 #[cfg(test)]
 mod tests;
@@ -7,14 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::changelog;
 use crate::finding::Finding;
-use crate::rust_text::{is_word_byte, line_of};
+use crate::rust_text::{RustText, is_word_byte, line_of};
 use crate::tree::{SourceFile, Tree, is_test_path};
 
 const ERRORS: &str = "docs/errors/";
 const DECISIONS: &str = "docs/adr/";
 const METRICS: &str = "docs/operations.md";
 
-/// Checks that every error code has a page with the agreed sections and an index entry, and every page a code.
+/// Checks that every error code has a page with the agreed sections and an index entry, and every
+/// page a code.
 pub fn error_pages(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     let named = codes_in_code(tree);
@@ -120,7 +122,8 @@ pub fn fragments(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
-/// Checks that decisions are numbered without gap or double and say context, decision and consequences.
+/// Checks that decisions are numbered without gap or double and say context, decision and
+/// consequences.
 pub fn decisions(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut numbers = BTreeSet::new();
@@ -156,7 +159,7 @@ fn is_metric_name(name: &str) -> bool {
     name.split('_').count() >= 4 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
-/// Each code `RTnnnn` with the first place that names it.
+/// Each code `RTnnnn` with the first place outside of comments that names it.
 fn codes_in_code(tree: &Tree) -> BTreeMap<String, (String, usize)> {
     let mut codes = BTreeMap::new();
     // These checks speak about codes in general and own none.
@@ -164,7 +167,13 @@ fn codes_in_code(tree: &Tree) -> BTreeMap<String, (String, usize)> {
         .rust_files()
         .filter(|file| !file.path.starts_with("xtask/"))
     {
-        for (at, _) in file.text.match_indices("RT") {
+        let comments = RustText::new(&file.text).comments;
+        let in_comment = |at: &usize| comments.as_bytes().get(*at) != Some(&b' ');
+        for (at, _) in file
+            .text
+            .match_indices("RT")
+            .filter(|(at, _)| !in_comment(at))
+        {
             let bytes = file.text.as_bytes();
             let code = file.text.get(at..at + 6).unwrap_or_default();
             let is_code = code.len() == 6 && code.bytes().skip(2).all(|byte| byte.is_ascii_digit());

@@ -10,7 +10,8 @@ use crate::tree::{SourceFile, Tree, is_test_path};
 /// The one file that calls a C library.
 const UNSAFE_ALLOWED: &str = "connectors/src/kafka/consumer.rs";
 
-/// Where a clock may be read, each with its reason. A path that ends in `/` stands for all below it.
+/// Where a clock may be read, each with its reason. A path that ends in `/` stands for all below
+/// it.
 const CLOCKS_ALLOWED: &[(&str, &str)] = &[
     (
         "runtime/src/clock.rs",
@@ -51,7 +52,8 @@ pub fn unsafe_code(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Checks that clocks are read in named places only, so that replay and simulation see the same time.
+/// Checks that clocks are read in named places only, so that replay and simulation see the same
+/// time.
 pub fn clock(tree: &Tree) -> Vec<Finding> {
     let mend = "Take the time from the clock that was handed in; see docs/style.md, rule 24.";
     let mut findings = Vec::new();

@@ -26,7 +26,8 @@ const TERMS: &[(&str, &str)] = &[(
     "the core: the one thread that runs all operators (ADR 0002)",
 )];
 
-/// Checks that no crate, source file or source folder is called after nothing, and that none is `mod.rs`.
+/// Checks that no crate, source file or source folder is called after nothing, and that none is
+/// `mod.rs`.
 pub fn names(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in &tree.files {

@@ -10,13 +10,14 @@ use crate::tree::{SourceFile, Tree, is_test_path};
 /// Two files side by side on a laptop.
 pub const COLUMNS_MAX: usize = 100;
 
-/// The mark of work put off, allowed with the number of an issue. Put together so as not to stand here itself.
+/// The mark of work put off, allowed with the number of an issue. Put together so as not to stand
+/// here itself.
 const LATER: &str = concat!("TO", "DO");
 /// The mark of a known fault, never allowed.
 const BROKEN: &str = concat!("FIX", "ME");
 
-/// Checks the width of Rust lines. Addresses, long strings of tests (goldens) and pictures in comments
-/// cannot be broken.
+/// Checks the width of Rust lines. Addresses, long strings of tests (goldens) and pictures in
+/// comments cannot be broken.
 pub fn line_width(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.rust_files() {
@@ -54,7 +55,8 @@ pub fn line_width(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Checks that comments leave no open end: work put off has an issue's number, a known fault is mended.
+/// Checks that comments leave no open end: work put off has an issue's number, a known fault is
+/// mended.
 pub fn open_ends(tree: &Tree) -> Vec<Finding> {
     tree.files.iter().flat_map(file_open_ends).collect()
 }

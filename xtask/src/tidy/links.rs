@@ -11,7 +11,8 @@ use crate::tree::{Tree, resolve};
 /// The document whose code spans name files by their path from the root.
 const MAP: &str = "ARCHITECTURE.md";
 
-/// Checks that every relative link leads to a file or folder, and every path in the code map exists.
+/// Checks that every relative link leads to a file or folder, and every path in the code map
+/// exists.
 pub fn links(tree: &Tree) -> Vec<Finding> {
     let places = places(tree);
     let mut findings = Vec::new();

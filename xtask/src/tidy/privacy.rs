@@ -8,7 +8,8 @@ use std::net::Ipv4Addr;
 use crate::finding::Finding;
 use crate::tree::{SourceFile, Tree};
 
-/// Top folders that exist on a developer's machine only, without their slashes so as not to name them here.
+/// Top folders that exist on a developer's machine only, without their slashes so as not to name
+/// them here.
 const FOLDERS: &[&str] = &["work", "root", "home", "Users"];
 
 /// Words by which package mirrors are called.
@@ -55,7 +56,8 @@ pub fn machine_paths(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Checks that no file names a package mirror of one network, and the lock file only the public registry.
+/// Checks that no file names a package mirror of one network, and the lock file only the public
+/// registry.
 pub fn registries(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, index, line) in all_lines(tree) {

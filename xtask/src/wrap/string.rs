@@ -1,5 +1,5 @@
-//! Breaks string literals that are wider than a line. A raw string is left alone: it has no way to go on
-//! in the next line.
+//! Breaks string literals that are wider than a line. A raw string is left alone: it has no way to
+//! go on in the next line.
 
 use crate::rust_text::RustText;
 use crate::tidy::lines::COLUMNS_MAX;
@@ -29,7 +29,8 @@ pub fn wrap_strings(text: &str) -> String {
 /// Pushes `line`, whose code is `code`, broken in its strings as often as needed.
 fn wrap_line(line: &str, code: &str, wrapped: &mut String) {
     let indent = line.len() - line.trim_start().len();
-    // Where in `line` the pieces begin that are not pushed yet, and how far right the next one starts.
+    // Where in `line` the pieces begin that are not pushed yet, and how far right the next one
+    // starts.
     let (mut from, mut start) = (0, 0);
     while let Some((at, next_start)) = break_at(line, code, from, start, indent) {
         let (piece, _) = line.split_at(at);
@@ -41,8 +42,8 @@ fn wrap_line(line: &str, code: &str, wrapped: &mut String) {
     wrapped.push_str(line.get(from..).unwrap_or_default());
 }
 
-/// The byte before which `line` must be broken, if what is left from `from` on is too wide when it starts
-/// in column `start`; and the column in which the rest starts.
+/// The byte before which `line` must be broken, if what is left from `from` on is too wide when it
+/// starts in column `start`; and the column in which the rest starts.
 fn break_at(
     line: &str,
     code: &str,
@@ -65,7 +66,8 @@ fn break_at(
         let Some((open, close)) = follows_blank.then(|| literal_around(code, at)).flatten() else {
             continue;
         };
-        // At least something must go to either side, or the next piece would begin where this one did.
+        // At least something must go to either side, or the next piece would begin where this one
+        // did.
         if at > open && at > from && at + 1 < close {
             let aligned = line.get(..open)?.chars().count() + 1;
             best = Some((
@@ -84,8 +86,8 @@ fn break_at(
 /// The quotes of the plain string literal around byte `at`.
 fn literal_around(code: &str, at: usize) -> Option<(usize, usize)> {
     let bytes = code.as_bytes();
-    // Contents of strings and comments are blanks in `code`, so quotes are those of literals; the one in
-    // a character literal is a blank as well.
+    // Contents of strings and comments are blanks in `code`, so quotes are those of literals; the
+    // one in a character literal is a blank as well.
     let quotes: Vec<usize> = bytes
         .iter()
         .enumerate()

@@ -37,7 +37,15 @@ fn a_code_needs_a_page_and_a_page_a_code() {
 
 #[test]
 fn only_whole_words_are_codes() {
-    for text in ["PORT1001", "RT10011", "RT100", "RTX", "aRT1001", "RT1001_x"] {
+    for text in [
+        "PORT1001",
+        "RT10011",
+        "RT100",
+        "RTX",
+        "aRT1001",
+        "RT1001_x",
+        "// RT1001",
+    ] {
         assert_eq!(error_pages(&Tree::of(&[("a.rs", text)])), [], "{text}");
     }
 }
