@@ -253,7 +253,7 @@ impl Weighting for DecimalPrices {
     }
 
     fn add_product(&self, mut sum: Compensated, price: i128, size: f64) -> Option<Compensated> {
-        sum.add(price as f64 / self.unit * size);
+        sum.add(nearest(price) / self.unit * size);
         Some(sum)
     }
 
@@ -320,10 +320,10 @@ impl Weighting for Decimals {
     }
 
     fn add_product(&self, sum: i256, price: i128, size: i128) -> Option<i256> {
-        // Market prices times sizes fit 128 bits; the wide product is the rare case.
-        let product = match price.checked_mul(size) {
-            Some(product) => i256::from_i128(product),
-            None => i256::from_i128(price).checked_mul(i256::from_i128(size))?,
+        // Market prices and sizes fit 64 bits each; the wider products are the rare cases.
+        let product = match (i64::try_from(price), i64::try_from(size)) {
+            (Ok(price), Ok(size)) => i256::from_i128(i128::from(price) * i128::from(size)),
+            _ => i256::from_i128(price).checked_mul(i256::from_i128(size))?,
         };
         sum.checked_add(product)
     }
@@ -352,6 +352,11 @@ impl Weighting for Decimals {
     fn product_of_vwap(&self, vwap: i128, volume: i128) -> Option<i256> {
         self.add_product(i256::ZERO, vwap, volume)
     }
+}
+
+/// Returns the nearest double; most prices fit 64 bits, which convert in one instruction.
+fn nearest(value: i128) -> f64 {
+    i64::try_from(value).map_or_else(|_| value as f64, |value| value as f64)
 }
 
 fn float_ratio(products: Compensated, sizes: Compensated) -> Option<f64> {
