@@ -125,6 +125,15 @@ fn plain_type(found: &DataType) -> Option<DataType> {
     }
 }
 
+/// A column that holds a bound of a window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Twin {
+    /// Its index.
+    pub column: usize,
+    /// Start, time, end: of one window, a higher rank is a later point.
+    pub rank: u8,
+}
+
 /// The plan under construction.
 pub(crate) struct Compiler<'a> {
     text: &'a str,
@@ -133,7 +142,7 @@ pub(crate) struct Compiler<'a> {
     depends_on: BTreeSet<ObjectNumber>,
     notices: Vec<String>,
     /// By node, the columns that hold bounds of one window: each says as much as the others.
-    twins: HashMap<NodeIndex, Vec<usize>>,
+    twins: HashMap<NodeIndex, Vec<Twin>>,
     /// Used by every expression: nothing in it changes.
     props: ExecutionProps,
     planning: PhysicalPlanningContext,
@@ -190,12 +199,12 @@ impl<'a> Compiler<'a> {
         self.nodes.len() - 1
     }
 
-    fn twins(&self, node: NodeIndex) -> &[usize] {
+    fn twins(&self, node: NodeIndex) -> &[Twin] {
         self.twins.get(&node).map_or(&[], Vec::as_slice)
     }
 
-    fn set_twins(&mut self, node: NodeIndex, columns: Vec<usize>) {
-        self.twins.insert(node, columns);
+    fn set_twins(&mut self, node: NodeIndex, twins: Vec<Twin>) {
+        self.twins.insert(node, twins);
     }
 
     fn properties(&self, node: NodeIndex) -> &StreamProperties {

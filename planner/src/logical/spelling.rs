@@ -8,9 +8,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
-    ObjectName, ObjectNamePart, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor,
-    TableFunctionArgs, VisitMut, VisitorMut,
+    ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Spanned, Statement,
+    TableFactor, TableFunctionArgs, VisitMut, VisitorMut,
 };
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::error::PlanError;
@@ -42,6 +44,13 @@ struct Rewriter;
 
 impl VisitorMut for Rewriter {
     type Break = PlanError;
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {
+        match show_relation(factor) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
         match group_window(select) {
@@ -98,6 +107,7 @@ fn group_window(select: &mut Select) -> Result<(), PlanError> {
         return Ok(());
     };
     wrap(&mut from.relation, name, list.args)?;
+    show_relation(&mut from.relation)?;
     let span = call.name.span();
     let mut accessors = Accessors { used: Vec::new() };
     for item in &mut select.projection {
@@ -187,6 +197,61 @@ fn wrap(
         index_hints: Vec::new(),
     };
     Ok(())
+}
+
+/// `TUMBLE(t, …)` becomes `TUMBLE((SELECT * FROM t), …)`: sessions look relations up before they plan, and they look
+/// where relations stand, not among arguments.
+fn show_relation(factor: &mut TableFactor) -> Result<(), PlanError> {
+    let TableFactor::Table {
+        name,
+        args: Some(args),
+        ..
+    } = factor
+    else {
+        return Ok(());
+    };
+    let [ObjectNamePart::Identifier(name)] = name.0.as_slice() else {
+        return Ok(());
+    };
+    if !["tumble", "hop"].contains(&name.value.to_lowercase().as_str()) {
+        return Ok(());
+    }
+    let is_data = |arg: &FunctionArg| match arg {
+        FunctionArg::Named { name, .. } => name.value.eq_ignore_ascii_case("data"),
+        FunctionArg::ExprNamed { name, .. } => name.to_string().eq_ignore_ascii_case("data"),
+        FunctionArg::Unnamed(_) => false,
+    };
+    let data = args.args.iter().position(is_data).unwrap_or(0);
+    let arg = match args.args.get_mut(data) {
+        Some(
+            FunctionArg::Named { arg, .. }
+            | FunctionArg::ExprNamed { arg, .. }
+            | FunctionArg::Unnamed(arg),
+        ) => arg,
+        None => return Ok(()),
+    };
+    let parts = match arg {
+        FunctionArgExpr::Expr(Expr::Identifier(part)) => vec![part.clone()],
+        FunctionArgExpr::Expr(Expr::CompoundIdentifier(parts)) => parts.clone(),
+        _ => return Ok(()),
+    };
+    *arg = FunctionArgExpr::Expr(Expr::Subquery(select_all(parts)?));
+    Ok(())
+}
+
+/// `SELECT * FROM name`.
+fn select_all(parts: Vec<Ident>) -> Result<Box<Query>, PlanError> {
+    let parsed = Parser::new(&PostgreSqlDialect {})
+        .try_with_sql("SELECT * FROM x")
+        .and_then(|mut parser| parser.parse_query());
+    let mut query = parsed.map_err(|error| PlanError::internal(error.to_string()))?;
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let Some(from) = select.from.first_mut()
+        && let TableFactor::Table { name, .. } = &mut from.relation
+    {
+        *name = ObjectName(parts.into_iter().map(ObjectNamePart::Identifier).collect());
+    }
+    Ok(query)
 }
 
 /// `TUMBLE_START(…)` and its kin to the window's columns.

@@ -15,7 +15,7 @@ use rtsap_stream::change::ChangelogMode;
 
 use crate::error::PlanError;
 use crate::logical::scope::StreamTable;
-use crate::streaming::{Compiler, arrow_schema, require_append};
+use crate::streaming::{Compiler, Twin, arrow_schema, require_append};
 
 impl Compiler<'_> {
     /// A relation's rows with the columns that are used. Key columns of a relation whose rows change come along hidden,
@@ -126,16 +126,23 @@ impl Compiler<'_> {
             return Ok(input);
         }
         let place = |column: usize| sources.iter().position(|source| *source == Some(column));
-        let twins = self
-            .twins(input)
-            .iter()
-            .filter_map(|twin| place(*twin))
-            .collect();
+        let twins = self.twins(input).iter();
+        let twins = twins.filter_map(|twin| {
+            Some(Twin {
+                column: place(twin.column)?,
+                ..*twin
+            })
+        });
+        let twins: Vec<Twin> = twins.collect();
+        let event_time = before
+            .event_time
+            .and_then(place)
+            .or_else(|| self.later_twin(input, &twins));
         let properties = StreamProperties {
             schema,
             mode: before.mode,
             key: key.iter().filter_map(|key| place(*key)).collect(),
-            event_time: before.event_time.and_then(place),
+            event_time,
             state: StateBound::None,
         };
         let node = self.push(OperatorSpec::Project { exprs }, vec![input], properties);
@@ -146,14 +153,25 @@ impl Compiler<'_> {
     /// A key column, or a bound of the same window that is among `sources` where the key column is not.
     fn kept_twin(&self, node: NodeIndex, key: usize, sources: &[Option<usize>]) -> usize {
         let twins = self.twins(node);
-        if sources.contains(&Some(key)) || !twins.contains(&key) {
+        if sources.contains(&Some(key)) || !twins.iter().any(|twin| twin.column == key) {
             return key;
         }
-        twins
+        let kept = twins
             .iter()
-            .copied()
-            .find(|twin| sources.contains(&Some(*twin)))
-            .unwrap_or(key)
+            .find(|twin| sources.contains(&Some(twin.column)));
+        kept.map_or(key, |twin| twin.column)
+    }
+
+    /// A bound among `kept` that is not before the event time of `node`: what watermarks promise holds for it as well.
+    fn later_twin(&self, node: NodeIndex, kept: &[Twin]) -> Option<usize> {
+        let event_time = self.properties(node).event_time?;
+        let rank = self
+            .twins(node)
+            .iter()
+            .find(|twin| twin.column == event_time)?
+            .rank;
+        let later = kept.iter().filter(|twin| twin.rank >= rank);
+        later.min_by_key(|twin| twin.rank).map(|twin| twin.column)
     }
 
     pub(super) fn filter(&mut self, filter: &Filter, emit: Emit) -> Result<NodeIndex, PlanError> {

@@ -18,7 +18,7 @@ use rtsap_stream::time::nanos_per;
 use crate::error::{Cause, PlanError};
 use crate::logical::window_node::{WINDOW_COLUMNS, WindowNode};
 use crate::streaming::peel::Peeled;
-use crate::streaming::{Compiler, arrow_schema, require_append};
+use crate::streaming::{Compiler, Twin, arrow_schema, require_append};
 
 /// A window aggregation before its expressions are compiled.
 pub(super) struct Windowed<'a> {
@@ -169,11 +169,14 @@ impl Compiler<'_> {
             Emit::Changes => (ChangelogMode::Upsert, key(&output), 0),
             Emit::OnClose { delay_nanos } => (ChangelogMode::Append, Vec::new(), delay_nanos),
         };
-        let bounds = output
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| is_bound(**column));
-        let twins = bounds.map(|(index, _)| index).collect();
+        let bounds = output.iter().enumerate();
+        let twins = bounds.filter_map(|(column, bound)| {
+            Some(Twin {
+                column,
+                rank: rank(*bound)?,
+            })
+        });
+        let twins = twins.collect();
         let wanted = arrow_schema(&aggregate.schema);
         let time_type = windowed.schema.field(windowed.time).data_type();
         let schema = bounds_as_time(&wanted, &output, time_type);
@@ -238,16 +241,18 @@ impl Compiler<'_> {
     }
 }
 
-fn is_bound(column: WindowColumn) -> bool {
-    matches!(
-        column,
-        WindowColumn::Start | WindowColumn::End | WindowColumn::Time
-    )
+fn rank(column: WindowColumn) -> Option<u8> {
+    match column {
+        WindowColumn::Start => Some(0),
+        WindowColumn::Time => Some(1),
+        WindowColumn::End => Some(2),
+        WindowColumn::Key(_) | WindowColumn::Aggregate(_) => None,
+    }
 }
 
 /// The columns that identify a row: the group keys, and one bound of the window, since each gives the others.
 fn key(output: &[WindowColumn]) -> Vec<usize> {
-    let bound = output.iter().position(|column| is_bound(*column));
+    let bound = output.iter().position(|column| rank(*column).is_some());
     let keys = output
         .iter()
         .enumerate()
@@ -287,7 +292,7 @@ fn event_time(output: &[WindowColumn]) -> Option<usize> {
 /// A window's bounds are of the time column's type and never null, whatever expression stood for them.
 fn bounds_as_time(schema: &Schema, output: &[WindowColumn], time: &DataType) -> Arc<Schema> {
     let fields = schema.fields().iter().zip(output).map(|(field, column)| {
-        if !is_bound(*column) {
+        if !rank(*column).is_some() {
             return Arc::clone(field);
         }
         let field = field.as_ref().clone().with_data_type(time.clone());
