@@ -2,6 +2,7 @@
 //! us.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -72,9 +73,7 @@ pub(super) fn check(options: &KafkaOptions, name: &str) -> Result<(), ConnectorE
 
 /// Opens a client; it connects in the background.
 pub(super) fn open(config: &ClientConfig) -> Result<Client, ConnectorError> {
-    let context = Context {
-        health: Mutex::new(Health::default()),
-    };
+    let context = Context::default();
     config.create_with_context(context).map_err(|error| {
         let detail = error.to_string();
         ConnectorError::invalid("cannot create the Kafka client")
@@ -84,9 +83,16 @@ pub(super) fn open(config: &ClientConfig) -> Result<Client, ConnectorError> {
 }
 
 /// What librdkafka calls back.
+#[derive(Default)]
 pub(super) struct Context {
     health: Mutex<Health>,
+    /// Whether a partition reported an error that batch consumption only logs.
+    suspect: AtomicBool,
 }
+
+/// The facility under which librdkafka logs errors that it has nobody to give to. Among them, and
+/// nowhere else in batch consumption, is that a topic or partition has ceased to exist.
+const UNDELIVERED_ERROR: &str = "ERROR";
 
 #[derive(Default)]
 struct Health {
@@ -110,6 +116,11 @@ impl Context {
         }
     }
 
+    /// Whether a partition may have ceased to exist since the last call.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.suspect.swap(false, Ordering::Relaxed)
+    }
+
     /// The last client-wide error.
     pub(super) fn last_error(&self) -> Option<(RDKafkaErrorCode, String)> {
         self.health.lock().ok()?.last.clone()
@@ -118,6 +129,9 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        if facility == UNDELIVERED_ERROR {
+            self.suspect.store(true, Ordering::Relaxed);
+        }
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, counter};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use rtsap_stream::error::{ConnectorError, ErrorKind};
 use rtsap_stream::source::{Payloads, Positions, RawBatch, SourceReader, SplitBatch, SplitId};
@@ -241,30 +242,63 @@ impl KafkaReader {
         )
     }
 
-    /// Reports an outage that lasts, after a look whether it still does.
+    /// Reports an outage that lasts and partitions that are gone, after a look whether it is so.
     fn check_health(&mut self) -> Result<(), ConnectorError> {
-        let down_for = self.client.context().down_for();
-        if down_for.is_none_or(|down_for| down_for < DOWN_MAX)
-            || self.probed_at.is_some_and(|at| at.elapsed() < DOWN_MAX)
-        {
+        let context = self.client.context();
+        let is_down = context
+            .down_for()
+            .is_some_and(|down_for| down_for >= DOWN_MAX)
+            && self.probed_at.is_none_or(|at| at.elapsed() >= DOWN_MAX);
+        if !is_down && !context.is_suspect() {
             return Ok(());
         }
         self.probed_at = Some(Instant::now());
         match self.client.fetch_metadata(Some(&self.topic), PROBE_MAX) {
-            Ok(_) => {
-                self.client.context().is_up();
+            Ok(metadata) => {
+                context.is_up();
                 self.probed_at = None;
-                Ok(())
+                self.check_existence(&metadata)
             }
+            Err(_) if !is_down => Ok(()),
             Err(error) => {
                 self.outages.increment(1);
                 let message = format!("cannot reach Kafka at {}", self.servers);
                 let code = error.rdkafka_error_code();
-                let mut error = client::broker_error(self.client.context(), message, code);
+                let mut error = client::broker_error(context, message, code);
                 // Whatever the reason, the client goes on trying and so shall the caller.
                 error.kind = ErrorKind::Unavailable;
                 Err(error)
             }
+        }
+    }
+
+    fn check_existence(&self, metadata: &Metadata) -> Result<(), ConnectorError> {
+        let topics = metadata.topics();
+        let Some(topic) = topics.iter().find(|topic| topic.name() == self.topic) else {
+            return Ok(());
+        };
+        let code = topic.error().map(RDKafkaErrorCode::from);
+        let is_gone = code.is_some_and(|code| client::kind_of(code) == ErrorKind::Data);
+        if code.is_some() && !is_gone {
+            let message = format!("cannot read topic \"{}\" at {}", self.topic, self.servers);
+            let error = client::broker_error(self.client.context(), message, code);
+            // What passes, the client bridges; what needs a person ends the source.
+            return if error.kind == ErrorKind::Unavailable {
+                Ok(())
+            } else {
+                Err(error)
+            };
+        }
+        let exists = |number: i32| topic.partitions().iter().any(|found| found.id() == number);
+        let mut reading = self.partitions.iter().filter(|partition| !partition.ended);
+        match reading.find(|partition| is_gone || !exists(partition.number)) {
+            Some(Partition { number, next, .. }) => Err(ConnectorError::data(format!(
+                "cannot read topic \"{}\" partition {number} at offset {next}: it does not exist any \
+                 more",
+                self.topic
+            ))
+            .with_hint("The topic was deleted. Drop the source, or recreate both.")),
+            None => Ok(()),
         }
     }
 }

@@ -245,3 +245,70 @@ async fn a_lasting_outage_is_reported_and_survived() {
         }
     }
 }
+
+#[tokio::test]
+async fn keys_headers_and_tombstones_come_through() {
+    use rdkafka::message::{Header, OwnedHeaders};
+    let (_cluster, servers) = cluster("trades", 1);
+    let sender = producer(&servers, &[]);
+    let headers = OwnedHeaders::new()
+        .insert(Header {
+            key: "a",
+            value: Some("1"),
+        })
+        .insert(Header {
+            key: "b",
+            value: None::<&str>,
+        })
+        .insert(Header {
+            key: "a",
+            value: Some(""),
+        });
+    let record = FutureRecord::<[u8], [u8]>::to("trades")
+        .partition(0)
+        .headers(headers);
+    sender
+        .send(record, PATIENCE)
+        .await
+        .map_err(|(error, _)| error)
+        .unwrap();
+    let record = FutureRecord::to("trades")
+        .partition(0)
+        .key(&b"\xff"[..])
+        .payload(&b""[..]);
+    sender
+        .send(record, PATIENCE)
+        .await
+        .map_err(|(error, _)| error)
+        .unwrap();
+    let source = source(&servers, "trades", &[]);
+    let mut reader = open(&*source, &at(&[("0", 0)])).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let Some(batch) = reader.poll(100, PATIENCE).unwrap() else {
+            continue;
+        };
+        let Payloads::Raw(raw) = batch.payloads else {
+            panic!("not raw")
+        };
+        for index in 0..raw.len() {
+            let own = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+            seen.push((
+                own(raw.key(index)),
+                own(raw.payload(index)),
+                raw.headers(index),
+            ));
+        }
+    }
+    let header = |name: &str, value: Option<&[u8]>| (name.to_owned(), value.map(<[u8]>::to_vec));
+    let headers = vec![
+        header("a", Some(b"1")),
+        header("b", None),
+        header("a", Some(b"")),
+    ];
+    assert_eq!(seen[0], (None, None, headers));
+    assert_eq!(
+        seen[1],
+        (Some(b"\xff".to_vec()), Some(Vec::new()), Vec::new())
+    );
+}

@@ -192,3 +192,55 @@ async fn a_missing_topic_is_refused_with_similar_ones() {
     );
     assert!(error.hint.unwrap().contains(&topic));
 }
+
+#[tokio::test]
+async fn every_compression_is_read() {
+    let Some(servers) = broker() else { return };
+    let topic = topic(&servers, "codecs", 4).await;
+    let codecs = ["gzip", "snappy", "lz4", "zstd"];
+    for (partition, codec) in (0..).zip(codecs) {
+        let sender = producer(&servers, &[("compression.codec", codec)]);
+        produce(&sender, &topic, partition, 0..3_000).await;
+    }
+    let source = source(&servers, &topic, &[]);
+    let start = source.start_positions().await.unwrap();
+    let mut reader = open(&*source, &start).await.unwrap();
+    let read = read_until(&mut *reader, 5_000, |read| count(read) >= 12_000).unwrap();
+    assert_complete(&read, 4, 3_000);
+}
+
+#[tokio::test]
+async fn a_topic_deleted_under_the_reader_ends_the_source() {
+    let Some(servers) = broker() else { return };
+    let topic = topic(&servers, "deleted", 1).await;
+    produce(&producer(&servers, &[]), &topic, 0, 0..10).await;
+    // Sooner than the default of five minutes, and of half a minute for news to spread.
+    let extra = [
+        ("properties.topic.metadata.refresh.interval.ms", "500"),
+        ("properties.topic.metadata.propagation.max.ms", "1000"),
+    ];
+    let source = source(&servers, &topic, &extra);
+    let mut reader = open(&*source, &at(&[("0", 0)])).await.unwrap();
+    read_until(&mut *reader, 100, |read| count(read) == 10).unwrap();
+    let deleted = admin(&servers)
+        .delete_topics(&[&topic], &AdminOptions::new())
+        .await
+        .unwrap();
+    deleted.into_iter().for_each(|deleted| {
+        deleted.unwrap();
+    });
+    let error = read_until(&mut *reader, 100, |_| false).unwrap_err();
+    assert_eq!(
+        error.kind,
+        ErrorKind::Data,
+        "{} {:?}",
+        error.message,
+        error.detail
+    );
+    assert_eq!(
+        error.message,
+        format!(
+            "cannot read topic \"{topic}\" partition 0 at offset 10: it does not exist any more"
+        )
+    );
+}
