@@ -293,8 +293,8 @@ impl KafkaReader {
         let mut reading = self.partitions.iter().filter(|partition| !partition.ended);
         match reading.find(|partition| is_gone || !exists(partition.number)) {
             Some(Partition { number, next, .. }) => Err(ConnectorError::data(format!(
-                "cannot read topic \"{}\" partition {number} at offset {next}: it does not exist any \
-                 more",
+                "cannot read topic \"{}\" partition {number} at offset {next}: it does not exist \
+                 any more",
                 self.topic
             ))
             .with_hint("The topic was deleted. Drop the source, or recreate both.")),
