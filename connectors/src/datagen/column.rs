@@ -153,7 +153,7 @@ fn column(
         ColumnOrigin::Payload => payload_fill(request, options, field)?,
     };
     let column = Column {
-        field: field.clone(),
+        field: FieldRef::clone(field),
         fill,
     };
     match array(&column.probe(), field.data_type()) {

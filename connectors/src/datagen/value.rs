@@ -99,7 +99,8 @@ where
     T::Native: TryFrom<i128>,
 {
     let fit = |number: &i128| {
-        T::Native::try_from(*number).map_err(|_| format!("{} cannot hold {number}", sql_type(&T::DATA_TYPE)))
+        T::Native::try_from(*number)
+            .map_err(|_| format!("{} cannot hold {number}", sql_type(&T::DATA_TYPE)))
     };
     let values = numbers.iter().map(fit).collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(PrimitiveArray::<T>::from_iter_values(values)))

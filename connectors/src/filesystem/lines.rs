@@ -152,7 +152,8 @@ impl RecordReader {
                 return Err(ConnectorError::new(
                     ErrorKind::Data,
                     format!(
-                        "cannot read record {} of file \"{}\": it is longer than {RECORD_BYTES_MAX} bytes",
+                        "cannot read record {} of file \"{}\": it is longer than \
+                         {RECORD_BYTES_MAX} bytes",
                         self.next,
                         self.path.display()
                     ),

@@ -24,7 +24,9 @@ pub const EPOCH_TIMEOUT: Duration = Duration::from_secs(180);
 /// says.
 pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
     SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s'; \
-    SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL client_min_messages = warning; \
+    SET LOCAL idle_in_transaction_session_timeout = '60s'; \
+    SET LOCAL client_min_messages = warning; \
+    SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; \
     SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
     WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local');";
 

@@ -55,7 +55,7 @@ pub async fn prepare(client: &Client) -> Result<(), ConnectorError> {
             updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp() \
         ) WITH (fillfactor = 50); \
         COMMENT ON TABLE rtsap.sink_progress IS \
-            'Last epoch applied by each RTSAP sink. Deleting or changing a row breaks exactly-once.'";
+            'Last epoch applied by each RTSAP sink. Changing a row breaks exactly-once.'";
     client.batch_execute(create).await.map_err(failed)
 }
 
@@ -125,7 +125,8 @@ pub async fn advance(
     previous: Epoch,
     epoch: Epoch,
 ) -> Result<Move, ConnectorError> {
-    let sql = "UPDATE rtsap.sink_progress SET epoch = $3, updated_at = pg_catalog.clock_timestamp() \
+    let sql = "UPDATE rtsap.sink_progress SET epoch = $3, \
+               updated_at = pg_catalog.clock_timestamp() \
                WHERE sink = $1 AND generation = $2 AND epoch = $4";
     let (to, from) = (signed(epoch.number())?, signed(previous.number())?);
     let own = signed(generation.number())?;

@@ -13,8 +13,12 @@ pub struct Statements {
     pub copy_stage: String,
     /// Copies rows straight into the target.
     pub copy_target: String,
-    /// Takes away the rows that the stage says.
+    /// Takes away the rows that the stage says; ends in a condition.
     pub delete: String,
+    /// Asks for the earliest and the latest time of the rows to take away, if the key has a time.
+    pub delete_bounds: Option<String>,
+    /// The time column of the target in `delete`.
+    pub delete_time: String,
     /// Adds the rows that the stage says; with a key, or replaces them.
     pub insert: String,
 }
@@ -24,6 +28,7 @@ impl Statements {
     pub fn new(target: &Target, table: &TableName) -> Self {
         let table = table.sql();
         let columns = &target.columns;
+        let time = target.time.filter(|time| target.key.contains(time));
         let stage_names: Vec<String> = (0..columns.len())
             .map(|index| format!("c{index}"))
             .collect();
@@ -48,6 +53,14 @@ impl Statements {
             ),
             copy_target: format!("COPY {table} ({names}) FROM STDIN (FORMAT binary)"),
             delete: delete(target, &table),
+            delete_bounds: time.map(|time| {
+                format!(
+                    "SELECT pg_catalog.min(c{time})::text, pg_catalog.max(c{time})::text \
+                     FROM pg_temp.rtsap_stage WHERE weight < 0"
+                )
+            }),
+            delete_time: time
+                .map_or_else(String::new, |time| format!("t.{}", columns[time].sql_name)),
             insert: insert(target, &table, &names, &staged),
         }
     }

@@ -75,7 +75,8 @@ impl Server {
                 )
             }
             None if self.available => format!(
-                "PostgreSQL {} (TimescaleDB is available, but CREATE EXTENSION timescaledb was not run here)",
+                "PostgreSQL {} (TimescaleDB is available, but CREATE EXTENSION timescaledb was \
+                 not run here)",
                 self.postgres
             ),
             None => format!("PostgreSQL {} (no TimescaleDB)", self.postgres),
@@ -209,7 +210,8 @@ impl Target {
         let column = &self.columns[time].name;
         let interval = &options.chunk_interval;
         let sql = if server.has_dimension_builders() {
-            "SELECT create_hypertable($1::text::regclass, by_range($2::text::name, $3::text::interval), \
+            "SELECT create_hypertable($1::text::regclass, \
+             by_range($2::text::name, $3::text::interval), \
              create_default_indexes => $4::bool)"
         } else {
             "SELECT create_hypertable($1::text::regclass, $2::text::name, \
@@ -267,7 +269,8 @@ impl Target {
             let Some(column) = self.columns.iter().find(|column| column.name == name) else {
                 if is_not_null && !has_default && !generated {
                     return Err(wrong(format!(
-                        "Column \"{name}\" is NOT NULL without a default, and the view has no such column."
+                        "Column \"{name}\" is NOT NULL without a default, and the view has no such \
+                         column."
                     )));
                 }
                 continue;

@@ -18,7 +18,7 @@ mod append;
 mod exactly_once;
 mod proxy;
 mod target;
-mod types;
+mod values;
 
 /// One test's own corner of a server: a schema, a table and a sink name that no other test has.
 pub struct Corner {

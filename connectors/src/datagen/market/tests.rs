@@ -46,7 +46,7 @@ fn activity_is_skewed_and_prices_stay_near_their_level() {
     for offset in 0..100_000 {
         let trade = market.trade(offset, START_US + offset as i64 * 1_000);
         *counts.entry(trade.symbol).or_default() += 1;
-        assert!(trade.price_cents > 0 && trade.size % 100 == 0 && trade.size > 0);
+        assert!(trade.price_cents > 0 && trade.size.is_multiple_of(100) && trade.size > 0);
     }
     assert!(
         (8_000..20_000).contains(&counts["AAPL"]),

@@ -222,7 +222,11 @@ fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
 /// or has more decimals than that (zeros apart). No exponent.
 pub fn parse_decimal(text: &str, scale: u32) -> Option<i128> {
     let read = read_decimal(text, scale)?;
-    read.exact.then_some(if read.negative { -read.magnitude } else { read.magnitude })
+    read.exact.then_some(if read.negative {
+        -read.magnitude
+    } else {
+        read.magnitude
+    })
 }
 
 /// A decimal number cut off after some decimals.
@@ -242,7 +246,10 @@ fn read_decimal(text: &str, scale: u32) -> Option<ReadDecimal> {
         all => (false, all),
     };
     let point = memchr::memchr(b'.', digits).unwrap_or(digits.len());
-    let (whole, part) = (&digits[..point], digits.get(point + 1..).unwrap_or_default());
+    let (whole, part) = (
+        &digits[..point],
+        digits.get(point + 1..).unwrap_or_default(),
+    );
     if whole.is_empty() && part.is_empty() {
         return None;
     }
@@ -255,7 +262,9 @@ fn read_decimal(text: &str, scale: u32) -> Option<ReadDecimal> {
         if !digit.is_ascii_digit() {
             return None;
         }
-        value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+        value = value
+            .checked_mul(10)?
+            .checked_add(i128::from(digit - b'0'))?;
     }
     let missing = scale - kept.len() as u32;
     Some(ReadDecimal {

@@ -28,7 +28,9 @@ impl RawBatch for Lines {
     }
     fn headers(&self, _index: usize) -> Vec<(String, Option<Vec<u8>>)> {
         let header = self.1.iter();
-        header.map(|line| (HEADER_KEY.to_owned(), Some(line.as_bytes().to_vec()))).collect()
+        header
+            .map(|line| (HEADER_KEY.to_owned(), Some(line.as_bytes().to_vec())))
+            .collect()
     }
     fn resume_at(&self) -> Offset {
         Offset(10 + self.0.len() as u64)
@@ -40,7 +42,11 @@ fn schema() -> DecodeSchema {
         Field::new("symbol", DataType::Utf8, false),
         Field::new("price", DataType::Decimal128(10, 4), true),
         Field::new("size", DataType::Int16, true),
-        Field::new("ts", DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())), true),
+        Field::new(
+            "ts",
+            DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
+            true,
+        ),
         Field::new("flag", DataType::Boolean, true),
         Field::new("x", DataType::Float64, true),
         Field::new("day", DataType::Date32, true),
@@ -51,11 +57,18 @@ fn schema() -> DecodeSchema {
     let mut origins = vec![ColumnOrigin::Payload; 8];
     origins.push(ColumnOrigin::Metadata(Metadata::Offset));
     origins.push(ColumnOrigin::Metadata(Metadata::Topic));
-    DecodeSchema { schema: Arc::new(Schema::new(fields)), origins: origins.into() }
+    DecodeSchema {
+        schema: Arc::new(Schema::new(fields)),
+        origins: origins.into(),
+    }
 }
 
 fn request() -> SourceRequest {
-    SourceRequest { name: "f".to_owned(), columns: schema(), options: Options::default() }
+    SourceRequest {
+        name: "f".to_owned(),
+        columns: schema(),
+        options: Options::default(),
+    }
 }
 
 const HEADER: &str = "ts,symbol,price,size,flag,x,day,bytes,unused";
@@ -68,12 +81,21 @@ fn table(batch: &RecordBatch) -> String {
         .iter()
         .map(|column| ArrayFormatter::try_new(column, &options).unwrap())
         .collect();
-    let cells = |row: usize| columns.iter().map(move |column| column.value(row).to_string());
+    let cells = |row: usize| {
+        columns
+            .iter()
+            .map(move |column| column.value(row).to_string())
+    };
     let rows = (0..batch.num_rows()).map(|row| cells(row).collect::<Vec<_>>().join(" | "));
     rows.collect::<Vec<_>>().join("\n")
 }
 
-fn check(layout: CsvLayout, header: Option<&'static str>, lines: &[&'static str], expected: &Expect) {
+fn check(
+    layout: CsvLayout,
+    header: Option<&'static str>,
+    lines: &[&'static str],
+    expected: &Expect,
+) {
     let mut decoder = decoder(&request(), &schema(), layout).unwrap();
     let split = SplitId::new("a.csv");
     let decoded = decoder.decode(&split, &Lines(lines.to_vec(), header));
@@ -85,7 +107,10 @@ fn check(layout: CsvLayout, header: Option<&'static str>, lines: &[&'static str]
     expected.assert_eq(&text);
 }
 
-const COMMAS: CsvLayout = CsvLayout { delimiter: b',', header: true };
+const COMMAS: CsvLayout = CsvLayout {
+    delimiter: b',',
+    header: true,
+};
 
 #[test]
 fn good_records_become_rows_by_the_names_of_the_header() {
@@ -95,12 +120,17 @@ fn good_records_become_rows_by_the_names_of_the_header() {
         ",\"\",,-5,0,,,,",
         "2024-01-02T14:30:00.1234567Z,ROUNDED,-1.23455,1,,,,,",
     ];
-    check(COMMAS, Some(HEADER), &lines, &expect![[r#"
+    check(
+        COMMAS,
+        Some(HEADER),
+        &lines,
+        &expect![[r#"
         AAPL | 189.2300 | 100 | 2024-01-02T14:30:00.123456Z | true | 1000.0 | 2024-01-02 | 00ff | 10 | a.csv
         MS"FT
         , | -0.5000 | NULL | 2024-01-02T19:30:00Z | false | NaN | NULL | NULL | 11 | a.csv
          | NULL | -5 | NULL | false | NULL | NULL | NULL | 12 | a.csv
-        ROUNDED | -1.2346 | 1 | 2024-01-02T14:30:00.123457Z | NULL | NULL | NULL | NULL | 13 | a.csv"#]]);
+        ROUNDED | -1.2346 | 1 | 2024-01-02T14:30:00.123457Z | NULL | NULL | NULL | NULL | 13 | a.csv"#]],
+    );
 }
 
 #[test]
@@ -119,7 +149,11 @@ fn bad_records_are_rejected_with_the_reason() {
         ",AAPL,1,1,,,,00ff,",
         ",GOOD,1,1,,,,,",
     ];
-    check(COMMAS, Some(HEADER), &lines, &expect![[r#"
+    check(
+        COMMAS,
+        Some(HEADER),
+        &lines,
+        &expect![[r#"
         GOOD | 1.0000 | 1 | NULL | NULL | NULL | NULL | NULL | 21 | a.csv
         10: field "ts": cannot read "2024-13-02T14:30:00Z" as TIMESTAMP(6) WITH TIME ZONE
         11: field "ts": cannot read "2024-01-02T14:30:00.12:34Z" as TIMESTAMP(6) WITH TIME ZONE
@@ -131,20 +165,41 @@ fn bad_records_are_rejected_with_the_reason() {
         17: 4 fields where 9 are expected
         18: the quote of field 2 is not closed
         19: text follows the closing quote of field 2
-        20: field "bytes": cannot read "00ff" as BYTEA"#]]);
+        20: field "bytes": cannot read "00ff" as BYTEA"#]],
+    );
 }
 
 #[test]
 fn without_a_header_the_declared_order_counts_and_a_header_must_name_all() {
-    let layout = CsvLayout { delimiter: b';', header: false };
+    let layout = CsvLayout {
+        delimiter: b';',
+        header: false,
+    };
     let line = "A;1;2;2024-01-02T00:00:00Z;t;1;2024-01-02;";
-    check(layout, None, &[line], &expect!["A | 1.0000 | 2 | 2024-01-02T00:00:00Z | true | 1.0 | 2024-01-02 | NULL | 10 | a.csv"]);
-    check(COMMAS, Some("symbol,price"), &["A,1"], &expect![[r#"
+    check(
+        layout,
+        None,
+        &[line],
+        &expect![
+            "A | 1.0000 | 2 | 2024-01-02T00:00:00Z | true | 1.0 | 2024-01-02 | NULL | 10 | a.csv"
+        ],
+    );
+    check(
+        COMMAS,
+        Some("symbol,price"),
+        &["A,1"],
+        &expect![[r#"
 
-        10: the header names no field "size""#]]);
-    check(COMMAS, None, &["A,1"], &expect![[r#"
+        10: the header names no field "size""#]],
+    );
+    check(
+        COMMAS,
+        None,
+        &["A,1"],
+        &expect![[r#"
 
-        10: the file has no header"#]]);
+        10: the file has no header"#]],
+    );
 }
 
 #[test]
@@ -155,7 +210,11 @@ fn decimals_are_read_exactly_or_not_at_all() {
         ("+.5", 2, Some(50)),
         ("1.500", 2, Some(150)),
         ("1.505", 2, None),
-        ("170141183460469231731687303715884105727", 0, Some(i128::MAX)),
+        (
+            "170141183460469231731687303715884105727",
+            0,
+            Some(i128::MAX),
+        ),
         ("170141183460469231731687303715884105728", 0, None),
         ("", 0, None),
         (".", 0, None),

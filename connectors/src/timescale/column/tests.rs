@@ -30,11 +30,20 @@ fn a_column_fits_if_it_holds_every_value_exactly() {
         (PgType::Timestamp(6), "timestamp", 3, false),
         (PgType::TimestampTz(6), "timestamp", -1, false),
         (PgType::Array(Box::new(PgType::Int4)), "_int4", -1, true),
-        (PgType::Array(Box::new(price)), "_numeric", numeric(18, 2), false),
+        (
+            PgType::Array(Box::new(price)),
+            "_numeric",
+            numeric(18, 2),
+            false,
+        ),
         (PgType::Jsonb, "json", -1, true),
         (PgType::Bool, "int4", -1, false),
     ];
     for (needed, typname, modifier, expected) in cases {
-        assert_eq!(needed.fits(typname, modifier), expected, "{needed:?} in {typname} {modifier}");
+        assert_eq!(
+            needed.fits(typname, modifier),
+            expected,
+            "{needed:?} in {typname} {modifier}"
+        );
     }
 }

@@ -1,23 +1,28 @@
-//! The net effect equals that of applying the changes one by one, however they are cut into batches.
+//! The net effect equals that of applying the changes one by one, however they are cut into
+//! batches.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::AsArray;
 use arrow::array::{Int8Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
-use arrow::array::AsArray;
 use proptest::prelude::*;
 
 use super::*;
 
 /// Changes (op, key, value) cut into batches of `size`.
 fn batches(changes: &[(Op, i64, i64)], size: usize) -> Vec<ChangeBatch> {
-    let fields = vec![Field::new("k", DataType::Int64, true), Field::new("v", DataType::Int64, true)];
+    let fields = vec![
+        Field::new("k", DataType::Int64, true),
+        Field::new("v", DataType::Int64, true),
+    ];
     let schema = Arc::new(Schema::new(fields));
     let batch = |changes: &[(Op, i64, i64)]| {
         let keys = Int64Array::from_iter_values(changes.iter().map(|change| change.1));
         let values = Int64Array::from_iter_values(changes.iter().map(|change| change.2));
-        let rows = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(keys), Arc::new(values)]);
+        let rows =
+            RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(keys), Arc::new(values)]);
         let ops = Int8Array::from_iter_values(changes.iter().map(|change| change.0 as i8));
         ChangeBatch::try_new(rows.unwrap(), ops).unwrap()
     };
@@ -25,7 +30,11 @@ fn batches(changes: &[(Op, i64, i64)], size: usize) -> Vec<ChangeBatch> {
 }
 
 fn value(batches: &[ChangeBatch], at: RowAt, column: usize) -> i64 {
-    batches[at.batch].rows().column(column).as_primitive::<Int64Type>().value(at.row)
+    batches[at.batch]
+        .rows()
+        .column(column)
+        .as_primitive::<Int64Type>()
+        .value(at.row)
 }
 
 proptest! {

@@ -24,8 +24,12 @@ fn table_names_are_read_as_postgresql_reads_them() {
 }
 
 fn read(pairs: &[(&str, &str)]) -> Result<SinkOptions, ConnectorError> {
-    let all = pairs.iter().chain(&[("connector", "timescaledb"), ("table", "t")]);
-    let options = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let all = pairs
+        .iter()
+        .chain(&[("connector", "timescaledb"), ("table", "t")]);
+    let options = all
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
     SinkOptions::read("sink \"s\"", &Options(options))
 }
 
@@ -33,8 +37,12 @@ fn read(pairs: &[(&str, &str)]) -> Result<SinkOptions, ConnectorError> {
 fn a_server_is_named_by_url_or_by_parts() {
     let by_url = read(&[("url", "postgres://me:secret@db:5433/market")]).unwrap();
     assert_eq!(by_url.place, "db:5433/market");
-    let parts =
-        [("host", "db"), ("database", "market"), ("user", "me"), ("password", "secret")];
+    let parts = [
+        ("host", "db"),
+        ("database", "market"),
+        ("user", "me"),
+        ("password", "secret"),
+    ];
     let by_parts = read(&parts).unwrap();
     assert_eq!(by_parts.place, "db:5432/market");
     assert!(by_parts.hypertable && by_parts.create && !by_parts.round_to_micros);
@@ -56,7 +64,11 @@ fn wrong_settings_are_refused_without_giving_the_password_away() {
     ];
     for pairs in cases {
         let error = read(pairs).err().unwrap();
-        assert_eq!(error.kind, rtsap_stream::error::ErrorKind::Invalid, "{pairs:?}");
+        assert_eq!(
+            error.kind,
+            rtsap_stream::error::ErrorKind::Invalid,
+            "{pairs:?}"
+        );
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
     let tls = read(&[("url", url), ("sslmode", "require")]).err().unwrap();

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
+
+/// How long the server's side stays open after a lost answer: longer than any test waits for it.
+const SERVER_LINGER: Duration = Duration::from_secs(30);
 
 pub struct Proxy {
     /// The server's URL with the proxy's address.
@@ -52,10 +56,7 @@ async fn carry(client: TcpStream, server: String, lose: Arc<AtomicBool>) {
         from_server
     });
     let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let Ok(count @ 1..) = from_client.read(&mut buffer).await else {
-            break;
-        };
+    while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
         let is_commit = buffer[..count].windows(6).any(|word| word == b"COMMIT");
         // "ON COMMIT DELETE ROWS" is not it: the simple query of one word is.
         let is_commit = is_commit && buffer[..count].starts_with(b"Q") && count < 16;
@@ -66,9 +67,7 @@ async fn carry(client: TcpStream, server: String, lose: Arc<AtomicBool>) {
             drop(from_client);
             to_server.write_all(&buffer[..count]).await.unwrap();
             // Keep the server's side open until it has done its work.
-            let mut rest = Vec::new();
-            tokio::time::sleep(std::time::Duration::from_secs(8)).await;
-            let _ = rest.write_all(&[]).await;
+            tokio::time::sleep(SERVER_LINGER).await;
             return;
         }
         if to_server.write_all(&buffer[..count]).await.is_err() {

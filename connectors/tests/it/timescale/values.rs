@@ -324,8 +324,10 @@ async fn times_arrive_exactly() {
         let expected = texts(&spans, |(months, days, ms)| {
             format!("{months} {days} {}", ms * 1_000)
         });
-        let shown = "extract(year FROM c) * 12 + extract(month FROM c) || ' ' || extract(day FROM c) \
-                     || ' ' || (extract(hour FROM c) * 3600000000 + extract(minute FROM c) * 60000000 \
+        let shown = "extract(year FROM c) * 12 + extract(month FROM c) || ' ' \
+                     || extract(day FROM c) \
+                     || ' ' || (extract(hour FROM c) * 3600000000 \
+                     + extract(minute FROM c) * 60000000 \
                      + extract(microsecond FROM c))::int8";
         let array: IntervalMonthDayNanoArray = spans
             .iter()
