@@ -6,6 +6,8 @@ use std::fmt;
 
 use rtsap_stream::error::ErrorKind;
 
+mod convert;
+
 /// A failure as a client sees it.
 #[derive(Debug)]
 pub struct EngineError {

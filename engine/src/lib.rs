@@ -3,30 +3,58 @@
 //! A protocol asks an [`Engine`] for a [`session::Session`] and passes text and values through it; what comes back is a
 //! [`response::Response`] or an [`error::EngineError`].
 //!
+//! ```text
+//! session ── prepared ─▶ query (plan) ── run at one cut ─▶ rows
+//!    │                        └ namespace: public, rtsap_catalog, pg_catalog
+//!    ├── execute ─▶ sequence: validate → commit to the catalog → start
+//!    └── subscribe, cursor, copy, show, explain
+//! ```
+//!
 //! Invariants: no type of pgwire, Flight, rdkafka or tonic in the public API; one writer to the catalog; one statement
 //! reads one cut.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
+use parking_lot::RwLock;
+use rtsap_catalog::store::CatalogStore;
+use rtsap_planner::Functions;
+use rtsap_runtime::config::RuntimeConfig;
+use rtsap_runtime::handle::Runtime;
 use rtsap_stream::registry::ConnectorRegistry;
+use rtsap_udfs::FunctionRegistry;
 
 use crate::config::EngineConfig;
 use crate::error::EngineError;
+use crate::instance::Instance;
 use crate::session::{Session, SessionSettings};
 use crate::status::EngineStatus;
 
 pub mod cancel;
 pub mod config;
 pub mod copy;
+mod cursor;
 pub mod error;
+mod explain;
+mod instance;
+mod pg_catalog;
+mod query;
 pub mod response;
+mod sequence;
 pub mod session;
+mod show;
 pub mod status;
+mod subscribe;
+mod system;
+mod tabular;
+mod variables;
 
 /// A running engine. Cloning shares it.
 #[derive(Clone)]
 pub struct Engine {
-    connectors: Arc<dyn ConnectorRegistry>,
+    instance: Arc<Instance>,
 }
 
 impl Engine {
@@ -40,14 +68,43 @@ impl Engine {
         config: EngineConfig,
         connectors: Arc<dyn ConnectorRegistry>,
     ) -> Result<Self, EngineError> {
-        let _ = config;
-        Ok(Self { connectors })
+        let registry = FunctionRegistry::with_builtins();
+        let broken = |error: datafusion::error::DataFusionError| {
+            EngineError::internal(format!("cannot set up queries: {error}"))
+        };
+        let statics = Arc::new(PgCatalogStaticTables::try_new().map_err(broken)?);
+        let base = query::base::base_state(&config, &registry, &statics).map_err(broken)?;
+        let store = Arc::clone(&config.store);
+        let (store, catalog) = CatalogStore::open(store, config.writer.clone()).await?;
+        let mut runtime = RuntimeConfig::new(Arc::clone(&config.store));
+        runtime.publish_interval = config.publish_interval;
+        runtime.checkpoint_interval = config.checkpoint_interval;
+        runtime.view_bytes_max = config.view_bytes_max;
+        let runtime = Runtime::open(runtime).await?;
+        let instance = Arc::new(Instance {
+            config,
+            connectors,
+            functions: Functions::new(&registry),
+            runtime,
+            catalog: RwLock::new(catalog),
+            store: tokio::sync::Mutex::new(store),
+            plans: RwLock::new(HashMap::new()),
+            base,
+            statics,
+            sessions: AtomicU64::new(0),
+            temporaries: AtomicU64::new(0),
+        });
+        sequence::boot::boot(&instance).await?;
+        instance.runtime.start().await?;
+        Ok(Self { instance })
     }
 
     /// A new conversation.
-    pub fn session(&self, settings: SessionSettings) -> Session {
-        let _ = &self.connectors;
-        Session::new(settings)
+    ///
+    /// # Errors
+    /// `Internal` only: settings that cannot be taken over become notices.
+    pub fn session(&self, settings: SessionSettings) -> Result<Session, EngineError> {
+        Session::new(Arc::clone(&self.instance), settings)
     }
 
     /// Stops after a last checkpoint. Sessions get errors from then on.
@@ -55,11 +112,21 @@ impl Engine {
     /// # Errors
     /// Why the last checkpoint could not be written; the engine has stopped anyway.
     pub async fn stop(&self) -> Result<(), EngineError> {
-        Ok(())
+        Ok(self.instance.runtime.stop().await?)
     }
 
     /// How it is doing.
     pub fn status(&self) -> EngineStatus {
-        EngineStatus::default()
+        let runtime = self.instance.runtime.status();
+        let catalog = self.instance.snapshot();
+        let problem = self.instance.runtime.ended();
+        EngineStatus {
+            ready: problem.is_none(),
+            problem,
+            catalog_version: catalog.version(),
+            sessions: self.instance.sessions.load(Ordering::Relaxed),
+            checkpoint_epoch: runtime.checkpoint.epoch,
+            troubles: status::troubles(&catalog, &runtime),
+        }
     }
 }

@@ -3,14 +3,35 @@
 //! Text → [`Session::parse`] → [`Session::prepare`] → [`Session::execute`] → [`Response`]. A session runs one
 //! statement at a time; the streams it returns live on their own and may outlast the next statement (portals).
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::execution::{FunctionRegistry as _, SessionState};
 use datafusion::scalar::ScalarValue;
+use parking_lot::Mutex;
+use rtsap_catalog::snapshot::CatalogSnapshot;
+use rtsap_planner::statement::{ParsedStatement, StatementKind, TransactionStatement};
+use rtsap_stream::error::ErrorKind;
 
 use crate::cancel::CancelHandle;
-use crate::error::{EngineError, Notice};
+use crate::cursor::Cursor;
+use crate::error::{EngineError, Notice, Severity};
+use crate::instance::Instance;
+use crate::pg_catalog::functions;
+use crate::query::Planning;
+use crate::query::guard::Guard;
+use crate::query::namespace::Database;
 use crate::response::{CommandTag, Response};
+use crate::session::block::Block;
+use crate::session::prepared::Work;
+use crate::variables::{KNOWN, Variables};
+
+pub(crate) mod block;
+pub(crate) mod execute;
+pub(crate) mod prepared;
+pub(crate) mod writes;
 
 /// What a client says about itself when it connects.
 #[derive(Clone, Debug, Default)]
@@ -41,13 +62,24 @@ pub enum TransactionStatus {
 /// One parsed statement.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    text: Arc<str>,
+    pub(crate) parsed: Arc<ParsedStatement>,
+    /// The whole text it stood in: positions count from its beginning.
+    pub(crate) whole: Arc<str>,
 }
 
 impl Statement {
     /// The statement as written, without semicolon.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.parsed.text
+    }
+
+    /// Whether it ends a transaction block: the only statements that a failed block accepts.
+    pub fn ends_block(&self) -> bool {
+        use TransactionStatement::{Commit, Rollback, RollbackTo};
+        let StatementKind::Transaction(statement) = &self.parsed.kind else {
+            return false;
+        };
+        matches!(statement, Commit | Rollback | RollbackTo(_))
     }
 }
 
@@ -60,7 +92,8 @@ pub struct Prepared {
     pub result: Option<SchemaRef>,
     /// What it will say at the end.
     pub tag: CommandTag,
-    statement: Statement,
+    pub(crate) statement: Statement,
+    pub(crate) work: Work,
 }
 
 impl Prepared {
@@ -72,38 +105,95 @@ impl Prepared {
 
 /// One client's conversation.
 pub struct Session {
-    settings: SessionSettings,
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) settings: SessionSettings,
+    pub(crate) variables: Arc<Mutex<Variables>>,
+    pub(crate) block: Option<Block>,
+    pub(crate) cursors: HashMap<String, Cursor>,
+    base: SessionState,
+    cancel: CancelHandle,
+    notices: Vec<Notice>,
+    reported: Vec<(&'static str, String)>,
 }
 
 impl Session {
-    pub(crate) fn new(settings: SessionSettings) -> Self {
-        Self { settings }
+    pub(crate) fn new(
+        instance: Arc<Instance>,
+        settings: SessionSettings,
+    ) -> Result<Self, EngineError> {
+        let mut given = vec![(
+            "application_name".to_owned(),
+            settings.application_name.clone(),
+        )];
+        given.extend(settings.variables.iter().cloned());
+        let (variables, refused) = Variables::new(&given);
+        let variables = Arc::new(Mutex::new(variables));
+        let mut base = instance.base.clone();
+        base.config_mut()
+            .options_mut()
+            .catalog
+            .default_catalog
+            .clone_from(&settings.database);
+        for function in functions::of_session(&instance, &settings, &variables) {
+            let registered = base.register_udf(Arc::new(function));
+            registered.map_err(|error| EngineError::internal(error.to_string()))?;
+        }
+        let settings_table = functions::show_all_settings(&variables);
+        base.register_udtf("pg_show_all_settings", settings_table);
+        instance.sessions.fetch_add(1, Ordering::Relaxed);
+        let mut session = Self {
+            instance,
+            settings,
+            variables,
+            block: None,
+            cursors: HashMap::new(),
+            base,
+            cancel: CancelHandle::default(),
+            notices: Vec::new(),
+            reported: Vec::new(),
+        };
+        session.reported = session.reported_parameters();
+        for error in refused {
+            session.notice(Severity::Warning, "01000", error.message);
+        }
+        Ok(session)
     }
 
     /// Takes `sql` apart into its statements. Empty for a text without any.
     ///
     /// # Errors
-    /// The first syntax error, with its position in `sql`.
+    /// The first syntax error, with its position in `sql`; `RT0505` for a text that is too long.
     pub fn parse(&self, sql: &str) -> Result<Vec<Statement>, EngineError> {
-        Err(EngineError::unsupported(sql))
+        let limit = self.instance.config.statement_bytes_max;
+        if sql.len() > limit {
+            let message = format!("statement of {} bytes is longer than {limit}", sql.len());
+            return Err(EngineError::new(ErrorKind::Exhausted, "RT0505", message).sqlstate("54000"));
+        }
+        let whole: Arc<str> = sql.into();
+        let statements = rtsap_planner::parse(sql)?;
+        let statement = |parsed| Statement {
+            parsed: Arc::new(parsed),
+            whole: Arc::clone(&whole),
+        };
+        Ok(statements.into_iter().map(statement).collect())
     }
 
     /// Resolves names and types. `parameter_types` are those the client declared; the others are inferred.
     ///
     /// # Errors
-    /// What the planner refuses.
+    /// What the planner refuses; in a failed transaction block everything but its end.
     pub async fn prepare(
         &self,
         statement: &Statement,
         parameter_types: &[Option<DataType>],
     ) -> Result<Prepared, EngineError> {
-        let _ = parameter_types;
-        Err(EngineError::unsupported(statement.text()))
+        self.check_block(statement)?;
+        prepared::prepare(self, statement, parameter_types).await
     }
 
     /// Runs it. `parameters` has one value for each of [`Prepared::parameter_types`].
     ///
-    /// Cancel-safe: dropping the future cancels the statement.
+    /// Cancel-safe: dropping the future cancels a read; a change that has begun is finished.
     ///
     /// # Errors
     /// Whatever fails; a transaction block that is open has failed then.
@@ -112,40 +202,126 @@ impl Session {
         prepared: &Prepared,
         parameters: &[ScalarValue],
     ) -> Result<Response, EngineError> {
-        let _ = parameters;
-        Err(EngineError::unsupported(prepared.statement.text()))
+        self.check_block(&prepared.statement)?;
+        let timeout = self.variables.lock().statement_timeout();
+        let guard = Guard::new(self.cancel.begin(), timeout);
+        let work = execute::execute(self, prepared, parameters, &guard);
+        let result = guard.wait(work).await;
+        if result.is_err() {
+            self.set_failed();
+        }
+        result
     }
 
     /// Whether a transaction block is open.
     pub fn transaction_status(&self) -> TransactionStatus {
-        TransactionStatus::Idle
+        self.block
+            .as_ref()
+            .map_or(TransactionStatus::Idle, Block::status)
     }
 
     /// Says that the protocol failed to deliver a statement's answer: an open block has failed then.
-    pub fn set_failed(&mut self) {}
+    pub fn set_failed(&mut self) {
+        if let Some(block) = &mut self.block {
+            block.failed = true;
+        }
+    }
 
     /// Cancels what this session runs, from anywhere.
     pub fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle::default()
+        self.cancel.clone()
     }
 
     /// Notices of the statements executed since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        Vec::new()
+        std::mem::take(&mut self.notices)
     }
 
     /// The session variable `name` (any case), e.g. `server_version`, `TimeZone`, `DateStyle`, `client_encoding`.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        (name == "application_name").then(|| self.settings.application_name.clone())
+        if name.eq_ignore_ascii_case("session_authorization") {
+            return Some(self.settings.user.clone());
+        }
+        self.variables.lock().get(name)
     }
 
     /// The variables a PostgreSQL server reports at the start (ParameterStatus), with their values.
     pub fn reported_parameters(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
+        let reported = KNOWN.iter().filter(|known| known.reported);
+        reported
+            .map(|known| (known.name, self.parameter(known.name).unwrap_or_default()))
+            .collect()
     }
 
     /// Reported variables that changed since the last call.
     pub fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)> {
-        Vec::new()
+        let now = self.reported_parameters();
+        let changed = now
+            .iter()
+            .filter(|entry| !self.reported.contains(entry))
+            .cloned()
+            .collect();
+        self.reported = now;
+        changed
+    }
+
+    /// Who is connected, and to what.
+    pub fn settings(&self) -> &SessionSettings {
+        &self.settings
+    }
+
+    /// Adds a notice.
+    pub(crate) fn notice(
+        &mut self,
+        severity: Severity,
+        sqlstate: &'static str,
+        message: impl Into<String>,
+    ) {
+        let message = message.into();
+        self.notices.push(Notice {
+            severity,
+            sqlstate,
+            message,
+            hint: None,
+        });
+    }
+
+    /// Adds notices.
+    pub(crate) fn add_notices(&mut self, notices: Vec<Notice>) {
+        self.notices.extend(notices);
+    }
+
+    /// What a statement is planned with: the names of `catalog`, this session's functions and time zone.
+    pub(crate) fn planning(&self, catalog: CatalogSnapshot, whole: &Arc<str>) -> Planning {
+        let mut state = self.base.clone();
+        let (database, user) = (&self.settings.database, &self.settings.user);
+        let names = Database::new(database, user, catalog.clone(), &self.instance);
+        state.register_catalog_list(Arc::new(names));
+        let zone = self
+            .parameter("TimeZone")
+            .unwrap_or_else(|| "UTC".to_owned());
+        state.config_mut().options_mut().execution.time_zone = Some(zone);
+        Planning {
+            state,
+            catalog,
+            text: Arc::clone(whole),
+        }
+    }
+
+    /// Refuses everything but the end of a block that has failed.
+    fn check_block(&self, statement: &Statement) -> Result<(), EngineError> {
+        let failed = self.block.as_ref().is_some_and(|block| block.failed);
+        if !failed || statement.ends_block() {
+            return Ok(());
+        }
+        let message =
+            "current transaction is aborted, commands ignored until end of transaction block";
+        Err(EngineError::invalid("RT0521", message).sqlstate("25P02"))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.instance.sessions.fetch_sub(1, Ordering::Relaxed);
     }
 }

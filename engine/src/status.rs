@@ -1,5 +1,9 @@
 //! How the engine is doing: for readiness probes, metrics and people.
 
+use rtsap_catalog::snapshot::CatalogSnapshot;
+use rtsap_plan::operator::ObjectId;
+use rtsap_runtime::status::{Health, RuntimeStatus};
+
 /// How the engine is doing at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct EngineStatus {
@@ -15,4 +19,19 @@ pub struct EngineStatus {
     pub checkpoint_epoch: u64,
     /// Objects that do not run, as `sink s is suspended: …`.
     pub troubles: Vec<String>,
+}
+
+/// The objects that do not run, each with its reason.
+pub(crate) fn troubles(catalog: &CatalogSnapshot, status: &RuntimeStatus) -> Vec<String> {
+    let sources = status.sources.iter().map(|s| (s.id, &s.health));
+    let views = status.views.iter().map(|s| (s.id, &s.health));
+    let sinks = status.sinks.iter().map(|s| (s.id, &s.health));
+    let all = sources.chain(views).chain(sinks);
+    let text = |(id, health): (ObjectId, &Health)| {
+        let reason = health.reason()?;
+        let object = catalog.by_id(id.0)?;
+        let (noun, name) = (object.def.kind.noun(), &object.def.name);
+        Some(format!("{noun} \"{name}\" is {}: {reason}", health.name()))
+    };
+    all.filter_map(text).collect()
 }

@@ -1,0 +1,194 @@
+//! `EXPLAIN`: plans of streaming views as the runtime gets them, plans of reads as DataFusion runs them.
+
+use std::sync::Arc;
+
+use arrow::array::StringArray;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::physical_plan::displayable;
+use futures::TryStreamExt;
+use rtsap_catalog::object::ObjectKind;
+use rtsap_plan::graph::StreamPlan;
+use rtsap_planner::plan_view;
+use rtsap_planner::statement::{CreateView, ExplainFormat, ExplainStatement, ExplainTarget, Name};
+
+use crate::error::EngineError;
+use crate::query::Planning;
+use crate::query::compatible::compatible;
+use crate::query::diagnose::diagnose;
+use crate::query::served::Reading;
+use crate::sequence::{existing, plan_of};
+use crate::session::execute::{shifted, view_def};
+use crate::session::{Session, Statement};
+
+/// The one column of `EXPLAIN`.
+pub(crate) fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new(
+        "QUERY PLAN",
+        DataType::Utf8,
+        false,
+    )]))
+}
+
+/// Lines as rows.
+///
+/// # Errors
+/// Never in practice: the column fits.
+pub(crate) fn batch(lines: &[String]) -> Result<RecordBatch, EngineError> {
+    let column = StringArray::from_iter_values(lines);
+    let batch = RecordBatch::try_new(schema(), vec![Arc::new(column)]);
+    batch.map_err(|error| EngineError::internal(error.to_string()))
+}
+
+/// The lines of a plan.
+///
+/// # Errors
+/// What the planner refuses about the statement that is explained.
+pub(crate) async fn explain(
+    session: &Session,
+    statement: &Statement,
+    explain: &ExplainStatement,
+) -> Result<Vec<String>, EngineError> {
+    if explain.format != ExplainFormat::Text {
+        let error = EngineError::unsupported("EXPLAIN in another format than TEXT");
+        return Err(error.hint("Leave FORMAT out."));
+    }
+    match &explain.target {
+        ExplainTarget::CreateView(create) => {
+            refuse_analyze(explain).and_then(|()| planned(session, create))
+        }
+        ExplainTarget::StreamingQuery {
+            query,
+            query_offset,
+        } => {
+            refuse_analyze(explain)?;
+            let catalog = session.instance.snapshot();
+            let planned = plan_view(query, &[], &catalog, &session.instance.functions);
+            let planned = planned.map_err(|error| shifted(error.into(), *query_offset))?;
+            Ok(streaming_lines(&planned.plan))
+        }
+        ExplainTarget::View(name) => running(session, name, explain.analyze),
+        ExplainTarget::Query(query) => {
+            let planning = session.planning(session.instance.snapshot(), &statement.whole);
+            let rewritten = compatible("", query);
+            let plan = planning.plan_read(&rewritten).await?;
+            read_lines(session, planning, plan, explain).await
+        }
+    }
+}
+
+fn refuse_analyze(explain: &ExplainStatement) -> Result<(), EngineError> {
+    if !explain.analyze {
+        return Ok(());
+    }
+    let error = EngineError::unsupported("EXPLAIN ANALYZE of a view that does not run");
+    Err(error.hint("Create it, then use EXPLAIN ANALYZE STREAMING VIEW."))
+}
+
+fn planned(session: &Session, create: &CreateView) -> Result<Vec<String>, EngineError> {
+    let def = view_def(create);
+    let catalog = session.instance.snapshot();
+    let planned = plan_view(
+        &def.query,
+        &def.column_names,
+        &catalog,
+        &session.instance.functions,
+    );
+    let planned = planned.map_err(|error| shifted(error.into(), create.query_offset))?;
+    Ok(streaming_lines(&planned.plan))
+}
+
+fn running(session: &Session, name: &Name, analyze: bool) -> Result<Vec<String>, EngineError> {
+    let catalog = session.instance.snapshot();
+    let object = existing(&catalog, name)?;
+    let plan = match &object.def.kind {
+        ObjectKind::View(_) => plan_of(&session.instance, object.def.id),
+        _ => None,
+    };
+    let Some(plan) = plan else {
+        let message = format!(
+            "{} \"{}\" has no plan",
+            object.def.kind.noun(),
+            object.def.name
+        );
+        return Err(EngineError::invalid("RT0541", message)
+            .sqlstate("42809")
+            .at(Some(name.position)));
+    };
+    let mut lines = streaming_lines(&plan);
+    if analyze {
+        lines.extend(live_lines(session, object.def.id));
+    }
+    Ok(lines)
+}
+
+fn streaming_lines(plan: &StreamPlan) -> Vec<String> {
+    rtsap_plan::explain::text(plan)
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Figures of the running view.
+fn live_lines(session: &Session, id: u64) -> Vec<String> {
+    let status = session.instance.runtime.status();
+    let Some(view) = status.views.iter().find(|view| view.id.0 == id) else {
+        return vec!["No figures yet.".to_owned()];
+    };
+    let ledger = view.ledger;
+    let mut lines = vec![
+        format!("State: {}", view.health.name()),
+        format!(
+            "Rows: in={} used={} filtered={} late={}",
+            ledger.rows_in, ledger.used, ledger.filtered, ledger.late
+        ),
+        format!("Served: rows={} bytes={}", view.rows, view.served_bytes),
+        format!("Operator state: bytes={}", view.state_bytes),
+    ];
+    if let Some(reason) = view.health.reason() {
+        lines.push(format!("Reason: {reason}"));
+    }
+    lines
+}
+
+async fn read_lines(
+    session: &Session,
+    mut planning: Planning,
+    plan: datafusion::logical_expr::LogicalPlan,
+    explain: &ExplainStatement,
+) -> Result<Vec<String>, EngineError> {
+    let cut = session.instance.runtime.cut();
+    planning
+        .state
+        .config_mut()
+        .set_extension(Arc::new(Reading { cut }));
+    let explained = async {
+        let optimized = planning.state.optimize(&plan)?;
+        let physical = planning.state.query_planner();
+        let physical = physical
+            .create_physical_plan(&optimized, &planning.state)
+            .await?;
+        if explain.analyze {
+            let task = planning.state.task_ctx();
+            let rows = datafusion::physical_plan::execute_stream(Arc::clone(&physical), task)?;
+            rows.try_for_each(|_| futures::future::ok(())).await?;
+        }
+        let mut lines: Vec<String> = Vec::new();
+        if explain.verbose {
+            let logical = optimized.display_indent_schema().to_string();
+            lines.extend(logical.lines().map(str::to_owned));
+            lines.push(String::new());
+        }
+        let shown = displayable(physical.as_ref());
+        let text = shown.indent(explain.verbose).to_string();
+        lines.extend(text.lines().map(str::to_owned));
+        if explain.analyze {
+            let with = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics;
+            let text = with(physical.as_ref()).indent(explain.verbose).to_string();
+            lines = text.lines().map(str::to_owned).collect();
+        }
+        Ok(lines)
+    };
+    let lines: datafusion::error::Result<Vec<String>> = explained.await;
+    lines.map_err(|error| diagnose(error, planning.scene()))
+}

@@ -1,0 +1,111 @@
+//! Reads: a statement's logical plan, and its rows at one cut.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::SessionState;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use futures::StreamExt;
+use rtsap_catalog::snapshot::CatalogSnapshot;
+use rtsap_runtime::serve::Cut;
+
+use crate::error::EngineError;
+use crate::query::diagnose::{Scene, diagnose};
+use crate::query::guard::Guard;
+use crate::query::served::Reading;
+use crate::response::BatchStream;
+
+pub(crate) mod base;
+pub(crate) mod compatible;
+pub(crate) mod diagnose;
+pub(crate) mod guard;
+pub(crate) mod namespace;
+pub(crate) mod parameters;
+pub(crate) mod served;
+
+/// What a statement is planned with.
+pub(crate) struct Planning {
+    /// DataFusion's state with the names of `catalog` in it.
+    pub(crate) state: SessionState,
+    /// The catalog that names are resolved in.
+    pub(crate) catalog: CatalogSnapshot,
+    /// The whole text, for positions.
+    pub(crate) text: Arc<str>,
+}
+
+impl Planning {
+    /// What an error is explained with.
+    pub(crate) fn scene(&self) -> Scene<'_> {
+        Scene {
+            text: &self.text,
+            catalog: &self.catalog,
+        }
+    }
+
+    /// The logical plan of a statement that reads or, for `INSERT`, of its rows.
+    ///
+    /// # Errors
+    /// What DataFusion refuses, explained.
+    pub(crate) async fn plan(&self, statement: &SqlStatement) -> Result<LogicalPlan, EngineError> {
+        let statement = DfStatement::Statement(Box::new(statement.clone()));
+        let planned = self.state.statement_to_plan(statement).await;
+        planned.map_err(|error| diagnose(error, self.scene()))
+    }
+
+    /// The same for a statement that may only read.
+    ///
+    /// # Errors
+    /// What DataFusion refuses, explained; also a plan that would define or change something.
+    pub(crate) async fn plan_read(
+        &self,
+        statement: &SqlStatement,
+    ) -> Result<LogicalPlan, EngineError> {
+        let plan = self.plan(statement).await?;
+        let options = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
+        options
+            .verify_plan(&plan)
+            .map_err(|error| diagnose(error, self.scene()))?;
+        Ok(plan)
+    }
+
+    /// Runs `plan` at `cut`: the rows come as they are computed, guarded by `guard`.
+    ///
+    /// # Errors
+    /// What DataFusion refuses while it optimises; later failures come in the stream.
+    pub(crate) async fn run(
+        mut self,
+        plan: &LogicalPlan,
+        cut: Arc<Cut>,
+        guard: Guard,
+    ) -> Result<(SchemaRef, BatchStream), EngineError> {
+        self.state.mark_start_execution();
+        self.state
+            .config_mut()
+            .set_extension(Arc::new(Reading { cut }));
+        let physical = self.state.create_physical_plan(plan).await;
+        let physical = physical.map_err(|error| diagnose(error, self.scene()))?;
+        let schema = physical.schema();
+        let rows = execute_stream(physical, self.state.task_ctx());
+        let rows = rows.map_err(|error| diagnose(error, self.scene()))?;
+        let (catalog, text) = (self.catalog, self.text);
+        let rows = rows.map(move |batch| {
+            batch.map_err(|error| {
+                diagnose(
+                    error,
+                    Scene {
+                        text: &text,
+                        catalog: &catalog,
+                    },
+                )
+            })
+        });
+        Ok((schema, guard.watch(rows.boxed())))
+    }
+}

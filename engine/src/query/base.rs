@@ -1,0 +1,63 @@
+//! DataFusion's state that every session starts from: functions, rules and limits.
+
+use std::sync::Arc;
+
+use datafusion::error::Result;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{FunctionRegistry as _, SessionState};
+use datafusion::prelude::SessionConfig;
+use datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
+use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
+use rtsap_planner::batch_extension;
+use rtsap_udfs::FunctionRegistry;
+
+use crate::config::EngineConfig;
+use crate::pg_catalog::functions;
+
+/// The state that sessions copy.
+pub(crate) fn base_state(
+    config: &EngineConfig,
+    registry: &FunctionRegistry,
+    statics: &PgCatalogStaticTables,
+) -> Result<SessionState> {
+    let mut session = SessionConfig::new()
+        .with_target_partitions(config.read_partitions)
+        .with_information_schema(true)
+        .with_create_default_catalog_and_schema(false);
+    let options = session.options_mut();
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.collect_spans = true;
+    options.catalog.default_schema = "public".to_owned();
+    let pool = FairSpillPool::new(config.query_bytes_max);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .build_arc()?;
+    let windows = batch_extension();
+    let builder = SessionStateBuilder::new()
+        .with_config(session)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_type_planner(Arc::new(PgOidTypePlanner))
+        .with_analyzer_rule(Arc::clone(&windows.analyzer_rule));
+    let mut state = builder.build();
+    state.register_relation_planner(windows.relation_planner)?;
+    for planner in registry.expr_planners.iter().rev() {
+        state.register_expr_planner(Arc::clone(planner))?;
+    }
+    for function in functions::stateless(statics) {
+        state.register_udf(Arc::new(function))?;
+    }
+    for function in &registry.scalars {
+        state.register_udf(Arc::clone(function))?;
+    }
+    for function in &registry.aggregates {
+        state.register_udaf(Arc::clone(function))?;
+    }
+    for function in &registry.windows {
+        state.register_udwf(Arc::clone(function))?;
+    }
+    state.register_udtf("pg_get_keywords", Arc::clone(&statics.pg_get_keywords) as _);
+    Ok(state)
+}

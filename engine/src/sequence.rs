@@ -1,0 +1,233 @@
+//! Changes of definitions, each in the same order: validate, commit to the catalog, start; undo if the start fails.
+//!
+//! On boot the same from the catalog. The one writer of the catalog: whoever changes a definition holds its store.
+
+use std::sync::Arc;
+
+use rtsap_catalog::error::CatalogError;
+use rtsap_catalog::name::{ObjectName, SCHEMA};
+use rtsap_catalog::object::{ObjectDef, ObjectKind, ObjectNumber, Relation};
+use rtsap_catalog::snapshot::{CatalogChange, CatalogSnapshot};
+use rtsap_plan::graph::StreamPlan;
+use rtsap_planner::statement::{Name, ObjectNoun};
+use rtsap_runtime::error::RuntimeError;
+use rtsap_runtime::spec::{SinkSpec, SourceSpec, TableSpec, ViewSpec};
+
+use crate::error::{EngineError, Notice, Severity};
+use crate::instance::Instance;
+use crate::query::diagnose::{Scene, unknown_relation};
+use crate::response::CommandTag;
+
+pub(crate) mod boot;
+pub(crate) mod define;
+pub(crate) mod drop;
+
+/// What a change of definitions came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What the client is told.
+    pub(crate) tag: CommandTag,
+    /// What it should know.
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// An object that has been validated and can be committed and started.
+pub(crate) struct Candidate {
+    /// Its definition.
+    pub(crate) kind: ObjectKind,
+    /// What it reads.
+    pub(crate) depends_on: Vec<ObjectNumber>,
+    /// What can be read from it.
+    pub(crate) relation: Option<Relation>,
+    /// How it is started.
+    pub(crate) start: Start,
+    /// What its author should know.
+    pub(crate) notices: Vec<String>,
+}
+
+/// How an object is started.
+pub(crate) enum Start {
+    /// A source.
+    Source(Box<SourceSpec>),
+    /// A table.
+    Table(TableSpec),
+    /// A view.
+    View(ViewSpec),
+    /// A sink.
+    Sink(SinkSpec),
+}
+
+impl Start {
+    /// Hands the object to the runtime.
+    ///
+    /// # Errors
+    /// What the runtime refuses.
+    pub(crate) async fn start(self, instance: &Instance) -> Result<(), RuntimeError> {
+        match self {
+            Self::Source(spec) => instance.runtime.add_source(*spec).await,
+            Self::Table(spec) => instance.runtime.add_table(spec).await,
+            Self::View(spec) => {
+                let (id, plan) = (spec.id.0, Arc::new(spec.plan.clone()));
+                instance.runtime.add_view(spec).await?;
+                instance.plans.write().insert(id, plan);
+                Ok(())
+            }
+            Self::Sink(spec) => instance.runtime.add_sink(spec).await,
+        }
+    }
+}
+
+/// Creates an object. `build` validates it against the catalog and the number it will have.
+///
+/// # Errors
+/// What `build` refuses; `RT0402` if the name is taken; failures of the catalog's store and of the runtime.
+pub(crate) async fn create(
+    instance: &Arc<Instance>,
+    name: &Name,
+    if_not_exists: bool,
+    sql: String,
+    tag: &'static str,
+    build: impl FnOnce(&CatalogSnapshot, ObjectNumber) -> Result<Candidate, EngineError> + Send,
+) -> Result<Outcome, EngineError> {
+    let tag = CommandTag::Plain(tag);
+    let object_name = own_name(name)?;
+    let store = instance.store.lock().await;
+    let before = instance.snapshot();
+    if let Some(taken) = before.resolve(object_name.as_str()) {
+        let noun = taken.def.kind.noun();
+        if if_not_exists {
+            let message = format!("{noun} \"{object_name}\" already exists, skipping");
+            return Ok(Outcome {
+                tag,
+                notices: vec![notice("42P07", message)],
+            });
+        }
+        let error = CatalogError::Exists {
+            name: object_name,
+            noun,
+        };
+        return Err(EngineError::from(error).at(Some(name.position)));
+    }
+    let id = before.next_id();
+    let candidate = build(&before, id)?;
+    let def = ObjectDef {
+        id,
+        name: object_name,
+        sql,
+        depends_on: candidate.depends_on,
+        kind: candidate.kind,
+        comment: None,
+    };
+    let mut after = store.commit(&before, &CatalogChange::Create(def)).await?;
+    if let Some(relation) = candidate.relation {
+        after = after.with_relation(id, relation);
+    }
+    if let Err(error) = candidate.start.start(instance).await {
+        undo(instance, &store, &after, id).await;
+        return Err(error.into());
+    }
+    *instance.catalog.write() = after;
+    let notices = candidate
+        .notices
+        .into_iter()
+        .map(|text| notice("00000", text))
+        .collect();
+    Ok(Outcome { tag, notices })
+}
+
+/// Takes a definition back whose object could not be started.
+async fn undo(
+    instance: &Instance,
+    store: &rtsap_catalog::store::CatalogStore,
+    after: &CatalogSnapshot,
+    id: ObjectNumber,
+) {
+    match store.commit(after, &CatalogChange::Drop(vec![id])).await {
+        Ok(undone) => *instance.catalog.write() = undone,
+        Err(error) => {
+            // The definition stays in the store; the next start tries it again and reports why it fails.
+            tracing::error!(%error, id, "cannot take back a definition that did not start");
+            *instance.catalog.write() = after.clone();
+        }
+    }
+}
+
+/// The name of an object of a user.
+///
+/// # Errors
+/// `RT0201` for another schema than `public`, `RT0401` for a name that cannot be.
+pub(crate) fn own_name(name: &Name) -> Result<ObjectName, EngineError> {
+    if let Some(schema) = &name.schema {
+        let last = schema
+            .rsplit('.')
+            .next()
+            .unwrap_or(schema)
+            .trim_matches('"');
+        if last != SCHEMA {
+            let message = format!("schema \"{last}\" does not exist");
+            return Err(EngineError::invalid("RT0201", message)
+                .sqlstate("3F000")
+                .hint("Objects live in the schema public.")
+                .at(Some(name.position)));
+        }
+    }
+    let folded = ObjectName::from_folded(&name.name);
+    folded.map_err(|error| EngineError::from(error).at(Some(name.position)))
+}
+
+/// The object called `name`.
+///
+/// # Errors
+/// `RT0201` if there is none, with the nearest name.
+pub(crate) fn existing<'a>(
+    catalog: &'a CatalogSnapshot,
+    name: &Name,
+) -> Result<&'a Arc<rtsap_catalog::snapshot::CatalogObject>, EngineError> {
+    let own = own_name(name)?;
+    catalog.resolve(own.as_str()).ok_or_else(|| {
+        let scene = Scene { text: "", catalog };
+        unknown_relation(own.as_str(), scene).at(Some(name.position))
+    })
+}
+
+/// Checks that an object is of the kind that a statement names.
+///
+/// # Errors
+/// `RT0541` otherwise, with the right statement in the hint.
+pub(crate) fn check_noun(
+    def: &ObjectDef,
+    noun: ObjectNoun,
+    verb: &str,
+    name: &Name,
+) -> Result<(), EngineError> {
+    let (word, fits) = match noun {
+        ObjectNoun::Source => ("source", matches!(def.kind, ObjectKind::Source(_))),
+        ObjectNoun::Table => ("table", matches!(def.kind, ObjectKind::Table(_))),
+        ObjectNoun::View => ("streaming view", matches!(def.kind, ObjectKind::View(_))),
+        ObjectNoun::Sink => ("sink", matches!(def.kind, ObjectKind::Sink(_))),
+    };
+    if fits {
+        return Ok(());
+    }
+    let message = format!("\"{}\" is not a {word}", def.name);
+    let right = def.kind.noun().to_uppercase();
+    Err(EngineError::invalid("RT0541", message)
+        .sqlstate("42809")
+        .hint(format!("Use {verb} {right} {}.", def.name.quoted()))
+        .at(Some(name.position)))
+}
+
+/// A notice.
+pub(crate) fn notice(sqlstate: &'static str, message: impl Into<String>) -> Notice {
+    Notice {
+        severity: Severity::Notice,
+        sqlstate,
+        message: message.into(),
+        hint: None,
+    }
+}
+
+/// The plan of a running view.
+pub(crate) fn plan_of(instance: &Instance, id: ObjectNumber) -> Option<Arc<StreamPlan>> {
+    instance.plans.read().get(&id).map(Arc::clone)
+}

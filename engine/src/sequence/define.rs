@@ -1,0 +1,277 @@
+//! Sources, tables, views and sinks: from a statement or a persisted definition to something that can be started.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rtsap_catalog::object::{ObjectKind, ObjectNumber, SinkDef, SourceDef, ViewDef};
+use rtsap_catalog::snapshot::{CatalogObject, CatalogSnapshot};
+use rtsap_plan::operator::ObjectId;
+use rtsap_planner::bind::view::{ViewStart, view_options};
+use rtsap_planner::bind::{BoundTable, BoundWatermark};
+use rtsap_planner::duration::nanos_of;
+use rtsap_planner::statement::WithOption;
+use rtsap_planner::{BoundColumn, BoundSource, PlannedView, plan_view};
+use rtsap_runtime::spec::{
+    EventTimeSpec, OnError, SinkSpec, SourceColumn, SourceSpec, StartFrom, TableSpec, ViewSpec,
+};
+use rtsap_stream::registry::{Options, SourceRequest};
+use rtsap_stream::sink::SinkInput;
+
+use crate::error::EngineError;
+use crate::instance::Instance;
+use crate::sequence::{Candidate, Start};
+
+/// A split without rows for so long leaves the watermark's minimum: longer than a broker's pauses, shorter than a
+/// reader's patience.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A row further ahead of the wall clock is an error row.
+const FUTURE_SKEW_MAX: Duration = Duration::from_secs(300);
+
+/// A source.
+///
+/// # Errors
+/// What the connector refuses about options and columns.
+pub(crate) fn source(
+    instance: &Instance,
+    name: &str,
+    id: ObjectNumber,
+    bound: BoundSource,
+) -> Result<Candidate, EngineError> {
+    let options = Options(bound.def.options.clone());
+    refuse_alignment(&options, name)?;
+    let request = SourceRequest {
+        name: name.to_owned(),
+        columns: bound.physical.clone(),
+        options,
+    };
+    instance.connectors.check_source(&request)?;
+    let source = instance.connectors.source(&request)?;
+    let times = Times::read(&bound.def)?;
+    let (registry, asked) = (Arc::clone(&instance.connectors), request.clone());
+    let column = |column: &BoundColumn| match *column {
+        BoundColumn::Physical(index) => Some(SourceColumn::Physical(index)),
+        BoundColumn::Computed(index) => bound
+            .computed
+            .get(index)
+            .map(|(_, expr)| SourceColumn::Computed(Arc::clone(expr))),
+    };
+    let columns: Option<Vec<SourceColumn>> = bound.columns.iter().map(column).collect();
+    let Some(columns) = columns else {
+        return Err(EngineError::internal(format!(
+            "source \"{name}\" names a missing column"
+        )));
+    };
+    let spec = SourceSpec {
+        id: ObjectId(id),
+        name: name.to_owned(),
+        source,
+        decoder: Arc::new(move |columns| registry.decoder(&asked, columns)),
+        physical: bound.physical,
+        columns,
+        schema: Arc::clone(&bound.relation.schema),
+        event_time: bound.watermark.map(event_time),
+        idle_timeout: times.idle,
+        future_skew_max: times.skew,
+        on_error: times.on_error,
+    };
+    // The decoder is made once here so that a column it cannot fill is refused now, not when the first view reads.
+    (spec.decoder)(&spec.physical)?;
+    Ok(Candidate {
+        kind: ObjectKind::Source(bound.def),
+        depends_on: Vec::new(),
+        relation: Some(bound.relation),
+        start: Start::Source(Box::new(spec)),
+        notices: bound.notices,
+    })
+}
+
+/// A table.
+pub(crate) fn table(name: &str, id: ObjectNumber, bound: BoundTable) -> Candidate {
+    let spec = TableSpec {
+        id: ObjectId(id),
+        name: name.to_owned(),
+        schema: Arc::clone(&bound.relation.schema),
+        key: bound.relation.key.clone(),
+        event_time: bound.watermark.map(event_time),
+    };
+    Candidate {
+        kind: ObjectKind::Table(bound.def),
+        depends_on: Vec::new(),
+        relation: Some(bound.relation),
+        start: Start::Table(spec),
+        notices: Vec::new(),
+    }
+}
+
+/// A streaming view. Positions in errors are those of its query's text.
+///
+/// # Errors
+/// What the planner refuses.
+pub(crate) fn view(
+    instance: &Instance,
+    catalog: &CatalogSnapshot,
+    name: &str,
+    id: ObjectNumber,
+    def: ViewDef,
+) -> Result<Candidate, EngineError> {
+    let planned = plan_view(&def.query, &def.column_names, catalog, &instance.functions)?;
+    planned.plan.check().map_err(|error| {
+        EngineError::internal(format!(
+            "the plan of \"{name}\" contradicts itself: {error}"
+        ))
+    })?;
+    let options = with_options(&def.options);
+    let start_from = match view_options(&options)?.start {
+        ViewStart::Beginning => StartFrom::Beginning,
+        ViewStart::Now => StartFrom::Now,
+    };
+    let PlannedView {
+        plan,
+        relation,
+        depends_on,
+        notices,
+    } = planned;
+    let spec = ViewSpec {
+        id: ObjectId(id),
+        name: name.to_owned(),
+        plan,
+        start_from,
+    };
+    let (relation, start) = (Some(relation), Start::View(spec));
+    Ok(Candidate {
+        kind: ObjectKind::View(def),
+        depends_on,
+        relation,
+        start,
+        notices,
+    })
+}
+
+/// A sink that follows `from`.
+///
+/// # Errors
+/// `RT0542` if the target cannot take the view's changes or the object has no rows to follow; what the connector
+/// refuses.
+pub(crate) fn sink(
+    instance: &Instance,
+    name: &str,
+    id: ObjectNumber,
+    from: &CatalogObject,
+    options: BTreeMap<String, String>,
+) -> Result<Candidate, EngineError> {
+    let readable = matches!(from.def.kind, ObjectKind::View(_) | ObjectKind::Table(_));
+    let Some(relation) = from.relation.as_ref().filter(|_| readable) else {
+        let message = format!(
+            "a sink cannot follow {} \"{}\"",
+            from.def.kind.noun(),
+            from.def.name
+        );
+        return Err(EngineError::invalid("RT0542", message)
+            .sqlstate("42809")
+            .hint("Follow a streaming view or a table."));
+    };
+    let given = Options(options.clone());
+    let accepts = instance.connectors.check_sink(&given)?;
+    if relation.mode > accepts {
+        let (takes, gives) = (accepts.name(), relation.mode.name());
+        let message = format!(
+            "sink \"{name}\" takes {takes} changes but \"{}\" gives {gives}",
+            from.def.name
+        );
+        let hint = if relation.key.is_empty() {
+            "Add EMIT ON WINDOW CLOSE to the view, or group it by a key."
+        } else {
+            "Add EMIT ON WINDOW CLOSE to the view, or choose a connector that takes updates."
+        };
+        return Err(EngineError::invalid("RT0542", message)
+            .sqlstate("0A000")
+            .hint(hint));
+    }
+    let input = SinkInput {
+        sink: name.to_owned(),
+        schema: Arc::clone(&relation.schema),
+        key: relation.key.clone(),
+        event_time: relation.event_time,
+        mode: relation.mode,
+    };
+    let sink = instance.connectors.sink(&input, &given)?;
+    let from = from.def.id;
+    let spec = SinkSpec {
+        id: ObjectId(id),
+        name: name.to_owned(),
+        from: ObjectId(from),
+        input,
+        sink,
+    };
+    Ok(Candidate {
+        kind: ObjectKind::Sink(SinkDef { from, options }),
+        depends_on: vec![from],
+        relation: None,
+        start: Start::Sink(spec),
+        notices: Vec::new(),
+    })
+}
+
+/// Persisted options in the form of a statement's, without positions.
+pub(crate) fn with_options(options: &BTreeMap<String, String>) -> BTreeMap<String, WithOption> {
+    let option = |value: &String| WithOption {
+        value: value.clone(),
+        position: 1,
+    };
+    options
+        .iter()
+        .map(|(key, value)| (key.clone(), option(value)))
+        .collect()
+}
+
+fn event_time(watermark: BoundWatermark) -> EventTimeSpec {
+    EventTimeSpec {
+        column: watermark.column,
+        delay_nanos: watermark.delay_nanos,
+    }
+}
+
+/// Options of every source that the runtime obeys, whatever the connector. Connectors check them too.
+struct Times {
+    idle: Duration,
+    skew: Duration,
+    on_error: OnError,
+}
+
+impl Times {
+    fn read(def: &SourceDef) -> Result<Self, EngineError> {
+        let on_error = match def.options.get("on_error").map(String::as_str) {
+            None | Some("dead_letter") => OnError::DeadLetter,
+            Some("fail") => OnError::Fail,
+            Some("drop") => OnError::Drop,
+            Some(other) => {
+                let message = format!("invalid value for option \"on_error\": \"{other}\"");
+                let hint = "Possible values: dead_letter, fail, drop.";
+                return Err(EngineError::invalid("RT0543", message)
+                    .sqlstate("22023")
+                    .hint(hint));
+            }
+        };
+        let length = |key: &str, default: Duration| match def.options.get(key) {
+            None => Ok(default),
+            Some(text) => nanos_of(text, None)
+                .map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+                .map_err(EngineError::from),
+        };
+        Ok(Self {
+            idle: length("scan.watermark.idle-timeout", IDLE_TIMEOUT)?,
+            skew: length("max_future_skew", FUTURE_SKEW_MAX)?,
+            on_error,
+        })
+    }
+}
+
+fn refuse_alignment(options: &Options, name: &str) -> Result<(), EngineError> {
+    if options.get("scan.watermark.alignment.group").is_none() {
+        return Ok(());
+    }
+    let what = format!("watermark alignment (source \"{name}\")");
+    Err(EngineError::unsupported(what).hint("Leave out scan.watermark.alignment.*."))
+}

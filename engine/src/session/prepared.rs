@@ -1,0 +1,306 @@
+//! Statements made ready: names resolved, types known, nothing done yet.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::logical_expr::{LogicalPlan, WriteOp};
+use rtsap_catalog::object::{ObjectKind, ObjectNumber};
+use rtsap_planner::statement::{
+    CopyDirection, CursorSource, Name, ShowTarget, StatementKind, SubscribeStatement,
+    TransactionStatement,
+};
+
+use crate::error::EngineError;
+use crate::explain;
+use crate::query::compatible::compatible;
+use crate::query::diagnose::diagnose;
+use crate::query::parameters;
+use crate::response::CommandTag;
+use crate::sequence::{existing, own_name};
+use crate::session::{Prepared, Session, Statement};
+use crate::show;
+use crate::subscribe::{self, Followed};
+
+/// What executing a statement will do.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    /// Run this plan at a cut.
+    Read(Arc<PlannedRead>),
+    /// Run this plan and write its rows into a table.
+    Insert {
+        /// The table's number.
+        table: ObjectNumber,
+        /// Its rows.
+        rows: Arc<PlannedRead>,
+    },
+    /// Follow a relation.
+    Subscribe(Followed),
+    /// Whatever the statement says, without a plan.
+    Other,
+}
+
+/// A logical plan and the catalog version it holds for.
+#[derive(Debug)]
+pub(crate) struct PlannedRead {
+    /// The plan.
+    pub(crate) plan: LogicalPlan,
+    /// Version of the catalog it was made with.
+    pub(crate) version: u64,
+}
+
+/// Prepares a statement.
+pub(super) async fn prepare(
+    session: &Session,
+    statement: &Statement,
+    declared: &[Option<DataType>],
+) -> Result<Prepared, EngineError> {
+    let (tag, result, work, parameter_types) = match &statement.parsed.kind {
+        StatementKind::Query(query) => {
+            let (read, types, schema) = read(session, statement, query, declared).await?;
+            (
+                CommandTag::Returned("SELECT"),
+                Some(schema),
+                Work::Read(Arc::new(read)),
+                types,
+            )
+        }
+        StatementKind::Insert {
+            table,
+            statement: insert,
+        } => {
+            let (work, types) = prepare_insert(session, statement, table, insert, declared).await?;
+            (CommandTag::Affected("INSERT 0", 0), None, work, types)
+        }
+        StatementKind::Subscribe(subscribe) => {
+            let followed = follow(session, subscribe)?;
+            let schema = Some(followed.schema());
+            (
+                CommandTag::Returned("SUBSCRIBE"),
+                schema,
+                Work::Subscribe(followed),
+                Vec::new(),
+            )
+        }
+        StatementKind::Copy(copy) => {
+            let (tag, work, types) = prepare_copy(session, statement, &copy.direction).await?;
+            (tag, None, work, types)
+        }
+        StatementKind::DeclareCursor(declare) => {
+            let work = match &declare.source {
+                CursorSource::Query(query) => {
+                    let (read, types, _) = read(session, statement, query, declared).await?;
+                    let tag = CommandTag::Plain("DECLARE CURSOR");
+                    return Ok(assemble(
+                        statement,
+                        tag,
+                        None,
+                        Work::Read(Arc::new(read)),
+                        types,
+                    ));
+                }
+                CursorSource::Subscribe(subscribe) => Work::Subscribe(follow(session, subscribe)?),
+            };
+            (CommandTag::Plain("DECLARE CURSOR"), None, work, Vec::new())
+        }
+        StatementKind::Fetch(fetch) => {
+            let schema = session.cursor(&fetch.cursor)?.schema();
+            (
+                CommandTag::Returned("FETCH"),
+                Some(schema),
+                Work::Other,
+                Vec::new(),
+            )
+        }
+        StatementKind::Show(target) => {
+            let schema = show::objects(&session.instance, target)?.schema();
+            (
+                CommandTag::Plain(show_tag(target)),
+                Some(schema),
+                Work::Other,
+                Vec::new(),
+            )
+        }
+        StatementKind::ShowVariable { name } => {
+            let schema = show::variable(session, name)?.schema();
+            (
+                CommandTag::Plain("SHOW"),
+                Some(schema),
+                Work::Other,
+                Vec::new(),
+            )
+        }
+        StatementKind::Describe { name, extended } => {
+            let schema = show::describe(&session.instance, name, *extended)?.schema();
+            (
+                CommandTag::Plain("DESCRIBE"),
+                Some(schema),
+                Work::Other,
+                Vec::new(),
+            )
+        }
+        StatementKind::Explain(_) => (
+            CommandTag::Plain("EXPLAIN"),
+            Some(explain::schema()),
+            Work::Other,
+            Vec::new(),
+        ),
+        other => (plain_tag(other), None, Work::Other, Vec::new()),
+    };
+    Ok(assemble(statement, tag, result, work, parameter_types))
+}
+
+fn assemble(
+    statement: &Statement,
+    tag: CommandTag,
+    result: Option<SchemaRef>,
+    work: Work,
+    parameter_types: Vec<DataType>,
+) -> Prepared {
+    Prepared {
+        parameter_types,
+        result,
+        tag,
+        statement: statement.clone(),
+        work,
+    }
+}
+
+/// The plan of a read, the types of its parameters and its columns.
+pub(super) async fn read(
+    session: &Session,
+    statement: &Statement,
+    query: &datafusion::sql::sqlparser::ast::Statement,
+    declared: &[Option<DataType>],
+) -> Result<(PlannedRead, Vec<DataType>, SchemaRef), EngineError> {
+    let catalog = session.instance.snapshot();
+    let version = catalog.version();
+    let planning = session.planning(catalog, &statement.whole);
+    let rewritten = compatible(statement.text(), query);
+    let plan = planning.plan_read(&rewritten).await?;
+    let (plan, types) =
+        parameters::typed(plan, declared).map_err(|error| diagnose(error, planning.scene()))?;
+    // The analyzer decides types that the planner leaves open, such as those of UNION.
+    let analyzed = planning.state.analyzer().execute_and_check(
+        plan.clone(),
+        planning.state.config_options(),
+        |_, _| {},
+    );
+    let analyzed = analyzed.map_err(|error| diagnose(error, planning.scene()))?;
+    let schema: Schema = analyzed.schema().as_arrow().clone();
+    Ok((PlannedRead { plan, version }, types, Arc::new(schema)))
+}
+
+async fn prepare_insert(
+    session: &Session,
+    statement: &Statement,
+    table: &Name,
+    insert: &datafusion::sql::sqlparser::ast::Statement,
+    declared: &[Option<DataType>],
+) -> Result<(Work, Vec<DataType>), EngineError> {
+    let catalog = session.instance.snapshot();
+    let version = catalog.version();
+    let id = writable(&catalog, table)?;
+    let planning = session.planning(catalog, &statement.whole);
+    let plan = planning.plan(&compatible(statement.text(), insert)).await?;
+    let LogicalPlan::Dml(dml) = plan else {
+        return Err(EngineError::unsupported("this form of INSERT"));
+    };
+    if !matches!(
+        dml.op,
+        WriteOp::Insert(datafusion::logical_expr::dml::InsertOp::Append)
+    ) {
+        return Err(EngineError::unsupported("INSERT OVERWRITE or REPLACE"));
+    }
+    let input = Arc::unwrap_or_clone(dml.input);
+    let (plan, types) =
+        parameters::typed(input, declared).map_err(|error| diagnose(error, planning.scene()))?;
+    Ok((
+        Work::Insert {
+            table: id,
+            rows: Arc::new(PlannedRead { plan, version }),
+        },
+        types,
+    ))
+}
+
+/// The number of a table that can be written.
+///
+/// # Errors
+/// `RT0201` if there is none, `RT0533` if it is something else.
+pub(crate) fn writable(
+    catalog: &rtsap_catalog::snapshot::CatalogSnapshot,
+    name: &Name,
+) -> Result<ObjectNumber, EngineError> {
+    let object = existing(catalog, name)?;
+    if matches!(object.def.kind, ObjectKind::Table(_)) {
+        return Ok(object.def.id);
+    }
+    let message = format!(
+        "cannot write into {} \"{}\"",
+        object.def.kind.noun(),
+        own_name(name)?
+    );
+    Err(EngineError::invalid("RT0533", message)
+        .sqlstate("42809")
+        .hint("Only tables made with CREATE TABLE take rows.")
+        .at(Some(name.position)))
+}
+
+async fn prepare_copy(
+    session: &Session,
+    statement: &Statement,
+    direction: &CopyDirection,
+) -> Result<(CommandTag, Work, Vec<DataType>), EngineError> {
+    let tag = CommandTag::Returned("COPY");
+    match direction {
+        CopyDirection::QueryToStdout(query) => {
+            let (read, types, _) = read(session, statement, query, &[]).await?;
+            Ok((tag, Work::Read(Arc::new(read)), types))
+        }
+        CopyDirection::SubscribeToStdout(subscribe) => Ok((
+            tag,
+            Work::Subscribe(follow(session, subscribe)?),
+            Vec::new(),
+        )),
+        CopyDirection::FromStdin { table, .. } => {
+            writable(&session.instance.snapshot(), table)?;
+            Ok((tag, Work::Other, Vec::new()))
+        }
+    }
+}
+
+fn follow(session: &Session, statement: &SubscribeStatement) -> Result<Followed, EngineError> {
+    subscribe::follow(&session.instance, statement)
+}
+
+fn show_tag(target: &ShowTarget) -> &'static str {
+    match target {
+        ShowTarget::Create(..) => "SHOW CREATE",
+        _ => "SHOW",
+    }
+}
+
+fn plain_tag(kind: &StatementKind) -> CommandTag {
+    use TransactionStatement as T;
+    CommandTag::Plain(match kind {
+        StatementKind::Transaction(T::Begin) => "BEGIN",
+        StatementKind::Transaction(T::Commit) => "COMMIT",
+        StatementKind::Transaction(T::Rollback | T::RollbackTo(_)) => "ROLLBACK",
+        StatementKind::Transaction(T::Savepoint(_)) => "SAVEPOINT",
+        StatementKind::Transaction(T::Release(_)) => "RELEASE",
+        StatementKind::Set { .. } => "SET",
+        StatementKind::Reset { .. } => "RESET",
+        StatementKind::Discard { .. } => "DISCARD ALL",
+        StatementKind::Flush => "FLUSH",
+        StatementKind::CreateSource(_) => "CREATE SOURCE",
+        StatementKind::CreateTable(_) => "CREATE TABLE",
+        StatementKind::CreateView(_) => "CREATE STREAMING VIEW",
+        StatementKind::CreateSink(_) => "CREATE SINK",
+        StatementKind::Drop(_) => "DROP",
+        StatementKind::Comment(_) => "COMMENT",
+        StatementKind::CloseCursor { .. } => "CLOSE CURSOR",
+        StatementKind::Deallocate { .. } => "DEALLOCATE",
+        StatementKind::Unlisten => "UNLISTEN",
+        _ => "OK",
+    })
+}

@@ -1,0 +1,206 @@
+//! Rows written by `INSERT` and `COPY`: checked against the table, then written at once or at `COMMIT`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::source_as_provider;
+use datafusion::logical_expr::LogicalPlan;
+use futures::StreamExt;
+use rtsap_catalog::object::ObjectNumber;
+use rtsap_plan::operator::ObjectId;
+
+use crate::error::EngineError;
+use crate::instance::Instance;
+use crate::query::diagnose::tidy;
+use crate::query::served::ServedTable;
+use crate::response::BatchStream;
+use crate::session::Session;
+use crate::session::block::{Block, PendingRows, too_many_bytes};
+
+/// Writes `rows` into a table, or keeps them for `COMMIT`. Returns how many.
+///
+/// # Errors
+/// Those of `rows`; `RT0536` for a value that does not fit its column; limits; failures to make them durable.
+pub(super) async fn insert(
+    session: &mut Session,
+    table: ObjectNumber,
+    name: &str,
+    mut rows: BatchStream,
+) -> Result<u64, EngineError> {
+    let schema = table_schema(&session.instance, table, name)?;
+    let bytes_max = session.instance.config.uncommitted_bytes_max;
+    let mut kept = Vec::new();
+    let mut bytes = 0;
+    while let Some(batch) = rows.next().await {
+        let batch = fitted(batch?.columns(), &schema, name)?;
+        bytes += batch.get_array_memory_size();
+        if bytes > bytes_max {
+            return Err(too_many_bytes(bytes_max));
+        }
+        if batch.num_rows() > 0 {
+            kept.push(batch);
+        }
+    }
+    let rows = PendingRows {
+        table,
+        name: name.to_owned(),
+        rows: kept,
+    };
+    accept(session, rows).await
+}
+
+/// Writes rows that fit, or keeps them for `COMMIT`. Returns how many.
+///
+/// # Errors
+/// Limits of the block; failures to make them durable.
+pub(crate) async fn accept(session: &mut Session, rows: PendingRows) -> Result<u64, EngineError> {
+    let count = rows.rows.iter().map(|batch| batch.num_rows() as u64).sum();
+    if count == 0 {
+        return Ok(0);
+    }
+    let bytes_max = session.instance.config.uncommitted_bytes_max;
+    match &mut session.block {
+        Some(block) => block.add(rows, bytes_max)?,
+        None => write(&session.instance, rows.table, rows.rows).await?,
+    }
+    Ok(count)
+}
+
+/// Writes what a block has kept.
+///
+/// # Errors
+/// Failures to make it durable: nothing is written then.
+pub(super) async fn commit(session: &mut Session, block: Block) -> Result<(), EngineError> {
+    session.variables.lock().end_block();
+    session.cursors.retain(|_, cursor| cursor.is_held());
+    let Some(first) = block.pending.first() else {
+        return Ok(());
+    };
+    // All of one table: `Block::add` sees to that.
+    let table = first.table;
+    let rows: Vec<RecordBatch> = block
+        .pending
+        .into_iter()
+        .flat_map(|pending| pending.rows)
+        .collect();
+    write(&session.instance, table, rows).await
+}
+
+/// Forgets what a block has kept, and its variables.
+pub(super) fn roll_back(session: &mut Session, block: Block) {
+    session.cursors.retain(|_, cursor| cursor.is_held());
+    let mut before = block.into_before();
+    before.end_block();
+    *session.variables.lock() = before;
+}
+
+/// Writes rows to their end even if the client goes away: they may be durable already.
+async fn write(
+    instance: &Arc<Instance>,
+    table: ObjectNumber,
+    rows: Vec<RecordBatch>,
+) -> Result<(), EngineError> {
+    let runtime = instance.runtime.clone();
+    let written = tokio::spawn(async move { runtime.insert(ObjectId(table), rows).await }).await;
+    written.map_err(|error| EngineError::internal(format!("a write was lost: {error}")))??;
+    Ok(())
+}
+
+/// The columns of a table.
+///
+/// # Errors
+/// `RT0201` if it was dropped meanwhile.
+pub(crate) fn table_schema(
+    instance: &Instance,
+    table: ObjectNumber,
+    name: &str,
+) -> Result<SchemaRef, EngineError> {
+    let catalog = instance.snapshot();
+    let relation = catalog
+        .by_id(table)
+        .and_then(|object| object.relation.as_ref());
+    relation
+        .map(|relation| Arc::clone(&relation.schema))
+        .ok_or_else(|| {
+            let message = format!("relation \"{name}\" does not exist");
+            EngineError::invalid("RT0201", message).sqlstate("42P01")
+        })
+}
+
+/// `columns` as a batch in the types of `schema`, nulls checked. Columns are matched by their order.
+///
+/// # Errors
+/// `RT0536` for a value that does not fit or a null where none may be.
+pub(crate) fn fitted(
+    given: &[ArrayRef],
+    schema: &SchemaRef,
+    table: &str,
+) -> Result<RecordBatch, EngineError> {
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for (field, column) in schema.fields().iter().zip(given) {
+        let column = cast_with_options(column, field.data_type(), &strict).map_err(|error| {
+            let message = format!(
+                "cannot write column \"{}\": {}",
+                field.name(),
+                tidy(&error.to_string())
+            );
+            EngineError::invalid("RT0536", message).sqlstate("22P02")
+        })?;
+        if !field.is_nullable() && column.null_count() > 0 {
+            let message = format!(
+                "null value in column \"{}\" of relation \"{table}\" violates not-null constraint",
+                field.name()
+            );
+            return Err(EngineError::invalid("RT0536", message).sqlstate("23502"));
+        }
+        columns.push(column);
+    }
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| {
+        EngineError::invalid("RT0536", format!("cannot write into \"{table}\": {error}"))
+            .sqlstate("22000")
+    })
+}
+
+/// Refuses to read a table that the open block has written: its rows are not there before `COMMIT`.
+///
+/// # Errors
+/// `RT0527`.
+pub(super) fn refuse_own_writes(session: &Session, plan: &LogicalPlan) -> Result<(), EngineError> {
+    let Some(block) = session
+        .block
+        .as_ref()
+        .filter(|block| !block.pending.is_empty())
+    else {
+        return Ok(());
+    };
+    let written: BTreeSet<ObjectNumber> = block.pending.iter().map(|rows| rows.table).collect();
+    let mut found = None;
+    let visited = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Ok(provider) = source_as_provider(&scan.source)
+            && let Some(served) =
+                (provider.as_ref() as &dyn std::any::Any).downcast_ref::<ServedTable>()
+            && written.contains(&served.object.0)
+        {
+            found = Some(served.name.clone());
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    visited.map_err(|error| EngineError::internal(error.to_string()))?;
+    let Some(name) = found else { return Ok(()) };
+    let message = format!("cannot read table \"{name}\" in the transaction that has written it");
+    Err(EngineError::invalid("RT0527", message)
+        .sqlstate("0A000")
+        .detail("Rows become visible when their transaction commits.")
+        .hint("Commit first."))
+}
