@@ -1,7 +1,8 @@
-//! Definitions of sources and tables, checked: types to Arrow, keys, watermarks, computed columns to expressions.
+//! Definitions of sources and tables, checked: types to Arrow, keys, watermarks, computed columns
+//! to expressions.
 //!
-//! Does the same for a statement and for its persisted definition, so that a restart binds what was bound before.
-//! Connector options are the connectors' to check.
+//! Does the same for a statement and for its persisted definition, so that a restart binds what was
+//! bound before. Connector options are the connectors' to check.
 
 pub mod computed;
 pub mod view;
@@ -30,7 +31,8 @@ pub struct BoundSource {
     pub relation: Relation,
     /// What a decoder fills: payload fields and metadata.
     pub physical: DecodeSchema,
-    /// Computed columns: name and expression over all physical columns (never over other computed ones).
+    /// Computed columns: name and expression over all physical columns (never over other computed
+    /// ones).
     pub computed: Vec<(String, Arc<dyn PhysicalExpr>)>,
     /// Where each column of the relation comes from.
     pub columns: Vec<BoundColumn>,
@@ -72,7 +74,8 @@ pub struct BoundTable {
 /// Binds a statement.
 ///
 /// # Errors
-/// Wrong types, names, metadata, expressions, keys or watermarks, with positions in the statement's text.
+/// Wrong types, names, metadata, expressions, keys or watermarks, with positions in the statement's
+/// text.
 pub fn bind_source(
     statement: &CreateSource,
     functions: &Functions,
@@ -174,10 +177,11 @@ fn bind(
     }
     let relation_schema = Arc::new(Schema::new(fields));
     let watermark = watermark(body, &relation_schema)?;
-    let mut notices = Vec::new();
-    if !body.primary_key.is_empty() {
-        notices.push("PRIMARY KEY of a source is not enforced: every payload is a row.".to_owned());
-    }
+    let unenforced = "PRIMARY KEY of a source is not enforced: every payload is a row.";
+    let notices = (!key.is_empty())
+        .then(|| unenforced.to_owned())
+        .into_iter()
+        .collect();
     Ok(BoundSource {
         def: SourceDef {
             columns: defs,

@@ -68,7 +68,8 @@ impl SqlType {
     /// Reads a type at the cursor.
     ///
     /// # Errors
-    /// [`Cause::Type`] for an unknown type or impossible parameters, [`Cause::Syntax`] if none comes.
+    /// [`Cause::Type`] for an unknown type or impossible parameters, [`Cause::Syntax`] if none
+    /// comes.
     pub fn parse(cursor: &mut Cursor<'_>) -> Result<Self, PlanError> {
         let mut closing = 0;
         let parsed = parse_nested(cursor, &mut closing)?;
@@ -121,7 +122,8 @@ impl SqlType {
         }
     }
 
-    /// The canonical text of an Arrow type, for the derived type of a computed column; `None` if SQL has none for it.
+    /// The canonical text of an Arrow type, for the derived type of a computed column; `None` if
+    /// SQL has none for it.
     pub fn of_arrow(arrow: &DataType) -> Option<Self> {
         Some(match arrow {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Text,
@@ -381,7 +383,8 @@ fn parse_digits(cursor: &mut Cursor<'_>) -> Result<u8, PlanError> {
     }
 }
 
-/// `(p [, s])`. Without it `numeric(38,10)`: room for any price and size there is, and every sum of them.
+/// `(p [, s])`. Without it `numeric(38,10)`: room for any price and size there is, and every sum of
+/// them.
 fn parse_numeric(cursor: &mut Cursor<'_>) -> Result<SqlType, PlanError> {
     if !cursor.eat_token(&Token::LParen) {
         return Ok(SqlType::Numeric {

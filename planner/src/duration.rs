@@ -4,8 +4,8 @@
 
 use crate::error::{Cause, PlanError};
 
-/// The nanoseconds of a text such as `2`, `1 minute 30 seconds`, `500ms`, `00:00:05.5`. A number without a unit is in
-/// `unit`, or in seconds.
+/// The nanoseconds of a text such as `2`, `1 minute 30 seconds`, `500ms`, `00:00:05.5`. A number
+/// without a unit is in `unit`, or in seconds.
 ///
 /// # Errors
 /// [`Cause::Literal`] if it cannot be read or does not fit; with a hint if it has a calendar unit.

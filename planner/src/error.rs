@@ -1,6 +1,7 @@
 //! Why a statement cannot be planned: the cause as data, where it is, and what to do about it.
 //!
-//! Codes are stable and documented one by one in `docs/errors/`. No SQLSTATE here: that is the wire protocol's.
+//! Codes are stable and documented one by one in `docs/errors/`. No SQLSTATE here: that is the wire
+//! protocol's.
 
 use std::fmt;
 

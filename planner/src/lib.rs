@@ -3,12 +3,13 @@
 //! Four stages, each a module, in this order:
 //!
 //! 1. [`parse`]: text to [`statement::ParsedStatement`]s, with positions.
-//! 2. [`bind`]: a source, table or view option set, checked; column types to Arrow; computed columns to expressions.
+//! 2. [`bind`]: a source, a table or a view's options, checked: types to Arrow, computed columns
+//!    to expressions.
 //! 3. [`logical`]: a query to DataFusion's logical plan, windows as extension nodes.
 //! 4. [`streaming`]: that plan to a [`rtsap_plan::graph::StreamPlan`], one arm per node.
 //!
-//! Everything is a pure function of text, catalog snapshot and [`functions::Functions`]; nothing awaits. Failures are
-//! [`error::PlanError`]s with code, position, detail and hint.
+//! Everything is a pure function of text, catalog snapshot and [`functions::Functions`]; nothing
+//! awaits. Failures are [`error::PlanError`]s with code, position, detail and hint.
 
 pub mod bind;
 pub mod data_type;

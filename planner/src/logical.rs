@@ -52,13 +52,14 @@ pub fn refine(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
     let plan = analyzer.execute_and_check(plan, &options, |_, _| {})?;
     // Why these and no others:
     // - OptimizeUnions: `a UNION ALL b UNION ALL c` becomes one node, hence one operator.
-    // - SimplifyExpressions: constants are folded once, not for each row; windows need constant lengths.
-    // - ReplaceDistinctWithAggregate: DISTINCT is GROUP BY of all columns, so one operator does both.
+    // - SimplifyExpressions: constants are folded once, not for each row; windows need them.
+    // - ReplaceDistinctWithAggregate: DISTINCT is GROUP BY of all columns: one operator for both.
     // - OptimizeProjections: a source decodes only the columns that reach here.
-    // Left out: SingleDistinctToGroupBy (two aggregations where the runtime has DISTINCT accumulators),
-    // PushDownFilter (it would tear a window and its aggregation apart; `streaming::peel` moves filters itself),
-    // CommonSubexprEliminate (names from a counter would make plans and state fingerprints unstable), and all rules
-    // about joins, limits and empty relations, which a view cannot have.
+    // Left out: SingleDistinctToGroupBy (two aggregations where the runtime has DISTINCT
+    // accumulators), PushDownFilter (it would tear a window and its aggregation apart;
+    // `streaming::peel` moves filters itself), CommonSubexprEliminate (names from a counter would
+    // make plans and state fingerprints unstable), and all rules about joins, limits and empty
+    // relations, which a view cannot have.
     let optimizer = Optimizer::with_rules(vec![
         Arc::new(OptimizeUnions::new()),
         Arc::new(SimplifyExpressions::new()),
@@ -71,8 +72,8 @@ pub fn refine(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
     optimizer.optimize(plan, &context, |_, _| {})
 }
 
-/// Refuses functions whose value depends on when they are called: a view must give the same rows whenever its input is
-/// read again.
+/// Refuses functions whose value depends on when they are called: a view must give the same rows
+/// whenever its input is read again.
 ///
 /// # Errors
 /// [`Cause::Volatile`].

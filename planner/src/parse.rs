@@ -1,4 +1,5 @@
-//! Text to statements: splits, classifies, and reads our own grammar; DataFusion's SQL goes to sqlparser.
+//! Text to statements: splits, classifies, and reads our own grammar; DataFusion's SQL goes to
+//! sqlparser.
 //!
 //! Looks no name up. Every position is a character of the whole text, counted from 1.
 

@@ -1,7 +1,7 @@
 //! Parsed statements: what the text says, before any name is looked up.
 //!
-//! Statements of DataFusion's own SQL stay `sqlparser` statements; ours are the types here. Nothing here is checked
-//! against the catalog.
+//! Statements of DataFusion's own SQL stay `sqlparser` statements; ours are the types here. Nothing
+//! here is checked against the catalog.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -277,7 +277,8 @@ pub enum ShowTarget {
 pub struct ExplainStatement {
     /// `EXPLAIN (FORMAT …)`.
     pub format: ExplainFormat,
-    /// `CHANGELOG_MODE` was asked for (the plan always says it; kept so that the option is not an error).
+    /// `CHANGELOG_MODE` was asked for (the plan always says it; kept so that the option is not an
+    /// error).
     pub changelog_mode: bool,
     /// `VERBOSE`.
     pub verbose: bool,
@@ -306,7 +307,8 @@ pub enum ExplainTarget {
     CreateView(Box<CreateView>),
     /// `EXPLAIN STREAMING VIEW v`: the plan of an existing view; with `ANALYZE`, its live figures.
     View(Name),
-    /// `EXPLAIN SELECT … EMIT …`: the streaming plan of this query, by text and characters before it.
+    /// `EXPLAIN SELECT … EMIT …`: the streaming plan of this query, by text and characters before
+    /// it.
     StreamingQuery {
         /// The query with its `EMIT` clause.
         query: String,

@@ -1,7 +1,8 @@
-//! A view's query to a [`StreamPlan`]: one `match` over the logical plan, one function per kind of node.
+//! A view's query to a [`StreamPlan`]: one `match` over the logical plan, one function per kind of
+//! node.
 //!
-//! Properties (mode, key, event time, state) are inferred bottom-up as nodes are made; what cannot run correctly or
-//! would keep state without limit is refused here, with a hint.
+//! Properties (mode, key, event time, state) are inferred bottom-up as nodes are made; what cannot
+//! run correctly or would keep state without limit is refused here, with a hint.
 
 pub mod aggregate;
 pub mod bucket;
@@ -50,10 +51,12 @@ pub struct PlannedView {
     pub notices: Vec<String>,
 }
 
-/// Compiles a view's query with its `EMIT` clause. `column_names` rename the result if there are any.
+/// Compiles a view's query with its `EMIT` clause. `column_names` rename the result if there are
+/// any.
 ///
 /// # Errors
-/// Everything that can be wrong with a query; positions are characters of `query_text`, counted from 1.
+/// Everything that can be wrong with a query; positions are characters of `query_text`, counted
+/// from 1.
 pub fn plan_view(
     query_text: &str,
     column_names: &[String],
@@ -162,7 +165,8 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Compiles a logical node with everything below it. `emit` is what a window aggregation in it must do.
+    /// Compiles a logical node with everything below it. `emit` is what a window aggregation in it
+    /// must do.
     fn node(&mut self, plan: &LogicalPlan, emit: Emit) -> Result<NodeIndex, PlanError> {
         match plan {
             LogicalPlan::TableScan(scan) => self.input(scan),
@@ -228,7 +232,8 @@ impl<'a> Compiler<'a> {
             return Ok(());
         }
         let message = "EMIT ON WINDOW CLOSE needs an aggregation by window".to_owned();
-        let hint = "Add FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE) and GROUP BY window_start, \
+        let hint = "Add FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE) and \
+                    GROUP BY window_start, \
                     or leave the clause out.";
         Err(PlanError::new(Cause::Emit { message }).hint(hint))
     }
@@ -283,7 +288,8 @@ fn lost_key(properties: &StreamProperties, missing: &[usize]) -> PlanError {
         .map(|index| format!("\"{}\"", properties.schema.field(*index).name()));
     let columns = names.collect::<Vec<_>>().join(", ");
     let hint = format!(
-        "Select {columns} as well; EMIT ON WINDOW CLOSE gives rows that never change and need no key."
+        "Select {columns} as well; EMIT ON WINDOW CLOSE gives rows that never change and need \
+         no key."
     );
     PlanError::new(Cause::LostKey { columns }).hint(hint)
 }
@@ -298,7 +304,8 @@ fn require_append(properties: &StreamProperties, operator: &str) -> Result<(), P
         operator,
         mode: properties.mode,
     });
-    let detail = "Rows of its input change after they were read: the input is an open window, an aggregation, \
+    let detail = "Rows of its input change after they were read: the input is an open window, \
+                  an aggregation, \
                   or a table with a primary key.";
     Err(error
         .detail(detail)

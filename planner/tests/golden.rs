@@ -1,7 +1,8 @@
-//! Runs `tests/golden/*.txt`: statements and what becomes of them, as text. `REWRITE=1` writes the answers anew.
+//! Runs `tests/golden/*.txt`: statements and what becomes of them, as text. `REWRITE=1` writes the
+//! answers anew.
 //!
-//! A case is a line `# name`, SQL, a line `----`, and the answer. A case called `# setup …` puts what it makes into the
-//! catalog of the cases after it in the same file.
+//! A case is a line `# name`, SQL, a line `----`, and the answer. A case called `# setup …` puts
+//! what it makes into the catalog of the cases after it in the same file.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use rtsap_plan::explain;
 use rtsap_planner::bind::view::view_options;
 use rtsap_planner::bind::{BoundColumn, BoundSource};
 use rtsap_planner::statement::{
-    CopyDirection, CreateView, CursorSource, ExplainTarget, StatementKind, SubscribeTarget,
+    CopyDirection, CreateView, CursorSource, ExplainStatement, ExplainTarget, StatementKind,
+    SubscribeTarget,
 };
 use rtsap_planner::{
     Functions, PlanError, bind_source, bind_source_def, bind_table, bind_table_def, parse,
@@ -142,32 +144,33 @@ impl Runner {
                 }
                 Ok(from.map(|from| (ObjectKind::Sink(def), vec![from], None)))
             }
-            StatementKind::Explain(explain) => {
-                let _ = writeln!(
-                    out,
-                    "explain {:?} analyze={}",
-                    explain.format, explain.analyze
-                );
-                match &explain.target {
-                    ExplainTarget::CreateView(view) => return self.view(view, out).map(|_| None),
-                    ExplainTarget::StreamingQuery {
-                        query,
-                        query_offset,
-                    } => {
-                        self.query(query, *query_offset, out)?;
-                    }
-                    ExplainTarget::View(name) => {
-                        let _ = writeln!(out, "view {}", name.name);
-                    }
-                    ExplainTarget::Query(query) => {
-                        let _ = writeln!(out, "query {query}");
-                    }
-                }
-                Ok(None)
-            }
+            StatementKind::Explain(explain) => self.explain(explain, out).map(|()| None),
             other => {
                 show_statement(other, out);
                 Ok(None)
+            }
+        }
+    }
+
+    fn explain(&self, explain: &ExplainStatement, out: &mut String) -> Result<(), PlanError> {
+        let _ = writeln!(
+            out,
+            "explain {:?} analyze={}",
+            explain.format, explain.analyze
+        );
+        match &explain.target {
+            ExplainTarget::CreateView(view) => self.view(view, out).map(|_| ()),
+            ExplainTarget::StreamingQuery {
+                query,
+                query_offset,
+            } => self.query(query, *query_offset, out),
+            ExplainTarget::View(name) => {
+                let _ = writeln!(out, "view {}", name.name);
+                Ok(())
+            }
+            ExplainTarget::Query(query) => {
+                let _ = writeln!(out, "query {query}");
+                Ok(())
             }
         }
     }

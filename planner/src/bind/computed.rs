@@ -1,6 +1,7 @@
 //! Computed columns: `name AS expression`, as expressions over the physical columns alone.
 //!
-//! An expression may name any physical column and the computed columns before it; those are put in its place.
+//! An expression may name any physical column and the computed columns before it; those are put in
+//! its place.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -23,7 +23,8 @@ pub struct ViewOptions {
 /// Checks the options of a view.
 ///
 /// # Errors
-/// [`Cause::Option`] for unknown ones, [`Cause::Unsupported`] for known ones that this version does not obey.
+/// [`Cause::Option`] for unknown ones, [`Cause::Unsupported`] for known ones that this version does
+/// not obey.
 pub fn view_options(options: &WithOptions) -> Result<ViewOptions, PlanError> {
     let mut checked = ViewOptions::default();
     for (key, option) in options {

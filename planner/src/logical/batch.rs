@@ -1,7 +1,8 @@
-//! Windows in reads: turns a [`WindowNode`] into plain expressions, so that any DataFusion session can run it over rows
-//! at rest. Streaming views never come here.
+//! Windows in reads: turns a [`WindowNode`] into plain expressions, so that any DataFusion session
+//! can run it over rows at rest. Streaming views never come here.
 //!
-//! `WindowAssign(t)` becomes the list of window starts of each row, unnested, with end and time computed from the start.
+//! `WindowAssign(t)` becomes the list of window starts of each row, unnested, with end and time
+//! computed from the start.
 
 use std::sync::Arc;
 
@@ -30,7 +31,8 @@ use crate::logical::window_tvf::WindowPlanner;
 pub struct BatchExtension {
     /// For `SessionStateBuilder::with_relation_planners`: plans `TUMBLE(…)` and `HOP(…)` in `FROM`.
     pub relation_planner: Arc<dyn RelationPlanner>,
-    /// For `SessionStateBuilder::with_analyzer_rule`, after DataFusion's own: makes them plain expressions.
+    /// For `SessionStateBuilder::with_analyzer_rule`, after DataFusion's own: makes them plain
+    /// expressions.
     pub analyzer_rule: Arc<dyn AnalyzerRule + Send + Sync>,
 }
 
@@ -163,7 +165,8 @@ impl ScalarUDFImpl for WindowStarts {
     }
 }
 
-/// Start, end or time (0, 1, 2) of the window that starts at a time. Never null: rows in no window are gone by then.
+/// Start, end or time (0, 1, 2) of the window that starts at a time. Never null: rows in no window
+/// are gone by then.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct WindowBound {
     window: WindowSpec,

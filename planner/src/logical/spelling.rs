@@ -1,8 +1,8 @@
-//! The other spellings of windows, rewritten into the canonical one in sqlparser's tree, and names for columns that
-//! have none.
+//! The other spellings of windows, rewritten into the canonical one in sqlparser's tree, and names
+//! for columns that have none.
 //!
-//! `GROUP BY k, TUMBLE(ts, i)` becomes `FROM TUMBLE(t, ts, i) GROUP BY k, window_start, window_end`; `TUMBLE_START(…)`
-//! becomes `window_start`. Idempotent.
+//! `GROUP BY k, TUMBLE(ts, i)` becomes `FROM TUMBLE(t, ts, i) GROUP BY k, window_start,
+//! window_end`; `TUMBLE_START(…)` becomes `window_start`. Idempotent.
 
 use std::ops::ControlFlow;
 
@@ -169,7 +169,8 @@ fn wrap(
     };
     let mut args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(data))];
     args.extend(rest.into_iter().map(|arg| match (&alias, arg) {
-        // The alias names the windowed relation; inside of the call only the column's own name is known.
+        // The alias names the windowed relation; inside of the call only the column's own name is
+        // known.
         (
             Some(_),
             FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(mut parts))),
@@ -199,8 +200,8 @@ fn wrap(
     Ok(())
 }
 
-/// `TUMBLE(t, …)` becomes `TUMBLE((SELECT * FROM t), …)`: sessions look relations up before they plan, and they look
-/// where relations stand, not among arguments.
+/// `TUMBLE(t, …)` becomes `TUMBLE((SELECT * FROM t), …)`: sessions look relations up before they
+/// plan, and they look where relations stand, not among arguments.
 fn show_relation(factor: &mut TableFactor) -> Result<(), PlanError> {
     let TableFactor::Table {
         name,

@@ -1,4 +1,5 @@
-//! The logical node that puts rows into windows: its input's columns, then `window_start`, `window_end`, `window_time`.
+//! The logical node that puts rows into windows: its input's columns, then `window_start`,
+//! `window_end`, `window_time`.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -27,8 +28,8 @@ pub struct WindowNode {
 }
 
 impl WindowNode {
-    /// The node over `input`; `time` is a timestamp column of it. No column of `input` has one of the
-    /// [`WINDOW_COLUMNS`]' names.
+    /// The node over `input`; `time` is a timestamp column of it. No column of `input` has one of
+    /// the [`WINDOW_COLUMNS`]' names.
     ///
     /// # Errors
     /// If the names clash.
@@ -141,7 +142,8 @@ impl UserDefinedLogicalNodeCore for WindowNode {
         vec![self.time.clone()]
     }
 
-    /// A condition on anything but the window's own columns may be checked before rows are put into windows.
+    /// A condition on anything but the window's own columns may be checked before rows are put into
+    /// windows.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
         WINDOW_COLUMNS
             .iter()

@@ -1,4 +1,5 @@
-//! `TUMBLE(…)` and `HOP(…)` in `FROM`, planned into a [`WindowNode`]: for views and for reads alike.
+//! `TUMBLE(…)` and `HOP(…)` in `FROM`, planned into a [`WindowNode`]: for views and for reads
+//! alike.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Diagnostic, ExprSchema, Span};
@@ -100,7 +101,8 @@ impl WindowFunction {
         match self {
             Self::Tumble => "Write TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE).",
             Self::Hop => {
-                "Write HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '1' MINUTE): the slide, then the size."
+                "Write HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '1' MINUTE): \
+                 the slide, then the size."
             }
         }
     }
@@ -356,7 +358,8 @@ pub fn check_window(window: WindowSpec) -> Result<WindowSpec, PlanError> {
     })
 }
 
-/// A window over a windowed relation: the inner window's columns become `window_start0` and so on, as in Flink.
+/// A window over a windowed relation: the inner window's columns become `window_start0` and so on,
+/// as in Flink.
 fn rename_clashes(input: LogicalPlan, time: Expr) -> Result<(LogicalPlan, Expr)> {
     let clash = |name: &str| WINDOW_COLUMNS.contains(&name);
     if !input

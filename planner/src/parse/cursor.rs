@@ -1,4 +1,5 @@
-//! A position in the tokens of one statement, and the small questions a recursive-descent parser asks.
+//! A position in the tokens of one statement, and the small questions a recursive-descent parser
+//! asks.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -265,8 +266,8 @@ impl<'a> Cursor<'a> {
         Ok(number)
     }
 
-    /// `(key = value, …)`. Keys may be quoted or not, values may be strings, numbers or words; a key without a value
-    /// means `true`.
+    /// `(key = value, …)`. Keys may be quoted or not, values may be strings, numbers or words; a
+    /// key without a value means `true`.
     ///
     /// # Errors
     /// [`Cause::Syntax`], or [`Cause::Conflict`] for a key given twice.
@@ -352,7 +353,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Goes over an expression up to a comma or closing parenthesis of the level here, or the end, and returns its tokens.
+    /// Goes over an expression up to a comma or closing parenthesis of the level here, or the end,
+    /// and returns its tokens.
     ///
     /// # Errors
     /// [`Cause::Syntax`] if there is none.

@@ -1,4 +1,5 @@
-//! `CREATE SOURCE` and `CREATE TABLE`: columns, keys, watermarks, options, and the spellings of other engines.
+//! `CREATE SOURCE` and `CREATE TABLE`: columns, keys, watermarks, options, and the spellings of
+//! other engines.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 use rtsap_catalog::object::{ColumnKind, WatermarkDef};

@@ -1,4 +1,5 @@
-//! Text to tokens that know where they stand: sqlparser's tokenizer with byte and character offsets added.
+//! Text to tokens that know where they stand: sqlparser's tokenizer with byte and character offsets
+//! added.
 
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};

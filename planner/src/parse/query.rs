@@ -1,9 +1,12 @@
-//! DataFusion's own SQL: hands tokens to sqlparser, with the window functions brought into one spelling first.
+//! DataFusion's own SQL: hands tokens to sqlparser, with the window functions brought into one
+//! spelling first.
 //!
-//! `TUMBLE(TABLE t, …)` loses its `TABLE`, `FROM TABLE(TUMBLE(…))` its wrapper; [`crate::logical::spelling`] does what
-//! needs the tree.
+//! `TUMBLE(TABLE t, …)` loses its `TABLE`, `FROM TABLE(TUMBLE(…))` its wrapper;
+//! [`crate::logical::spelling`] does what needs the tree.
 
-use datafusion::sql::sqlparser::ast::{FromTable, Statement, TableFactor, TableObject};
+use datafusion::sql::sqlparser::ast::{
+    FromTable, Statement, TableFactor, TableObject, TableWithJoins,
+};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -75,7 +78,10 @@ pub fn write(cursor: &mut Cursor<'_>, word: &str) -> Result<StatementKind, PlanE
         Statement::Insert(insert) => matches!(insert.table, TableObject::TableName(_)),
         Statement::Delete(delete) => match &delete.from {
             FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from) => {
-                matches!(from.as_slice(), [only] if matches!(only.relation, TableFactor::Table { .. }))
+                let is_table = |from: &TableWithJoins| {
+                    matches!(from.relation, TableFactor::Table { .. }) && from.joins.is_empty()
+                };
+                matches!(from.as_slice(), [only] if is_table(only))
             }
         },
         Statement::Update(_) => true,
@@ -105,7 +111,8 @@ fn target_name(mut cursor: Cursor<'_>, word: &str) -> Result<Name, PlanError> {
     cursor.name("a table's name")
 }
 
-/// sqlparser's message as ours: its location becomes our position, its "found" the word near the error.
+/// sqlparser's message as ours: its location becomes our position, its "found" the word near the
+/// error.
 pub fn syntax(text: &str, error: &ParserError) -> PlanError {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
@@ -148,8 +155,7 @@ fn place_of(text: &str, near: &str, limit: u32) -> u32 {
     };
     tokens
         .iter()
-        .filter(same)
-        .next_back()
+        .rfind(same)
         .map_or(limit, |lexeme| lexeme.position)
 }
 

@@ -1,210 +1,222 @@
-//! Statements whose grammar is known and which this version does not run: refused by name, with what to do instead.
+//! Statements whose grammar is known and which this version does not run: refused by name, with
+//! what to do instead.
 
 use crate::error::PlanError;
 use crate::parse::cursor::Cursor;
 
+/// The first words of what is refused, its name, and what to do instead.
+type Refusal = (&'static [&'static str], &'static str, &'static str);
+
 /// The refusal of a statement by its first words, if it is one of these.
 pub fn statement(cursor: &Cursor<'_>) -> Option<PlanError> {
-    const STATEMENTS: [(&[&str], &str, &str); 22] = [
-        (
-            &["ALTER", "SYSTEM"],
-            "ALTER SYSTEM",
-            "Set it in the server's configuration file.",
-        ),
-        (&["ALTER"], "ALTER", "Drop the object and create it anew."),
-        (
-            &["REPLAY"],
-            "REPLAY",
-            "Create a second view with start_from = 'beginning'.",
-        ),
-        (
-            &["EXPORT"],
-            "EXPORT",
-            "Copy the text that SHOW CREATE gives.",
-        ),
-        (
-            &["PREPARE"],
-            "PREPARE as a statement",
-            "Use the protocol's own prepared statements.",
-        ),
-        (
-            &["EXECUTE"],
-            "EXECUTE as a statement",
-            "Use the protocol's own prepared statements.",
-        ),
-        (&["LISTEN"], "LISTEN", "Follow a view with SUBSCRIBE."),
-        (
-            &["NOTIFY"],
-            "NOTIFY",
-            "Insert into a table and follow a view on it with SUBSCRIBE.",
-        ),
-        (
-            &["MERGE"],
-            "MERGE",
-            "INSERT into a table with a primary key replaces rows.",
-        ),
-        (
-            &["TRUNCATE"],
-            "TRUNCATE",
-            "Drop the table and create it anew.",
-        ),
-        (
-            &["GRANT"],
-            "GRANT",
-            "Every role that may connect may read and define.",
-        ),
-        (
-            &["REVOKE"],
-            "REVOKE",
-            "Every role that may connect may read and define.",
-        ),
-        (
-            &["REFRESH"],
-            "REFRESH",
-            "Views are always fresh; FLUSH waits until writes are visible.",
-        ),
-        (&["VACUUM"], "VACUUM", "State is compacted by itself."),
-        (
-            &["ANALYZE"],
-            "ANALYZE",
-            "There are no statistics to gather.",
-        ),
-        (
-            &["LOCK"],
-            "LOCK",
-            "Reads see one consistent cut without locks.",
-        ),
-        (&["CALL"], "CALL", "There are no procedures."),
-        (&["DO"], "DO", "There are no procedures."),
-        (&["MOVE"], "MOVE", "FETCH the rows and ignore them."),
-        (&["IMPORT"], "IMPORT", "Create a source on the files."),
-        (
-            &["CHECKPOINT"],
-            "CHECKPOINT",
-            "Checkpoints are taken by themselves; FLUSH waits for writes.",
-        ),
-        (&["REINDEX"], "REINDEX", "There are no indexes."),
-    ];
     find(cursor, &STATEMENTS)
 }
 
 /// The refusal of what stands after `CREATE [OR REPLACE]`, if it is one of these.
 pub fn created(cursor: &Cursor<'_>) -> Option<PlanError> {
-    const STREAMING: &str = "Write CREATE STREAMING VIEW.";
-    const CREATED: [(&[&str], &str, &str); 22] = [
-        (&["VIEW"], "CREATE VIEW without STREAMING", STREAMING),
-        (&["TEMPORARY", "VIEW"], "CREATE TEMPORARY VIEW", STREAMING),
-        (&["TEMP", "VIEW"], "CREATE TEMPORARY VIEW", STREAMING),
-        (&["RECURSIVE", "VIEW"], "CREATE RECURSIVE VIEW", STREAMING),
-        (
-            &["TEMPORARY"],
-            "CREATE TEMPORARY",
-            "Write CREATE TABLE and DROP TABLE.",
-        ),
-        (
-            &["TEMP"],
-            "CREATE TEMPORARY",
-            "Write CREATE TABLE and DROP TABLE.",
-        ),
-        (&["UNLOGGED"], "CREATE UNLOGGED", "Write CREATE TABLE."),
-        (
-            &["CONNECTION"],
-            "CREATE CONNECTION",
-            "Give the connection's options in WITH of each source and sink.",
-        ),
-        (
-            &["SECRET"],
-            "CREATE SECRET",
-            "Give the value in WITH; it is redacted wherever it is shown.",
-        ),
-        (
-            &["FUNCTION"],
-            "CREATE FUNCTION",
-            "SHOW FUNCTIONS lists the functions there are.",
-        ),
-        (
-            &["AGGREGATE"],
-            "CREATE AGGREGATE",
-            "SHOW FUNCTIONS lists the functions there are.",
-        ),
-        (
-            &["PROCEDURE"],
-            "CREATE PROCEDURE",
-            "There are no procedures.",
-        ),
-        (
-            &["TEST"],
-            "CREATE TEST",
-            "INSERT into a table, FLUSH, and SELECT from the view.",
-        ),
-        (
-            &["INDEX"],
-            "CREATE INDEX",
-            "A view is kept by its key; there is nothing to index.",
-        ),
-        (
-            &["UNIQUE"],
-            "CREATE UNIQUE INDEX",
-            "Declare a PRIMARY KEY on the table.",
-        ),
-        (
-            &["SCHEMA"],
-            "CREATE SCHEMA",
-            "All objects are in schema public.",
-        ),
-        (
-            &["DATABASE"],
-            "CREATE DATABASE",
-            "A server has one database.",
-        ),
-        (
-            &["ROLE"],
-            "CREATE ROLE",
-            "Roles are in the server's configuration file.",
-        ),
-        (
-            &["USER"],
-            "CREATE USER",
-            "Roles are in the server's configuration file.",
-        ),
-        (
-            &["SEQUENCE"],
-            "CREATE SEQUENCE",
-            "Number the rows where they are made.",
-        ),
-        (
-            &["TYPE"],
-            "CREATE TYPE",
-            "Write STRUCT<…> in the column's type.",
-        ),
-        (
-            &["EXTENSION"],
-            "CREATE EXTENSION",
-            "SHOW FUNCTIONS lists the functions there are.",
-        ),
-    ];
     find(cursor, &CREATED)
 }
 
 /// What `DROP` cannot drop yet.
 pub fn dropped(cursor: &Cursor<'_>) -> Option<PlanError> {
-    const NONE: &str = "There are no such objects in this version.";
-    const DROPPED: [(&[&str], &str, &str); 10] = [
-        (&["CONNECTION"], "DROP CONNECTION", NONE),
-        (&["SECRET"], "DROP SECRET", NONE),
-        (&["FUNCTION"], "DROP FUNCTION", NONE),
-        (&["TEST"], "DROP TEST", NONE),
-        (&["INDEX"], "DROP INDEX", NONE),
-        (&["SCHEMA"], "DROP SCHEMA", NONE),
-        (&["DATABASE"], "DROP DATABASE", NONE),
-        (&["ROLE"], "DROP ROLE", NONE),
-        (&["USER"], "DROP USER", NONE),
-        (&["TYPE"], "DROP TYPE", NONE),
-    ];
     find(cursor, &DROPPED)
 }
 
-fn find(cursor: &Cursor<'_>, known: &[(&[&str], &str, &str)]) -> Option<PlanError> {
+fn find(cursor: &Cursor<'_>, known: &[Refusal]) -> Option<PlanError> {
     let (_, what, hint) = known.iter().find(|(words, ..)| cursor.at(words))?;
     Some(cursor.unsupported(what).hint(*hint))
 }
+
+const STREAMING: &str = "Write CREATE STREAMING VIEW.";
+
+const NONE: &str = "There are no such objects in this version.";
+
+/// Statements that this version does not run.
+const STATEMENTS: [Refusal; 22] = [
+    (
+        &["ALTER", "SYSTEM"],
+        "ALTER SYSTEM",
+        "Set it in the server's configuration file.",
+    ),
+    (&["ALTER"], "ALTER", "Drop the object and create it anew."),
+    (
+        &["REPLAY"],
+        "REPLAY",
+        "Create a second view with start_from = 'beginning'.",
+    ),
+    (
+        &["EXPORT"],
+        "EXPORT",
+        "Copy the text that SHOW CREATE gives.",
+    ),
+    (
+        &["PREPARE"],
+        "PREPARE as a statement",
+        "Use the protocol's own prepared statements.",
+    ),
+    (
+        &["EXECUTE"],
+        "EXECUTE as a statement",
+        "Use the protocol's own prepared statements.",
+    ),
+    (&["LISTEN"], "LISTEN", "Follow a view with SUBSCRIBE."),
+    (
+        &["NOTIFY"],
+        "NOTIFY",
+        "Insert into a table and follow a view on it with SUBSCRIBE.",
+    ),
+    (
+        &["MERGE"],
+        "MERGE",
+        "INSERT into a table with a primary key replaces rows.",
+    ),
+    (
+        &["TRUNCATE"],
+        "TRUNCATE",
+        "Drop the table and create it anew.",
+    ),
+    (
+        &["GRANT"],
+        "GRANT",
+        "Every role that may connect may read and define.",
+    ),
+    (
+        &["REVOKE"],
+        "REVOKE",
+        "Every role that may connect may read and define.",
+    ),
+    (
+        &["REFRESH"],
+        "REFRESH",
+        "Views are always fresh; FLUSH waits until writes are visible.",
+    ),
+    (&["VACUUM"], "VACUUM", "State is compacted by itself."),
+    (
+        &["ANALYZE"],
+        "ANALYZE",
+        "There are no statistics to gather.",
+    ),
+    (
+        &["LOCK"],
+        "LOCK",
+        "Reads see one consistent cut without locks.",
+    ),
+    (&["CALL"], "CALL", "There are no procedures."),
+    (&["DO"], "DO", "There are no procedures."),
+    (&["MOVE"], "MOVE", "FETCH the rows and ignore them."),
+    (&["IMPORT"], "IMPORT", "Create a source on the files."),
+    (
+        &["CHECKPOINT"],
+        "CHECKPOINT",
+        "Checkpoints are taken by themselves; FLUSH waits for writes.",
+    ),
+    (&["REINDEX"], "REINDEX", "There are no indexes."),
+];
+
+/// What `CREATE` cannot create yet.
+const CREATED: [Refusal; 22] = [
+    (&["VIEW"], "CREATE VIEW without STREAMING", STREAMING),
+    (&["TEMPORARY", "VIEW"], "CREATE TEMPORARY VIEW", STREAMING),
+    (&["TEMP", "VIEW"], "CREATE TEMPORARY VIEW", STREAMING),
+    (&["RECURSIVE", "VIEW"], "CREATE RECURSIVE VIEW", STREAMING),
+    (
+        &["TEMPORARY"],
+        "CREATE TEMPORARY",
+        "Write CREATE TABLE and DROP TABLE.",
+    ),
+    (
+        &["TEMP"],
+        "CREATE TEMPORARY",
+        "Write CREATE TABLE and DROP TABLE.",
+    ),
+    (&["UNLOGGED"], "CREATE UNLOGGED", "Write CREATE TABLE."),
+    (
+        &["CONNECTION"],
+        "CREATE CONNECTION",
+        "Give the connection's options in WITH of each source and sink.",
+    ),
+    (
+        &["SECRET"],
+        "CREATE SECRET",
+        "Give the value in WITH; it is redacted wherever it is shown.",
+    ),
+    (
+        &["FUNCTION"],
+        "CREATE FUNCTION",
+        "SHOW FUNCTIONS lists the functions there are.",
+    ),
+    (
+        &["AGGREGATE"],
+        "CREATE AGGREGATE",
+        "SHOW FUNCTIONS lists the functions there are.",
+    ),
+    (
+        &["PROCEDURE"],
+        "CREATE PROCEDURE",
+        "There are no procedures.",
+    ),
+    (
+        &["TEST"],
+        "CREATE TEST",
+        "INSERT into a table, FLUSH, and SELECT from the view.",
+    ),
+    (
+        &["INDEX"],
+        "CREATE INDEX",
+        "A view is kept by its key; there is nothing to index.",
+    ),
+    (
+        &["UNIQUE"],
+        "CREATE UNIQUE INDEX",
+        "Declare a PRIMARY KEY on the table.",
+    ),
+    (
+        &["SCHEMA"],
+        "CREATE SCHEMA",
+        "All objects are in schema public.",
+    ),
+    (
+        &["DATABASE"],
+        "CREATE DATABASE",
+        "A server has one database.",
+    ),
+    (
+        &["ROLE"],
+        "CREATE ROLE",
+        "Roles are in the server's configuration file.",
+    ),
+    (
+        &["USER"],
+        "CREATE USER",
+        "Roles are in the server's configuration file.",
+    ),
+    (
+        &["SEQUENCE"],
+        "CREATE SEQUENCE",
+        "Number the rows where they are made.",
+    ),
+    (
+        &["TYPE"],
+        "CREATE TYPE",
+        "Write STRUCT<…> in the column's type.",
+    ),
+    (
+        &["EXTENSION"],
+        "CREATE EXTENSION",
+        "SHOW FUNCTIONS lists the functions there are.",
+    ),
+];
+
+/// What `DROP` cannot drop yet.
+const DROPPED: [Refusal; 10] = [
+    (&["CONNECTION"], "DROP CONNECTION", NONE),
+    (&["SECRET"], "DROP SECRET", NONE),
+    (&["FUNCTION"], "DROP FUNCTION", NONE),
+    (&["TEST"], "DROP TEST", NONE),
+    (&["INDEX"], "DROP INDEX", NONE),
+    (&["SCHEMA"], "DROP SCHEMA", NONE),
+    (&["DATABASE"], "DROP DATABASE", NONE),
+    (&["ROLE"], "DROP ROLE", NONE),
+    (&["USER"], "DROP USER", NONE),
+    (&["TYPE"], "DROP TYPE", NONE),
+];

@@ -1,4 +1,5 @@
-//! Statements about the session: transactions, variables, and the resets that connection pools send.
+//! Statements about the session: transactions, variables, and the resets that connection pools
+//! send.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -63,7 +64,8 @@ fn refuse_prepared(cursor: &Cursor<'_>) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// `ISOLATION LEVEL …`, `READ ONLY`, …: every mode means the same here, so they are read and forgotten.
+/// `ISOLATION LEVEL …`, `READ ONLY`, …: every mode means the same here, so they are read and
+/// forgotten.
 fn modes(cursor: &mut Cursor<'_>) -> Result<(), PlanError> {
     loop {
         let known = cursor.eat(&["ISOLATION", "LEVEL", "SERIALIZABLE"])

@@ -9,7 +9,8 @@ use crate::parse::define::interval;
 use crate::parse::lexeme::Lexeme;
 use crate::statement::{CreateSink, CreateView, StatementKind, WithOptions};
 
-/// After `CREATE [OR REPLACE] STREAMING VIEW`. The query's own grammar is read by [`crate::streaming::plan_view`].
+/// After `CREATE [OR REPLACE] STREAMING VIEW`. The query's own grammar is read by
+/// [`crate::streaming::plan_view`].
 ///
 /// # Errors
 /// [`Cause::Syntax`].
@@ -202,7 +203,8 @@ fn refuse_after(cursor: &Cursor<'_>) -> Result<(), PlanError> {
         (
             &["AND", "TIMEOUT"],
             "AND TIMEOUT",
-            "Windows close when the watermark passes; set 'scan.watermark.idle-timeout' on the source.",
+            "Windows close when the watermark passes them; 'scan.watermark.idle-timeout' of the \
+             source keeps it moving.",
         ),
         (
             &["ALLOW", "LATENESS"],

@@ -1,6 +1,8 @@
-//! `GROUP BY time_bucket('1 minute', ts)`, `date_bin(…)` and `date_trunc(…)` over event time: the same windows as TUMBLE.
+//! `GROUP BY time_bucket('1 minute', ts)`, `date_bin(…)` and `date_trunc(…)` over event time: the
+//! same windows as TUMBLE.
 //!
-//! Where the buckets lie is not computed here a second time: the function itself is asked for the bucket of the epoch.
+//! Where the buckets lie is not computed here a second time: the function itself is asked for the
+//! bucket of the epoch.
 
 use std::sync::Arc;
 
@@ -19,10 +21,12 @@ use rtsap_stream::time::nanos_per;
 use crate::error::PlanError;
 use crate::logical::window_tvf::{check_window, constant_nanos};
 
-/// The window of a call that puts column `time` of `schema` into buckets of fixed length; `None` if `expr` is none.
+/// The window of a call that puts column `time` of `schema` into buckets of fixed length; `None` if
+/// `expr` is none.
 ///
 /// # Errors
-/// [`crate::error::Cause::Window`] for buckets of months or years over event time: they have no fixed length.
+/// [`crate::error::Cause::Window`] for buckets of months or years over event time: they have no
+/// fixed length.
 pub(super) fn bucket_window(
     expr: &Expr,
     schema: &DFSchema,
@@ -54,7 +58,8 @@ fn unaliased(expr: &Expr) -> &Expr {
     }
 }
 
-/// Index of the argument that is the time column, if the call is a bucket function over it and otherwise constant.
+/// Index of the argument that is the time column, if the call is a bucket function over it and
+/// otherwise constant.
 fn time_argument(call: &ScalarFunction, schema: &DFSchema, time: usize) -> Option<usize> {
     if !["time_bucket", "date_bin", "date_trunc"].contains(&call.func.name()) {
         return None;

@@ -1,7 +1,8 @@
-//! Finds the window function under an aggregation, through the projections, filters and aliases between them.
+//! Finds the window function under an aggregation, through the projections, filters and aliases
+//! between them.
 //!
-//! Their expressions are rewritten to columns of the window's input, so that window and aggregation become one operator
-//! however the query was written: CTE, subquery, filter, computed keys.
+//! Their expressions are rewritten to columns of the window's input, so that window and aggregation
+//! become one operator however the query was written: CTE, subquery, filter, computed keys.
 
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};

@@ -1,4 +1,5 @@
-//! What SQL can say and a streaming view of this version cannot do: refused by name, at its place, with what to do.
+//! What SQL can say and a streaming view of this version cannot do: refused by name, at its place,
+//! with what to do.
 
 use std::ops::ControlFlow;
 
@@ -89,9 +90,10 @@ impl Refuser<'_> {
     fn at_word(&self, error: PlanError, word: &str, span: Span) -> PlanError {
         let limit = self.position(span);
         let words = || self.tokens.iter().filter(|lexeme| lexeme.is_word(word));
-        let before = words().filter(|lexeme| limit.is_none_or(|limit| lexeme.position <= limit));
+        let mut before =
+            words().filter(|lexeme| limit.is_none_or(|limit| lexeme.position <= limit));
         let found = if limit.is_some() {
-            before.last()
+            before.next_back()
         } else {
             words().next()
         };
@@ -238,7 +240,8 @@ pub fn node(plan: &LogicalPlan) -> PlanError {
     PlanError::unsupported(what)
 }
 
-/// Refuses comparing an instant with a wall-clock reading: which instant a reading means depends on the session's zone.
+/// Refuses comparing an instant with a wall-clock reading: which instant a reading means depends on
+/// the session's zone.
 ///
 /// # Errors
 /// [`Cause::Expression`], [`Cause::Unsupported`] for subqueries as values.

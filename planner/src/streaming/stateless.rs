@@ -18,8 +18,9 @@ use crate::logical::scope::StreamTable;
 use crate::streaming::{Compiler, Twin, arrow_schema, require_append};
 
 impl Compiler<'_> {
-    /// A relation's rows with the columns that are used. Key columns of a relation whose rows change come along hidden,
-    /// behind the others: without them nothing can tell which row changed.
+    /// A relation's rows with the columns that are used. Key columns of a relation whose rows
+    /// change come along hidden, behind the others: without them nothing can tell which row
+    /// changed.
     pub(super) fn input(&mut self, scan: &TableScan) -> Result<NodeIndex, PlanError> {
         let Some(table) = scan.source.downcast_ref::<StreamTable>() else {
             return Err(PlanError::internal(format!(
@@ -78,8 +79,9 @@ impl Compiler<'_> {
         )
     }
 
-    /// Projects node `input`, whose visible columns are `from`, to `exprs`. Key columns that are not among them come
-    /// along hidden, behind the others: an aggregation above may do without, a view's result may not.
+    /// Projects node `input`, whose visible columns are `from`, to `exprs`. Key columns that are
+    /// not among them come along hidden, behind the others: an aggregation above may do without, a
+    /// view's result may not.
     pub(super) fn project_onto(
         &mut self,
         input: NodeIndex,
@@ -150,7 +152,8 @@ impl Compiler<'_> {
         Ok(node)
     }
 
-    /// A key column, or a bound of the same window that is among `sources` where the key column is not.
+    /// A key column, or a bound of the same window that is among `sources` where the key column is
+    /// not.
     fn kept_twin(&self, node: NodeIndex, key: usize, sources: &[Option<usize>]) -> usize {
         let twins = self.twins(node);
         if sources.contains(&Some(key)) || !twins.iter().any(|twin| twin.column == key) {
@@ -162,7 +165,8 @@ impl Compiler<'_> {
         kept.map_or(key, |twin| twin.column)
     }
 
-    /// A bound among `kept` that is not before the event time of `node`: what watermarks promise holds for it as well.
+    /// A bound among `kept` that is not before the event time of `node`: what watermarks promise
+    /// holds for it as well.
     fn later_twin(&self, node: NodeIndex, kept: &[Twin]) -> Option<usize> {
         let event_time = self.properties(node).event_time?;
         let rank = self
@@ -179,8 +183,9 @@ impl Compiler<'_> {
         self.filter_onto(input, &filter.predicate, filter.input.schema())
     }
 
-    /// Filters node `input`, whose visible columns are `schema`. On an edge whose rows change, a row that passes no
-    /// longer becomes a delete: the runtime's filter does that, so the mode stays.
+    /// Filters node `input`, whose visible columns are `schema`. On an edge whose rows change, a
+    /// row that passes no longer becomes a delete: the runtime's filter does that, so the mode
+    /// stays.
     pub(super) fn filter_onto(
         &mut self,
         input: NodeIndex,

@@ -72,7 +72,8 @@ impl Compiler<'_> {
         Ok(self.push(spec, vec![input], properties))
     }
 
-    /// A window over a column that watermarks say nothing about would never close and count rows late at random.
+    /// A window over a column that watermarks say nothing about would never close and count rows
+    /// late at random.
     pub(super) fn check_event_time(&self, input: NodeIndex, time: usize) -> Result<(), PlanError> {
         let properties = self.properties(input);
         if properties.event_time == Some(time) {
@@ -205,7 +206,8 @@ impl Compiler<'_> {
         Ok(self.cast_to(node, &wanted))
     }
 
-    /// The same rows in the types of `wanted`: a bucket function may have given the bound in a finer unit.
+    /// The same rows in the types of `wanted`: a bucket function may have given the bound in a
+    /// finer unit.
     fn cast_to(&mut self, node: NodeIndex, wanted: &Schema) -> NodeIndex {
         let before = self.properties(node).clone();
         let mut fields = Vec::with_capacity(wanted.fields().len());
@@ -250,7 +252,8 @@ fn rank(column: WindowColumn) -> Option<u8> {
     }
 }
 
-/// The columns that identify a row: the group keys, and one bound of the window, since each gives the others.
+/// The columns that identify a row: the group keys, and one bound of the window, since each gives
+/// the others.
 fn key(output: &[WindowColumn]) -> Vec<usize> {
     let bound = output.iter().position(|column| rank(*column).is_some());
     let keys = output
@@ -280,8 +283,8 @@ fn group(node: &WindowNode, expr: Expr) -> Result<Group, PlanError> {
     Ok(Group::Key(expr))
 }
 
-/// The output column that watermarks speak about. `window_time` if it is there, as in Flink; else the start, so that
-/// longer windows over the result hold whole shorter ones; else the end.
+/// The output column that watermarks speak about. `window_time` if it is there, as in Flink; else
+/// the start, so that longer windows over the result hold whole shorter ones; else the end.
 fn event_time(output: &[WindowColumn]) -> Option<usize> {
     let place = |wanted| output.iter().position(|column| *column == wanted);
     place(WindowColumn::Time)
@@ -289,10 +292,11 @@ fn event_time(output: &[WindowColumn]) -> Option<usize> {
         .or_else(|| place(WindowColumn::End))
 }
 
-/// A window's bounds are of the time column's type and never null, whatever expression stood for them.
+/// A window's bounds are of the time column's type and never null, whatever expression stood for
+/// them.
 fn bounds_as_time(schema: &Schema, output: &[WindowColumn], time: &DataType) -> Arc<Schema> {
     let fields = schema.fields().iter().zip(output).map(|(field, column)| {
-        if !rank(*column).is_some() {
+        if rank(*column).is_none() {
             return Arc::clone(field);
         }
         let field = field.as_ref().clone().with_data_type(time.clone());

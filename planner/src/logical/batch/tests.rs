@@ -57,7 +57,9 @@ async fn check(sql: &str, expected: Expect) {
 async fn tumble_puts_each_row_into_one_window_and_a_null_into_none() {
     let sql = "SELECT v, window_start, window_end, window_time
                FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND) ORDER BY v";
-    check(sql, expect![[r#"
+    check(
+        sql,
+        expect![[r#"
         +---+---------------------+---------------------+-------------------------+
         | v | window_start        | window_end          | window_time             |
         +---+---------------------+---------------------+-------------------------+
@@ -67,14 +69,18 @@ async fn tumble_puts_each_row_into_one_window_and_a_null_into_none() {
         | 4 | 1969-12-31T23:59:59 | 1970-01-01T00:00:00 | 1969-12-31T23:59:59.999 |
         | 6 | 1970-01-01T00:00:05 | 1970-01-01T00:00:06 | 1970-01-01T00:00:05.999 |
         +---+---------------------+---------------------+-------------------------+
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn hop_puts_a_row_into_all_its_windows() {
-    let sql = "SELECT w.v, w.window_start FROM HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '400' MILLISECOND, INTERVAL '1' SECOND) w
-               WHERE v <= 2 ORDER BY 1, 2";
-    check(sql, expect![[r#"
+    let sql = "SELECT w.v, w.window_start FROM HOP(TABLE t, DESCRIPTOR(ts),
+               INTERVAL '400' MILLISECOND, INTERVAL '1' SECOND) w WHERE v <= 2 ORDER BY 1, 2";
+    check(
+        sql,
+        expect![[r#"
         +---+-------------------------+
         | v | window_start            |
         +---+-------------------------+
@@ -85,14 +91,18 @@ async fn hop_puts_a_row_into_all_its_windows() {
         | 2 | 1970-01-01T00:00:00.400 |
         | 2 | 1970-01-01T00:00:00.800 |
         +---+-------------------------+
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn grouped_windows_and_their_accessors_work_in_reads() {
-    let sql = "SELECT TUMBLE_START(ts, INTERVAL '2' SECOND) AS s, TUMBLE_END(ts, INTERVAL '2' SECOND) AS e, count(*), sum(v)
-               FROM t WHERE v > 1 GROUP BY TUMBLE(ts, INTERVAL '2' SECOND) ORDER BY s";
-    check(sql, expect![[r#"
+    let sql = "SELECT TUMBLE_START(ts, INTERVAL '2' SECOND) AS s,
+               TUMBLE_END(ts, INTERVAL '2' SECOND) AS e, count(*), sum(v) FROM t WHERE v > 1 GROUP BY TUMBLE(ts, INTERVAL '2' SECOND) ORDER BY s";
+    check(
+        sql,
+        expect![[r#"
         +---------------------+---------------------+-------+-----+
         | s                   | e                   | count | sum |
         +---------------------+---------------------+-------+-----+
@@ -100,21 +110,27 @@ async fn grouped_windows_and_their_accessors_work_in_reads() {
         | 1970-01-01T00:00:00 | 1970-01-01T00:00:02 | 2     | 5   |
         | 1970-01-01T00:00:04 | 1970-01-01T00:00:06 | 1     | 6   |
         +---------------------+---------------------+-------+-----+
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn windows_over_windows_work_in_reads() {
-    let sql = "WITH s AS (SELECT window_start, sum(v) AS v FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND)
-               GROUP BY window_start)
-               SELECT window_start, max(v) FROM TUMBLE(TABLE s, DESCRIPTOR(window_start), INTERVAL '1' MINUTE)
-               GROUP BY window_start ORDER BY 1";
-    check(sql, expect![[r#"
+    let sql = "WITH s AS (SELECT window_start, sum(v) AS v
+               FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND) GROUP BY window_start)
+               SELECT window_start, max(v)
+               FROM TUMBLE(TABLE s, DESCRIPTOR(window_start), INTERVAL '1' MINUTE) GROUP BY window_start ORDER BY 1";
+    check(
+        sql,
+        expect![[r#"
         +---------------------+-----+
         | window_start        | max |
         +---------------------+-----+
         | 1969-12-31T23:59:00 | 4   |
         | 1970-01-01T00:00:00 | 6   |
         +---------------------+-----+
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
