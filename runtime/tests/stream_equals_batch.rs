@@ -101,6 +101,7 @@ fn windows() -> impl Strategy<Value = WindowSpec> {
         Just(hop(5 * SECOND, 15 * SECOND, 0)),
         Just(hop(10 * SECOND, 10 * SECOND, 0)),
         Just(hop(13 * SECOND, 4 * SECOND, SECOND)),
+        Just(hop(20 * SECOND, 2 * SECOND, 0)),
     ]
 }
 

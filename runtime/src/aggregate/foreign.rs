@@ -37,6 +37,15 @@ impl Foreign {
         })))
     }
 
+    /// The state columns of no groups: accumulators cannot tell their types then.
+    fn no_states(&self) -> Result<Vec<ArrayRef>> {
+        let fields = self.call.state_fields()?;
+        Ok(fields
+            .iter()
+            .map(|field| new_empty_array(field.data_type()))
+            .collect())
+    }
+
     fn single(&self) -> Result<Box<dyn Accumulator>> {
         self.call.create_accumulator()
     }
@@ -101,6 +110,9 @@ impl GroupAggregate for Grouped {
         // The batch becomes a partial aggregate of its own; merging keeps the order between
         // batches.
         let batch = ordered.sort(rows)?;
+        if batch.groups.is_empty() {
+            return Ok(());
+        }
         let mut partial = self.foreign.grouped()?;
         partial.update_batch(&batch.values, &batch.local_groups, None, batch.groups.len())?;
         let states = partial.state(EmitTo::All)?;
@@ -124,15 +136,14 @@ impl GroupAggregate for Grouped {
             return Ok(());
         }
         self.total = total;
-        let fields = self.foreign.call.state_fields()?;
-        let none: Vec<_> = fields
-            .iter()
-            .map(|field| new_empty_array(field.data_type()))
-            .collect();
+        let none = self.foreign.no_states()?;
         self.accumulator.merge_batch(&none, &[], total)
     }
 
     fn read(&mut self, groups: &[usize]) -> Result<ArrayRef> {
+        if groups.is_empty() {
+            return Ok(new_empty_array(self.foreign.call.field().data_type()));
+        }
         let partial = self.accumulator.state(EmitTo::All)?;
         self.accumulator = self.refill(&partial)?;
         let all = self.refill(&partial)?.evaluate(EmitTo::All)?;
@@ -143,12 +154,18 @@ impl GroupAggregate for Grouped {
         Ok(take(&all, &groups, None)?)
     }
 
-    fn finish(&mut self, _total: usize) -> Result<ArrayRef> {
+    fn finish(&mut self, total: usize) -> Result<ArrayRef> {
         self.total = 0;
+        if total == 0 {
+            return Ok(new_empty_array(self.foreign.call.field().data_type()));
+        }
         self.accumulator.evaluate(EmitTo::All)
     }
 
     fn partial(&mut self) -> Result<Vec<ArrayRef>> {
+        if self.total == 0 {
+            return self.foreign.no_states();
+        }
         let partial = self.accumulator.state(EmitTo::All)?;
         self.accumulator = self.refill(&partial)?;
         Ok(partial)
@@ -260,6 +277,9 @@ impl GroupAggregate for Single {
     }
 
     fn partial(&mut self) -> Result<Vec<ArrayRef>> {
+        if self.accumulators.is_empty() {
+            return self.foreign.no_states();
+        }
         let mut columns: Vec<Vec<ScalarValue>> = Vec::new();
         for group in 0..self.accumulators.len() {
             let partial = self.take_state(group)?;

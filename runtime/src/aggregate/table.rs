@@ -181,6 +181,9 @@ impl GroupTable {
     /// # Errors
     /// As [`GroupAggregate::merge`].
     pub fn merge(&mut self, other: &mut Self, groups: &mut Vec<usize>) -> Result<()> {
+        if other.is_empty() {
+            return Ok(());
+        }
         let all: Vec<usize> = (0..other.keys.len()).collect();
         let keys = other.keys.read(&all)?;
         self.keys.intern(&keys, all.len(), groups)?;

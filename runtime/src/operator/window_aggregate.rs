@@ -36,9 +36,11 @@ use crate::state::{StateError, StateReader, StateWriter};
 
 use super::{Operator, OperatorError, Output};
 
+pub mod shared;
 pub mod slices;
 pub mod time;
 
+use shared::SharedSlices;
 use slices::Slices;
 use time::TimeColumn;
 
@@ -60,8 +62,8 @@ pub struct WindowAggregation {
     event_time: Option<WindowColumn>,
     /// Whether windows show as they change, and not once.
     changing: bool,
-    /// Whether panes are slices that windows share.
-    shared: bool,
+    /// Panes are slices that windows share; what has been merged of them.
+    shared: Option<SharedSlices>,
     /// How far past its end the watermark must be to close a window.
     wait_nanos: i64,
     /// Windows that end here or earlier are closed.
@@ -126,7 +128,7 @@ impl WindowAggregation {
             schema,
             event_time: event_time.and_then(|index| spec.output.get(index).copied()),
             changing,
-            shared: !changing && size != slide,
+            shared: (!changing && size != slide).then(|| SharedSlices::new(&spec.window)),
             wait_nanos: spec.lateness_nanos.saturating_add(delay_nanos),
             closed: EventTime::MIN,
             panes: BTreeMap::new(),
@@ -144,7 +146,7 @@ impl WindowAggregation {
 
     /// The panes that rows of the slice are added to.
     fn panes_of(&self, slice_start: i64) -> Vec<i64> {
-        if self.shared {
+        if self.shared.is_some() {
             return vec![slice_start];
         }
         let windows = self.window.windows_of(slice_start);
@@ -153,6 +155,9 @@ impl WindowAggregation {
     }
 
     fn add(&mut self, pane: i64, inputs: &Inputs) -> Result<(), OperatorError> {
+        if let Some(shared) = &mut self.shared {
+            shared.touch(pane);
+        }
         if !self.panes.contains_key(&pane) {
             let table = GroupTable::new(&self.calls, self.changing).map_err(compute)?;
             self.panes.insert(pane, table);
@@ -256,6 +261,7 @@ impl WindowAggregation {
     /// Closes the windows that end after `before`, merging the slices they share.
     fn close_shared(
         &mut self,
+        shared: &mut SharedSlices,
         before: EventTime,
         batches: &mut Vec<RecordBatch>,
     ) -> Result<(), OperatorError> {
@@ -269,10 +275,10 @@ impl WindowAggregation {
             if end > self.closed.nanos() || first.is_none() {
                 break;
             }
-            let mut table = GroupTable::new(&self.calls, false).map_err(compute)?;
-            for (_, slice) in self.panes.range_mut(end - size..end) {
-                table.merge(slice, &mut self.groups).map_err(compute)?;
-            }
+            let bounds = (end - size, end);
+            let table = shared
+                .window(&self.calls, &mut self.panes, bounds, &mut self.groups)
+                .map_err(compute)?;
             let rows = table.finish().map_err(compute)?;
             batches.push(self.window_rows(end - size, &rows)?);
             end = end.saturating_add(slide);
@@ -282,6 +288,9 @@ impl WindowAggregation {
                 break;
             }
             slice.remove();
+        }
+        if self.panes.is_empty() {
+            shared.clear();
         }
         Ok(())
     }
@@ -347,8 +356,10 @@ impl Operator for WindowAggregation {
         if closed > self.closed {
             let before = std::mem::replace(&mut self.closed, closed);
             let mut batches = Vec::new();
-            if self.shared {
-                self.close_shared(before, &mut batches)?;
+            if let Some(mut shared) = self.shared.take() {
+                let done = self.close_shared(&mut shared, before, &mut batches);
+                self.shared = Some(shared);
+                done?;
             } else {
                 self.close_windows(&mut batches)?;
             }
@@ -398,6 +409,9 @@ impl Operator for WindowAggregation {
         let closed = as_int64_array(closed.ok_or_else(|| damaged(META, "has another form"))?)?;
         self.closed = EventTime::from_nanos(closed.value(0));
         self.panes.clear();
+        if let Some(shared) = &mut self.shared {
+            shared.clear();
+        }
         let panes = from.under(PANES);
         for name in panes.names() {
             let start = name
@@ -413,7 +427,8 @@ impl Operator for WindowAggregation {
     }
 
     fn state_bytes(&self) -> usize {
-        self.panes.values().map(GroupTable::size).sum()
+        let panes: usize = self.panes.values().map(GroupTable::size).sum();
+        panes + self.shared.as_ref().map_or(0, SharedSlices::size)
     }
 }
 
