@@ -4,6 +4,7 @@
 /// The tests, one module a system, in the folder of this name.
 #[cfg(test)]
 mod it {
+    mod datagen;
     mod kafka;
     mod timescale;
 }

@@ -259,6 +259,49 @@ async fn a_retry_waits_for_the_commit_that_is_still_under_way() {
 }
 
 #[tokio::test]
+async fn killing_backends_at_any_moment_loses_and_duplicates_nothing() {
+    const EPOCHS: u64 = 30;
+    const FAILURES_MAX: u32 = 2_000;
+    for corner in corners().await {
+        let mut sink = named_sink(&corner, &corner.url);
+        sink.fence(generation(1), None).await.unwrap();
+        let (killer, name) = (super::connect(&corner.url).await, corner.schema.clone());
+        let killing = tokio::spawn(async move {
+            let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                       WHERE application_name = $1";
+            // The pauses run through all lengths, so kills fall on every statement of an epoch.
+            for round in 0_u64.. {
+                killer.query_one(sql, &[&name]).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(10 + round * 17 % 90)).await;
+            }
+        });
+        let mut unclear = 0;
+        for number in 1..=EPOCHS {
+            let minute = number as i64;
+            let rows = changes(&[
+                (1, "A", minute, 1),
+                (1, "A", minute, 1),
+                (1, "B", minute, 1),
+            ]);
+            while let Err(error) = sink.apply(epoch(number), epoch(number - 1), &rows).await {
+                assert_eq!(error.kind, ErrorKind::Unavailable, "{error:?}");
+                unclear += 1;
+                assert!(unclear < FAILURES_MAX, "no epoch gets through");
+            }
+        }
+        killing.abort();
+        let rows = corner.rows("trades").await;
+        assert_eq!(
+            rows.len() as u64,
+            3 * EPOCHS,
+            "after {unclear} failed calls"
+        );
+        assert!(unclear > 0, "kills hit the sink");
+        corner.clear().await;
+    }
+}
+
+#[tokio::test]
 async fn an_unreachable_server_is_unavailable() {
     let options = super::options(&[
         ("connector", "postgres"),
