@@ -62,7 +62,7 @@ fn break_at(
             break;
         }
         let at = from + offset;
-        let follows_blank = character == ' ' && line.get(at + 1..)?.chars().next() != Some(' ');
+        let follows_blank = character == ' ' && !line.get(at + 1..)?.starts_with(' ');
         let Some((open, close)) = follows_blank.then(|| literal_around(code, at)).flatten() else {
             continue;
         };
