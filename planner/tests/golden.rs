@@ -3,6 +3,7 @@
 //!
 //! A case is a line `# name`, SQL, a line `----`, and the answer. A case called `# setup …` puts
 //! what it makes into the catalog of the cases after it in the same file.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

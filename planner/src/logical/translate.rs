@@ -5,6 +5,7 @@ use datafusion::error::DataFusionError;
 
 use crate::error::{Cause, PlanError, nearest_name};
 use crate::functions::Functions;
+use crate::logical::window_node::WINDOW_COLUMNS;
 use crate::parse::lexeme::{lexemes, position_of};
 use crate::parse::query::syntax;
 
@@ -41,7 +42,9 @@ pub fn placed(error: PlanError, text: &str) -> PlanError {
     let aggregate;
     let words: &[&str] = match error.cause() {
         Cause::Window { .. } => windows,
-        Cause::UpdatingInput { operator, .. } if operator.starts_with("aggregate ") => {
+        Cause::UnboundedState { node: operator } | Cause::UpdatingInput { operator, .. }
+            if operator.starts_with("aggregate ") =>
+        {
             aggregate = [operator.split(' ').nth(1).unwrap_or_default()];
             &aggregate
         }
@@ -75,10 +78,10 @@ fn root(error: &DataFusionError, text: &str, functions: &Functions) -> (PlanErro
         },
         DataFusionError::SchemaError(schema, _) => schema_error(schema),
         DataFusionError::Plan(message) => plan_message(message, functions),
-        DataFusionError::NotImplemented(message) => (
-            PlanError::unsupported(lowercase_first(first_line(message))),
-            None,
-        ),
+        DataFusionError::NotImplemented(message) => {
+            let what = first_line(message).trim_start_matches("Unsupported ");
+            (PlanError::unsupported(lowercase_first(what)), None)
+        }
         DataFusionError::SQL(parser, _) => (syntax(text, parser), None),
         DataFusionError::Internal(message) => (PlanError::internal(first_line(message)), None),
         other => {
@@ -114,6 +117,10 @@ fn schema_error(error: &SchemaError) -> (PlanError, Option<String>) {
             let names = valid_fields.iter().map(|valid| valid.name.as_str());
             let near = nearest_name(&field.name, names.clone());
             let hint = match near {
+                _ if WINDOW_COLUMNS.contains(&field.name.as_str()) => {
+                    let from = "FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)";
+                    Some(format!("It is a column of windows: write {from}."))
+                }
                 Some(near) => Some(format!("Did you mean \"{near}\"?")),
                 None if valid_fields.is_empty() => None,
                 None => {

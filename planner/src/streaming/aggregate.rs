@@ -131,6 +131,7 @@ impl Compiler<'_> {
                 .iter()
                 .try_for_each(|expr| check_retractable(expr, mode))?;
         }
+        aggregate.aggr_expr.iter().try_for_each(check_bounded)?;
         let schema = aggregate.input.schema();
         let keys = aggregate
             .group_expr
@@ -199,5 +200,29 @@ fn check_retractable(expr: &Expr, mode: ChangelogMode) -> Result<(), PlanError> 
     let detail =
         "Its input changes rows after they were read, and this aggregate cannot take a row back.";
     let hint = "Use count, sum or avg, or read a view with EMIT ON WINDOW CLOSE.";
+    Err(error.detail(detail).hint(hint))
+}
+
+/// Aggregates that keep every row they have seen: right in a window, which ends, but not for ever.
+const KEEPS_ROWS: [&str; 4] = ["array_agg", "string_agg", "median", "percentile_cont"];
+
+/// Refuses aggregates whose state grows with each row where nothing ever ends.
+fn check_bounded(expr: &Expr) -> Result<(), PlanError> {
+    let call = match expr {
+        Expr::Alias(alias) => return check_bounded(&alias.expr),
+        Expr::AggregateFunction(call) => call,
+        _ => return Ok(()),
+    };
+    let name = call.func.name();
+    if !KEEPS_ROWS.contains(&name) {
+        return Ok(());
+    }
+    let node = format!("aggregate {name} without a window");
+    let error = PlanError::new(Cause::UnboundedState { node });
+    let detail = "It keeps every row it has seen.";
+    let hint = match name {
+        "median" | "percentile_cont" => "Group by a window, or use approx_percentile_cont.",
+        _ => "Group by a window.",
+    };
     Err(error.detail(detail).hint(hint))
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::arrow::array::{AsArray, RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
 use rtsap_catalog::name::ObjectName;
 use rtsap_catalog::object::{ObjectDef, ObjectKind, Relation, TableDef};
 use rtsap_catalog::snapshot::{CatalogChange, CatalogSnapshot};
@@ -10,7 +12,10 @@ use rtsap_plan::operator::OperatorSpec;
 use rtsap_stream::change::ChangelogMode;
 
 use super::plan_view;
+use crate::bind::bind_source;
 use crate::functions::Functions;
+use crate::parse::parse;
+use crate::statement::StatementKind;
 
 fn catalog() -> CatalogSnapshot {
     let table = TableDef {
@@ -97,4 +102,58 @@ fn any_prefix_of_a_query_is_an_answer_and_not_a_panic() {
     let whole = plan_view(sql, &[], &catalog, &functions).unwrap();
     assert_eq!(whole.depends_on, [1]);
     assert_eq!(whole.relation.mode, ChangelogMode::Append);
+}
+
+/// The windows that stand for a bucket function are exactly its buckets, before the epoch too.
+#[test]
+fn windows_of_bucket_functions_are_their_buckets() {
+    let (catalog, functions) = (catalog(), Functions::default());
+    let calls = [
+        "time_bucket('1 minute', ts)",
+        "time_bucket('7 days', ts)",
+        "time_bucket('90 seconds', ts, INTERVAL '5 seconds')",
+        "time_bucket('1 hour', ts, TIMESTAMPTZ '2020-01-01T00:10:00Z')",
+        "date_bin('15 minutes', ts)",
+        "date_bin('7 minutes', ts, TIMESTAMPTZ '2001-01-01T00:01:00Z')",
+        "date_trunc('second', ts)",
+        "date_trunc('hour', ts)",
+        "date_trunc('day', ts)",
+        "date_trunc('week', ts)",
+    ];
+    let times: Vec<i64> = (-400..400)
+        .map(|step| step * 123_456_789_123 + step * step * 977)
+        .collect();
+    for call in calls {
+        let sql = format!("SELECT {call} AS b, count(*) AS n FROM t GROUP BY 1");
+        let planned = plan_view(&sql, &[], &catalog, &functions).unwrap();
+        let spec = planned.plan.nodes.iter().find_map(|node| match &node.spec {
+            OperatorSpec::WindowAggregate(spec) => Some(spec.window),
+            _ => None,
+        });
+        let window = spec.unwrap_or_else(|| panic!("{call} is no window"));
+        for (time, bucket) in times.iter().zip(buckets(call, &times, &functions)) {
+            let windows: Vec<i64> = window.windows_of(time * 1_000).map(|w| w.start).collect();
+            assert_eq!(windows, [bucket], "{call} of {time}");
+        }
+    }
+}
+
+/// The value of `call` for each of the times, in nanoseconds.
+fn buckets(call: &str, times: &[i64], functions: &Functions) -> Vec<i64> {
+    let sql = format!("CREATE SOURCE s (ts TIMESTAMPTZ(6), b AS {call}) WITH (connector = 'x')");
+    let StatementKind::CreateSource(source) = parse(&sql).unwrap().remove(0).kind else {
+        panic!("no source")
+    };
+    let bound = bind_source(&source, functions).unwrap();
+    let column = TimestampMicrosecondArray::from(times.to_vec()).with_timezone("UTC");
+    let rows = RecordBatch::try_new(bound.physical.schema, vec![Arc::new(column)]).unwrap();
+    let found = bound.computed[0]
+        .1
+        .evaluate(&rows)
+        .unwrap()
+        .to_array(times.len())
+        .unwrap();
+    let zone = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+    let nanos = cast(&cast(&found, &zone).unwrap(), &DataType::Int64).unwrap();
+    nanos.as_primitive::<Int64Type>().values().to_vec()
 }
