@@ -94,7 +94,7 @@ pub fn plan_view(
         .map_err(found_at)
 }
 
-/// Result columns in the types that every reader knows: no string views, no dictionaries.
+/// Result columns in types that SQL has: no string views, no dictionaries, no unsigned numbers.
 fn plain_columns(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
     let fields = plan.schema().fields();
     if fields
@@ -118,6 +118,12 @@ fn plain_type(found: &DataType) -> Option<DataType> {
     match found {
         DataType::Utf8View | DataType::LargeUtf8 => Some(DataType::Utf8),
         DataType::BinaryView | DataType::LargeBinary => Some(DataType::Binary),
+        DataType::UInt8 => Some(DataType::Int16),
+        DataType::UInt16 => Some(DataType::Int32),
+        DataType::UInt32 => Some(DataType::Int64),
+        DataType::UInt64 => Some(DataType::Decimal128(20, 0)),
+        DataType::Float16 => Some(DataType::Float32),
+        DataType::Null => Some(DataType::Utf8),
         DataType::Dictionary(_, value) => {
             Some(plain_type(value).unwrap_or_else(|| (**value).clone()))
         }

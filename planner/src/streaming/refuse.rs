@@ -273,6 +273,20 @@ fn wrong_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
             let error = PlanError::unsupported("a subquery as a value in a streaming view");
             Some(error.hint("Join the views in the SELECT that reads them."))
         }
+        // In PostgreSQL this is a wall-clock reading, in DataFusion the same instant.
+        Expr::Cast(cast) if is_foreign_zone(cast.field.data_type()) => match cast
+            .expr
+            .get_type(schema)
+        {
+            Ok(DataType::Timestamp(unit, Some(_))) => {
+                let error = PlanError::unsupported("AT TIME ZONE of a timestamp with time zone");
+                let zone = format!("Timestamp({unit:?}, Some(\"Europe/Berlin\"))");
+                let hint =
+                    format!("Write to_local_time(arrow_cast(ts, '{zone}')) for the local time.");
+                Some(error.hint(hint))
+            }
+            _ => None,
+        },
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
             let zone = |side: &Expr| match side.get_type(schema) {
                 Ok(DataType::Timestamp(_, zone)) => Some(zone.is_some()),
@@ -291,6 +305,13 @@ fn wrong_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
             )
         }
         _ => None,
+    }
+}
+
+fn is_foreign_zone(target: &DataType) -> bool {
+    match target {
+        DataType::Timestamp(_, Some(zone)) => !["UTC", "+00:00", "Z"].contains(&zone.as_ref()),
+        _ => false,
     }
 }
 
