@@ -1,9 +1,10 @@
 //! Aggregates of DataFusion or of users, through DataFusion's own accumulators.
 //!
-//! Their results and states can only be taken out, not looked at. [`Grouped`] therefore reads by
-//! taking the states of all groups and merging them into two fresh accumulators: right for windows
-//! that are read once. [`Single`] holds one accumulator a group and does the same for the asked
-//! groups only: right for tables that are read as they change.
+//! The state of a [`GroupsAccumulator`] can only be taken out, not looked at. [`Grouped`] therefore
+//! reads by taking the states of all groups and merging them into two fresh accumulators: right for
+//! windows that are read once. [`Single`] holds one [`Accumulator`] a group, which can be evaluated
+//! as it stands: right for tables that are read as they change. Its state is taken out and merged
+//! back, for snapshots only.
 
 use std::sync::Arc;
 
@@ -268,10 +269,9 @@ impl GroupAggregate for Single {
         }
         let mut results = Vec::with_capacity(groups.len());
         for group in groups {
-            let partial = self.take_state(*group)?;
-            let mut read = self.foreign.single()?;
-            read.merge_batch(&partial)?;
-            results.push(read.evaluate()?);
+            // DataFusion's contract: `evaluate` consumes nothing, since growing window frames ask
+            // again and again. `state` does consume.
+            results.push(self.accumulators[*group].evaluate()?);
         }
         ScalarValue::iter_to_array(results)
     }
