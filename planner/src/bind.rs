@@ -177,11 +177,6 @@ fn bind(
     }
     let relation_schema = Arc::new(Schema::new(fields));
     let watermark = watermark(body, &relation_schema)?;
-    let unenforced = "PRIMARY KEY of a source is not enforced: every payload is a row.";
-    let notices = (!key.is_empty())
-        .then(|| unenforced.to_owned())
-        .into_iter()
-        .collect();
     Ok(BoundSource {
         def: SourceDef {
             columns: defs,
@@ -209,8 +204,15 @@ fn bind(
         computed: computed.finish(),
         columns,
         watermark,
-        notices,
+        notices: notices(body),
     })
+}
+
+fn notices(body: &TableBody) -> Vec<String> {
+    if body.primary_key.is_empty() {
+        return Vec::new();
+    }
+    vec!["PRIMARY KEY of a source is not enforced: every payload is a row.".to_owned()]
 }
 
 fn bind_own_table(body: &TableBody) -> Result<BoundTable, PlanError> {

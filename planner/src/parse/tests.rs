@@ -51,11 +51,15 @@ fn deep_nesting_is_refused_and_not_fatal() {
 
 #[test]
 fn any_prefix_of_a_statement_is_an_answer_and_not_a_panic() {
-    let sql = "CREATE SOURCE s (a INT NOT NULL, b AS a + 1, ts TIMESTAMP(3) METADATA FROM 'timestamp', \
-               c ARRAY<STRUCT<x INT>>, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND, PRIMARY KEY (a)) \
+    let sql = "CREATE SOURCE s (a INT NOT NULL, b AS a + 1, ts TIMESTAMP(3) METADATA FROM \
+               'timestamp', \
+               c ARRAY<STRUCT<x INT>>, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND, PRIMARY \
+               KEY (a)) \
                WITH ('connector' = 'kafka', a.b-c = 1) FORMAT PLAIN ENCODE JSON; \
-               CREATE STREAMING VIEW v (a, b) WITH (x = 1) AS SELECT * FROM TUMBLE(TABLE t, DESCRIPTOR(ts), \
-               INTERVAL '1' MINUTE) GROUP BY 1 EMIT ON WINDOW CLOSE WITH DELAY INTERVAL '1' SECOND; \
+               CREATE STREAMING VIEW v (a, b) WITH (x = 1) AS SELECT * FROM TUMBLE(TABLE t, \
+               DESCRIPTOR(ts), \
+               INTERVAL '1' MINUTE) GROUP BY 1 EMIT ON WINDOW CLOSE WITH DELAY INTERVAL '1' \
+               SECOND; \
                COPY (SUBSCRIBE TO (SELECT 1) WITH (PROGRESS)) TO STDOUT WITH (FORMAT csv, HEADER)";
     for end in 0..=sql.len() {
         let _ = parse(&sql[..end]);

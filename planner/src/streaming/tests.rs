@@ -64,7 +64,8 @@ fn every_aggregate_of_one_number_compiles_in_a_window() {
     names.sort();
     for name in names {
         let sql = format!(
-            "SELECT window_start, {name}(v) AS x FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)
+            "SELECT window_start, {name}(v) AS x FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL
+               '1' MINUTE)
              GROUP BY window_start"
         );
         match plan_view(&sql, &[], &catalog, &functions) {
@@ -93,9 +94,12 @@ fn every_aggregate_of_one_number_compiles_in_a_window() {
 #[test]
 fn any_prefix_of_a_query_is_an_answer_and_not_a_panic() {
     let (catalog, functions) = (catalog(), Functions::default());
-    let sql = "WITH a AS (SELECT upper(k) AS k, v * 2 AS v, ts FROM t WHERE v > 1.5) SELECT window_start, k, \
-               last_value(v ORDER BY ts) FILTER (WHERE v < 9) AS x FROM HOP(TABLE a, DESCRIPTOR(ts), INTERVAL '1' \
-               SECOND, INTERVAL '1' MINUTE) GROUP BY window_start, k HAVING count(*) > 1 EMIT ON WINDOW CLOSE";
+    let sql = "WITH a AS (SELECT upper(k) AS k, v * 2 AS v, ts FROM t WHERE v > 1.5) SELECT \
+               window_start, k, \
+               last_value(v ORDER BY ts) FILTER (WHERE v < 9) AS x FROM HOP(TABLE a, \
+               DESCRIPTOR(ts), INTERVAL '1' \
+               SECOND, INTERVAL '1' MINUTE) GROUP BY window_start, k HAVING count(*) > 1 EMIT
+               ON WINDOW CLOSE";
     for end in 0..sql.len() {
         let _ = plan_view(&sql[..end], &[], &catalog, &functions);
     }

@@ -99,7 +99,8 @@ async fn hop_puts_a_row_into_all_its_windows() {
 #[tokio::test]
 async fn grouped_windows_and_their_accessors_work_in_reads() {
     let sql = "SELECT TUMBLE_START(ts, INTERVAL '2' SECOND) AS s,
-               TUMBLE_END(ts, INTERVAL '2' SECOND) AS e, count(*), sum(v) FROM t WHERE v > 1 GROUP BY TUMBLE(ts, INTERVAL '2' SECOND) ORDER BY s";
+               TUMBLE_END(ts, INTERVAL '2' SECOND) AS e, count(*), sum(v) FROM t WHERE v > 1
+               GROUP BY TUMBLE(ts, INTERVAL '2' SECOND) ORDER BY s";
     check(
         sql,
         expect![[r#"
@@ -120,7 +121,8 @@ async fn windows_over_windows_work_in_reads() {
     let sql = "WITH s AS (SELECT window_start, sum(v) AS v
                FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND) GROUP BY window_start)
                SELECT window_start, max(v)
-               FROM TUMBLE(TABLE s, DESCRIPTOR(window_start), INTERVAL '1' MINUTE) GROUP BY window_start ORDER BY 1";
+               FROM TUMBLE(TABLE s, DESCRIPTOR(window_start), INTERVAL '1' MINUTE) GROUP BY
+               window_start ORDER BY 1";
     check(
         sql,
         expect![[r#"
