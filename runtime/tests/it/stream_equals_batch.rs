@@ -2,22 +2,14 @@
 //! cut into batches, any publishes, any snapshots and restores, and any order of rows; and every
 //! row is used, late, or in no window.
 
-#[path = "harness/drive.rs"]
-mod drive;
-#[path = "harness/generate.rs"]
-mod generate;
-#[path = "harness/plans.rs"]
-mod plans;
-#[path = "harness/rows.rs"]
-mod rows;
-
 use arrow::datatypes::TimeUnit;
 use proptest::prelude::*;
 use rtsap_plan::operator::{Emit, WindowColumn};
 use rtsap_plan::window::WindowSpec;
 
-use drive::{GroupCase, WindowCase, run_group, run_windows};
-use generate::{Script, script};
+use super::drive::{GroupCase, WindowCase, run_group, run_windows};
+use super::generate::{Script, script};
+use super::script::block_on;
 
 /// Aggregates with native kernels.
 const NATIVE: &[&str] = &[
@@ -150,13 +142,6 @@ fn window_case(aggregates: &'static [&'static str]) -> impl Strategy<Value = (Wi
         },
     );
     (case, script())
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(future)
 }
 
 fn config(cases: u32) -> ProptestConfig {

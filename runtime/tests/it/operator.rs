@@ -1,12 +1,5 @@
-//! Operators line by line; see `harness/script.rs` for the form of the scripts.
+//! Operators line by line; see `script.rs` for the form of the scripts.
 
-#[path = "harness/plans.rs"]
-mod plans;
-#[path = "harness/rows.rs"]
-mod rows;
-#[path = "harness/script.rs"]
-mod script;
-#[path = "operator/stateless.rs"]
 mod stateless;
 
 use expect_test::expect;
@@ -15,8 +8,8 @@ use rtsap_runtime::operator::Output;
 use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::time::EventTime;
 
-use rows::Row;
-use script::{SECOND, check, groups, hop, input, instantiated, tumble, windows};
+use super::rows::{self, Row};
+use super::script::{SECOND, check, groups, hop, input, instantiated, tumble, windows};
 
 #[test]
 fn tumble_shows_each_window_once_across_recovery() {

@@ -9,8 +9,8 @@ use rtsap_plan::operator::OperatorSpec;
 use rtsap_runtime::operator::instantiate;
 use rtsap_stream::change::ChangelogMode;
 
-use crate::plans;
-use crate::script::{block_on, check, groups, hop, input, instantiated, node};
+use crate::it::plans;
+use crate::it::script::{block_on, check, groups, hop, input, instantiated, node};
 
 #[test]
 fn filter_turns_failing_upserts_into_deletes() {

@@ -1,0 +1,13 @@
+//! Tests of the operators through their public face, in one binary.
+
+/// Scripts of one operator, and stream against batch; the other modules are their tools.
+#[cfg(test)]
+mod it {
+    mod drive;
+    mod generate;
+    mod operator;
+    mod plans;
+    mod rows;
+    mod script;
+    mod stream_equals_batch;
+}
