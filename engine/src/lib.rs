@@ -115,6 +115,11 @@ impl Engine {
         Ok(self.instance.runtime.stop().await?)
     }
 
+    /// Tables and views with their counters, in order of creation.
+    pub fn view_reports(&self) -> Vec<status::ViewReport> {
+        status::view_reports(&self.instance.snapshot(), &self.instance.runtime.status())
+    }
+
     /// How it is doing.
     pub fn status(&self) -> EngineStatus {
         let runtime = self.instance.runtime.status();

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::{FunctionRegistry as _, SessionState};
-use datafusion::scalar::ScalarValue;
+/// A value as statements take it: what protocols need of DataFusion, and no more.
+pub use datafusion::scalar::ScalarValue;
 use parking_lot::Mutex;
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::statement::{ParsedStatement, StatementKind, TransactionStatement};

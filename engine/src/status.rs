@@ -3,6 +3,7 @@
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_plan::operator::ObjectId;
 use rtsap_runtime::status::{Health, RuntimeStatus};
+use serde::Serialize;
 
 /// How the engine is doing at one moment.
 #[derive(Clone, Debug, Default)]
@@ -34,4 +35,47 @@ pub(crate) fn troubles(catalog: &CatalogSnapshot, status: &RuntimeStatus) -> Vec
         Some(format!("{noun} \"{name}\" is {}: {reason}", health.name()))
     };
     all.filter_map(text).collect()
+}
+
+/// One table or view, for status pages.
+#[derive(Clone, Debug, Serialize)]
+pub struct ViewReport {
+    /// Its name.
+    pub name: String,
+    /// `running`, `backfilling`, `suspended`, …
+    pub state: &'static str,
+    /// Rows taken from its inputs.
+    pub rows_in: u64,
+    /// Rows that came too late.
+    pub late: u64,
+    /// Rows it serves.
+    pub rows: u64,
+    /// Event time, RFC 3339 in UTC.
+    pub watermark: Option<String>,
+    /// Operator state and served rows, in bytes.
+    pub state_bytes: u64,
+}
+
+/// Tables and views, in order of creation.
+pub(crate) fn view_reports(catalog: &CatalogSnapshot, status: &RuntimeStatus) -> Vec<ViewReport> {
+    let report = |view: &rtsap_runtime::status::ViewStatus| {
+        let object = catalog.by_id(view.id.0)?;
+        let watermark = view.watermark.map(|time| chrono::DateTime::from_timestamp_nanos(time.nanos()));
+        Some(ViewReport {
+            name: object.def.name.as_str().to_owned(),
+            state: view.health.name(),
+            rows_in: view.ledger.rows_in,
+            late: view.ledger.late,
+            rows: view.rows,
+            watermark: watermark
+                .map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)),
+            state_bytes: view.state_bytes + view.served_bytes,
+        })
+    };
+    status.views.iter().filter_map(report).collect()
+}
+
+/// Registers help and units of all metrics below the engine with the installed recorder.
+pub fn describe_metrics() {
+    rtsap_runtime::metrics::describe();
 }
