@@ -100,7 +100,7 @@ async fn a_generated_source_feeds_a_view() {
     let created = client.run(
         "CREATE SOURCE ticks (symbol TEXT, price DOUBLE PRECISION, size DOUBLE PRECISION, \
          ts TIMESTAMP(6) WITH TIME ZONE, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND) \
-         WITH ('connector' = 'datagen', 'number-of-rows' = '1000', 'seed' = '7')",
+         WITH ('connector' = 'datagen', 'kind' = 'trades', 'number-of-rows' = '1000', 'seed' = '7')",
     );
     created.await.unwrap();
     client
