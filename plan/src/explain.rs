@@ -1,0 +1,108 @@
+//! The stable text form of a plan, used by `EXPLAIN`, by goldens and as the fingerprint of state.
+
+use std::fmt::Write;
+
+use crate::graph::{Node, NodeIndex, StreamPlan};
+use crate::operator::{AggregateSpec, Emit, OperatorSpec, WindowColumn};
+use crate::window::Nanos;
+
+/// The plan as a tree, the output first, two spaces an input level, one node a line.
+pub fn text(plan: &StreamPlan) -> String {
+    let mut out = String::new();
+    if !plan.nodes.is_empty() {
+        write_node(plan, plan.nodes.len() - 1, 0, &mut out);
+    }
+    out
+}
+
+fn write_node(plan: &StreamPlan, index: NodeIndex, depth: usize, out: &mut String) {
+    let node = &plan.nodes[index];
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{:indent$}{}{}", "", operator(node), properties(node), indent = depth * 2);
+    for input in &node.inputs {
+        write_node(plan, *input, depth + 1, out);
+    }
+}
+
+/// The operator with its arguments: `Filter: price > 10`.
+pub fn operator(node: &Node) -> String {
+    let names = column_names(node);
+    match &node.spec {
+        OperatorSpec::Input { name, .. } => format!("Input: {name} [{names}]"),
+        OperatorSpec::Project { exprs } => {
+            let fields = node.properties.schema.fields();
+            let columns = exprs.iter().zip(fields).map(|(expr, field)| {
+                let text = expr.to_string();
+                let bare = text.split('@').next() == Some(field.name().as_str());
+                if bare { text } else { format!("{text} AS {}", field.name()) }
+            });
+            format!("Project: {}", columns.collect::<Vec<_>>().join(", "))
+        }
+        OperatorSpec::Filter { predicate } => format!("Filter: {predicate}"),
+        OperatorSpec::WindowAssign { window, time } => format!("WindowAssign: {window} on @{time}"),
+        OperatorSpec::WindowAggregate(spec) => {
+            let emit = match spec.emit {
+                Emit::Changes => "changes".to_owned(),
+                Emit::OnClose { delay_nanos: 0 } => "on close".to_owned(),
+                Emit::OnClose { delay_nanos } => format!("on close + {}", Nanos(delay_nanos)),
+            };
+            let lateness = match spec.lateness_nanos {
+                0 => String::new(),
+                nanos => format!(", lateness {}", Nanos(nanos)),
+            };
+            let output = spec.output.iter().map(|column| match column {
+                WindowColumn::Start => "start".to_owned(),
+                WindowColumn::End => "end".to_owned(),
+                WindowColumn::Time => "time".to_owned(),
+                WindowColumn::Key(index) => format!("key {index}"),
+                WindowColumn::Aggregate(index) => format!("aggregate {index}"),
+            });
+            format!(
+                "WindowAggregate: {} on @{} by [{}] compute [{}] give [{}] emit {emit}{lateness}",
+                spec.window,
+                spec.time,
+                list(&spec.keys),
+                aggregates(&spec.aggregates),
+                output.collect::<Vec<_>>().join(", "),
+            )
+        }
+        OperatorSpec::GroupAggregate(spec) => format!(
+            "GroupAggregate: by [{}] compute [{}]",
+            list(&spec.keys),
+            aggregates(&spec.aggregates)
+        ),
+        OperatorSpec::Union => "Union".to_owned(),
+    }
+}
+
+/// What holds for the node's output: ` | mode=upsert(0, 1) time=ts state=per key`.
+pub fn properties(node: &Node) -> String {
+    let properties = &node.properties;
+    let mut out = format!(" | mode={}", properties.mode.name());
+    if !properties.key.is_empty() {
+        let key = properties.key.iter().map(|index| properties.schema.field(*index).name().as_str());
+        let _ = write!(out, "({})", key.collect::<Vec<_>>().join(", "));
+    }
+    if let Some(index) = properties.event_time {
+        let _ = write!(out, " time={}", properties.schema.field(index).name());
+    }
+    let _ = write!(out, " state={}", properties.state);
+    out
+}
+
+fn column_names(node: &Node) -> String {
+    let fields = node.properties.schema.fields();
+    fields.iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn list<T: std::fmt::Display + ?Sized>(items: &[std::sync::Arc<T>]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn aggregates(specs: &[AggregateSpec]) -> String {
+    let texts = specs.iter().map(|spec| match &spec.filter {
+        None => spec.function.name().to_owned(),
+        Some(filter) => format!("{} where {filter}", spec.function.name()),
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,10 @@
+//! The compiled form of a view: the contract between `planner`, which builds it, and `runtime`, which runs it.
+//!
+//! Public fields; no behaviour beyond checking, fingerprinting and printing itself. Reading order: [`graph`],
+//! [`operator`], [`window`], [`properties`], [`explain`].
+
+pub mod explain;
+pub mod graph;
+pub mod operator;
+pub mod properties;
+pub mod window;

@@ -1,0 +1,134 @@
+//! What a node does: one variant per physical operator.
+
+use std::sync::Arc;
+
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+
+use crate::window::WindowSpec;
+
+/// The identity of a catalog object: never reused, and the runtime's only name for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId(pub u64);
+
+impl std::fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One physical operator.
+#[derive(Clone, Debug)]
+pub enum OperatorSpec {
+    /// The rows of a source, table or view. A leaf.
+    Input {
+        /// Whose rows.
+        object: ObjectId,
+        /// Its name, for people.
+        name: String,
+        /// Which of its columns, in the order of this node's schema. A source decodes only what some view names here.
+        columns: Vec<usize>,
+    },
+    /// Computes columns. One input.
+    Project {
+        /// One expression a column of the node's schema.
+        exprs: Vec<Arc<dyn PhysicalExpr>>,
+    },
+    /// Keeps the rows for which the predicate is true. One input.
+    Filter {
+        /// Boolean over the input's columns.
+        predicate: Arc<dyn PhysicalExpr>,
+    },
+    /// Puts each row into its windows: the input's columns plus `window_start`, `window_end`, `window_time`. One input.
+    WindowAssign {
+        /// Which windows.
+        window: WindowSpec,
+        /// Index of the timestamp column in the input.
+        time: usize,
+    },
+    /// Aggregates by window and key. One append-only input with event time.
+    WindowAggregate(WindowAggregateSpec),
+    /// Aggregates by key, for ever. One input of any mode that the aggregates can take.
+    GroupAggregate(GroupAggregateSpec),
+    /// All rows of all inputs, which have one schema. Two or more inputs.
+    Union,
+}
+
+impl OperatorSpec {
+    /// As `EXPLAIN` and metrics show it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Input { .. } => "Input",
+            Self::Project { .. } => "Project",
+            Self::Filter { .. } => "Filter",
+            Self::WindowAssign { .. } => "WindowAssign",
+            Self::WindowAggregate(_) => "WindowAggregate",
+            Self::GroupAggregate(_) => "GroupAggregate",
+            Self::Union => "Union",
+        }
+    }
+}
+
+/// An aggregate call.
+#[derive(Clone, Debug)]
+pub struct AggregateSpec {
+    /// The function with its arguments, DISTINCT and ORDER BY, over the operator's input schema.
+    pub function: Arc<AggregateFunctionExpr>,
+    /// `FILTER (WHERE …)`: Boolean over the input's columns.
+    pub filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// When results of a window show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emit {
+    /// Every publish shows the windows as they stand: the edge is an upsert by window and key.
+    Changes,
+    /// Once, when the watermark has passed the window's end by `delay_nanos`: the edge is append-only.
+    OnClose {
+        /// How long to wait beyond the window's end.
+        delay_nanos: i64,
+    },
+}
+
+/// Which value an output column of a window aggregate holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowColumn {
+    /// First point of the window, in the type of the time column.
+    Start,
+    /// First point after the window.
+    End,
+    /// The last point inside in the time column's unit: end − 1 unit (Flink's rule), so windows over windows line up.
+    Time,
+    /// Group key `n`.
+    Key(usize),
+    /// Aggregate `n`.
+    Aggregate(usize),
+}
+
+/// Aggregation by window and key.
+#[derive(Clone, Debug)]
+pub struct WindowAggregateSpec {
+    /// Which windows.
+    pub window: WindowSpec,
+    /// Index of the timestamp column in the input. Null there counts as late.
+    pub time: usize,
+    /// Group keys besides the window, over the input's columns.
+    pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// The aggregates.
+    pub aggregates: Vec<AggregateSpec>,
+    /// What each column of the node's schema holds.
+    pub output: Vec<WindowColumn>,
+    /// When results show.
+    pub emit: Emit,
+    /// A row is late for a window once the watermark is this far past its end.
+    pub lateness_nanos: i64,
+}
+
+/// Aggregation by key without a window. Output columns: the keys, then the aggregates.
+#[derive(Clone, Debug)]
+pub struct GroupAggregateSpec {
+    /// Group keys over the input's columns. Empty: one group, which exists from the start (`SELECT count(*)`).
+    pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// The aggregates.
+    pub aggregates: Vec<AggregateSpec>,
+}

@@ -1,0 +1,107 @@
+//! What the core says of itself, and the memory limit that it enforces.
+
+use super::Core;
+use super::intake::{Intake, Phase};
+use super::relation::Relation;
+use crate::status::{Health, RuntimeStatus, SinkStatus, SourceStatus, ViewStatus};
+use rtsap_stream::message::Epoch;
+
+impl Core {
+    /// Publishes the status, and the gauges that follow from it.
+    pub(super) fn report(&mut self) {
+        let mut status = RuntimeStatus {
+            checkpoint: self.checkpoint.clone(),
+            publishes: self.publishes,
+            ..RuntimeStatus::default()
+        };
+        for (id, source) in &self.sources {
+            let shared = self.intakes.iter().find(|intake| intake.shared && intake.spec.id == *id);
+            status.sources.push(SourceStatus {
+                id: *id,
+                health: shared.map_or(Health::Waiting, |intake| health(intake)),
+                rows: source.saved.rows,
+                errors: source.saved.error_count,
+                positions: shared.map(Intake::positions).unwrap_or_default(),
+                watermark: shared.and_then(|intake| intake.watermark),
+            });
+        }
+        for relation in self.relations.values() {
+            status.views.push(self.view_status(relation));
+        }
+        for sink in self.sinks.values() {
+            status.sinks.push(SinkStatus {
+                id: rtsap_plan::operator::ObjectId(sink.state.id),
+                health: sink.health.clone(),
+                target: sink.target.clone(),
+                applied: Epoch::new(sink.state.applied),
+                pending: sink.state.outbox.len() as u64,
+            });
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge of an epoch needs no more")]
+        metrics::gauge!(crate::metrics::CHECKPOINT_EPOCH).set(self.checkpoint.epoch as f64);
+        *self.shared.status.lock() = status;
+    }
+
+    fn view_status(&self, relation: &Relation) -> ViewStatus {
+        let (state_bytes, served_bytes) = (relation.state_bytes(), relation.served.bytes());
+        let ledger = relation.ledger();
+        #[expect(clippy::cast_precision_loss, reason = "a gauge of bytes needs no more")]
+        metrics::gauge!(crate::metrics::STATE_BYTES, "view" => relation.name.clone())
+            .set((state_bytes + served_bytes) as f64);
+        metrics::counter!(crate::metrics::ROWS_IN, "view" => relation.name.clone())
+            .absolute(ledger.rows_in);
+        ViewStatus {
+            id: relation.id,
+            health: self.view_health(relation),
+            ledger,
+            rows: relation.served.rows() as u64,
+            watermark: relation.watermark,
+            state_bytes: state_bytes as u64,
+            served_bytes: served_bytes as u64,
+        }
+    }
+
+    fn view_health(&self, relation: &Relation) -> Health {
+        if let Some(reason) = &relation.suspended {
+            return Health::Suspended { reason: reason.clone() };
+        }
+        let fed = self.intakes.iter().filter(|intake| intake.views.contains(&relation.id));
+        let mut finished = 0;
+        let mut count = 0;
+        for intake in fed {
+            count += 1;
+            match health(intake) {
+                Health::Running if !intake.shared => return Health::Backfilling,
+                Health::Running => {}
+                Health::Finished => finished += 1,
+                other => return other,
+            }
+        }
+        if count > 0 && finished == count { Health::Finished } else { Health::Running }
+    }
+
+    /// Suspends views that hold more than they may: one view must not take the process down.
+    pub(super) fn limit_memory(&mut self) {
+        let limit = self.config.view_bytes_max;
+        for relation in self.relations.values_mut().filter(|r| r.suspended.is_none()) {
+            let bytes = relation.state_bytes() + relation.served.bytes();
+            if bytes > limit {
+                relation.suspend(format!("it holds {bytes} bytes, more than the {limit} allowed"));
+                self.touched = true;
+                self.changed_since_checkpoint = true;
+            }
+        }
+    }
+}
+
+fn health(intake: &Intake) -> Health {
+    match &intake.phase {
+        Phase::Opening => Health::Waiting,
+        Phase::Open { away: Some(reason), .. } | Phase::Waiting { reason, .. } => {
+            Health::Retrying { reason: reason.clone() }
+        }
+        Phase::Open { .. } if intake.ended() => Health::Finished,
+        Phase::Open { .. } => Health::Running,
+        Phase::Failed { reason } => Health::Suspended { reason: reason.clone() },
+    }
+}

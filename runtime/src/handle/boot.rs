@@ -1,0 +1,132 @@
+//! Starting: reads the state that the last manifest names and builds the core from it and the catalog's objects.
+
+use std::thread::JoinHandle;
+
+use super::*;
+use crate::checkpoint::manifest::{SinkState, SourceState};
+
+/// Reads all state, then starts the core thread.
+pub(super) async fn start(
+    boot: Boot,
+    shared: &Arc<Shared>,
+    messages: &Sender<Message>,
+) -> Result<JoinHandle<()>, RuntimeError> {
+    let Boot { config, store, chain, receiver, manifest, log, specs } = boot;
+    let operators = match &manifest.operators {
+        Some(reference) => StateReader::new(load(&store, reference).await?),
+        None => StateReader::default(),
+    };
+    let mut restored = Vec::with_capacity(specs.len());
+    for spec in specs {
+        restored.push(restore(spec, &manifest, &store, &operators).await?);
+    }
+    let readers = manifest.readers.clone();
+    let mut core = Core::new(Parts {
+        config,
+        shared: Arc::clone(shared),
+        tokio: tokio::runtime::Handle::current(),
+        store,
+        chain: Arc::new(tokio::sync::Mutex::new(chain)),
+        messages: receiver,
+        messages_in: messages.clone(),
+        manifest,
+    });
+    for spec in restored {
+        match spec {
+            Restored::Source(spec, saved) => core.add_source(spec, saved),
+            Restored::Table(spec, saved) => core.add_table(spec, saved)?,
+            Restored::View(spec, saved) => core.add_view(spec, saved)?,
+            Restored::Sink(spec, saved) => core.add_sink(spec, saved)?,
+        }
+    }
+    for reader in readers {
+        core.restore_reader(reader);
+    }
+    for entry in log {
+        // A write whose table was dropped after it is of no use to anybody.
+        if let Err(error) = core.insert(entry) {
+            tracing::info!(%error, "skipped a write of the table log");
+        }
+    }
+    core.settle();
+    let thread = std::thread::Builder::new().name("rtsap-core".to_owned());
+    thread.spawn(move || core.run()).map_err(|error| RuntimeError::Spec {
+        what: "core".to_owned(),
+        found: format!("no thread: {error}"),
+    })
+}
+
+enum Restored {
+    Source(SourceSpec, Option<(SourceState, Vec<StateReader>)>),
+    Table(TableSpec, Option<Saved>),
+    View(ViewSpec, Option<Saved>),
+    Sink(SinkSpec, Option<SinkState>),
+}
+
+async fn restore(
+    spec: BootSpec,
+    manifest: &ManifestV1,
+    store: &Store,
+    operators: &StateReader,
+) -> Result<Restored, RuntimeError> {
+    Ok(match spec {
+        BootSpec::Source(spec) => {
+            let state = manifest.sources.iter().find(|state| state.id == spec.id.0);
+            let saved = match state {
+                Some(state) => Some((state.clone(), load_all(store, &state.errors).await?)),
+                None => None,
+            };
+            Restored::Source(spec, saved)
+        }
+        BootSpec::Table(spec) => {
+            let saved = relation(spec.id, manifest, store, operators).await?;
+            Restored::Table(spec, saved)
+        }
+        BootSpec::View(spec) => {
+            let saved = relation(spec.id, manifest, store, operators).await?;
+            Restored::View(spec, saved)
+        }
+        BootSpec::Sink(spec) => {
+            let state = manifest.sinks.iter().find(|state| state.id == spec.id.0).cloned();
+            Restored::Sink(spec, state)
+        }
+    })
+}
+
+async fn relation(
+    id: ObjectId,
+    manifest: &ManifestV1,
+    store: &Store,
+    operators: &StateReader,
+) -> Result<Option<Saved>, RuntimeError> {
+    let state: Option<&RelationState> = manifest.relations.iter().find(|state| state.id == id.0);
+    let Some(state) = state else { return Ok(None) };
+    Ok(Some(Saved {
+        rows: load_all(store, &state.rows).await?,
+        late: load_all(store, &state.late).await?,
+        operators: operators.under(&format!("{id}/")),
+        state: state.clone(),
+    }))
+}
+
+async fn load_all(
+    store: &Store,
+    references: &[ObjectRef],
+) -> Result<Vec<StateReader>, RuntimeError> {
+    let mut readers = Vec::with_capacity(references.len());
+    for reference in references {
+        readers.push(StateReader::new(load(store, reference).await?));
+    }
+    Ok(readers)
+}
+
+async fn load(
+    store: &Store,
+    reference: &ObjectRef,
+) -> Result<BTreeMap<String, Vec<RecordBatch>>, RuntimeError> {
+    let bytes = store.get(reference).await?;
+    decode(&bytes).map_err(|source| RuntimeError::Restore {
+        what: reference.path.clone(),
+        source,
+    })
+}

@@ -1,0 +1,262 @@
+//! Reader threads: poll a source, decode, compute columns, set bad rows aside. One thread an open reader.
+//!
+//! A reader knows nothing of views; it hands decoded batches to the core over a bounded queue and rings its bell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use rtsap_stream::decode::{DecodeSchema, Decoder, Reject};
+use rtsap_stream::error::{ConnectorError, ErrorKind};
+use rtsap_stream::source::{Offset, Payloads, SourceReader, SplitBatch, SplitId};
+
+use crate::clock::Clock;
+use crate::error::RuntimeError;
+use crate::spec::{SourceColumn, SourceSpec};
+
+mod finish;
+
+use finish::Finisher;
+pub use finish::nanos;
+
+/// How long one poll waits: bounds the time to notice a stop.
+const POLL_WAIT: Duration = Duration::from_millis(50);
+
+/// How long a reader rests after the other side was unavailable.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+
+/// Decoded rows of one split.
+#[derive(Debug)]
+pub struct ReadBatch {
+    /// The split.
+    pub split: SplitId,
+    /// The rows, in the projected schema.
+    pub rows: RecordBatch,
+    /// The offset of each row.
+    pub offsets: RowOffsets,
+    /// Payloads that gave no row.
+    pub rejects: Vec<Reject>,
+    /// The position after this batch.
+    pub resume_at: Offset,
+    /// The split will never bring more.
+    pub ended: bool,
+}
+
+/// The offsets of the rows of a batch.
+#[derive(Clone, Debug)]
+pub enum RowOffsets {
+    /// Row *i* has offset `first + i`.
+    From(u64),
+    /// One offset a row, growing.
+    Listed(Vec<u64>),
+}
+
+impl RowOffsets {
+    /// How many rows lie before `limit`.
+    pub fn count_below(&self, limit: Offset, rows: usize) -> usize {
+        match self {
+            Self::From(first) => {
+                usize::try_from(limit.0.saturating_sub(*first)).unwrap_or(usize::MAX).min(rows)
+            }
+            Self::Listed(offsets) => offsets.partition_point(|offset| *offset < limit.0),
+        }
+    }
+
+    /// The offsets from row `start` on.
+    #[must_use]
+    pub fn skip(&self, start: usize) -> Self {
+        match self {
+            Self::From(first) => Self::From(first + start as u64),
+            Self::Listed(offsets) => Self::Listed(offsets[start..].to_vec()),
+        }
+    }
+}
+
+/// What a reader has to say.
+#[derive(Debug)]
+pub enum ReadEvent {
+    /// Rows.
+    Batch(ReadBatch),
+    /// The other side is away; the reader tries again.
+    Unavailable(String),
+    /// It is back.
+    Available,
+    /// The reader cannot go on.
+    Failed(ConnectorError),
+}
+
+/// An open reader, owned by the core. Dropping it stops the thread.
+pub struct ReaderHandle {
+    events: Receiver<ReadEvent>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ReaderHandle {
+    /// The next event, if one waits.
+    pub fn next(&self) -> Option<ReadEvent> {
+        match self.events.try_recv() {
+            Ok(event) => Some(event),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+}
+
+impl Drop for ReaderHandle {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // Make room, so that a reader blocked on a full queue sees the stop.
+        while self.events.try_recv().is_ok() {}
+        if let Some(thread) = self.thread.take() {
+            while !thread.is_finished() {
+                while self.events.try_recv().is_ok() {}
+                std::thread::yield_now();
+            }
+            // A reader that panicked has said so on stderr; there is nothing left to clean up.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a reader needs besides the source's own reader.
+pub struct ReaderSetup {
+    /// The source.
+    pub spec: Arc<SourceSpec>,
+    /// Columns of the relation to deliver, in order.
+    pub projection: Vec<usize>,
+    /// Rows a batch at most.
+    pub batch_rows_max: usize,
+    /// Batches that may wait.
+    pub batches_max: usize,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Rung when something waits; holds at most one ring.
+    pub bell: Sender<()>,
+}
+
+/// The physical columns that `projection` of the relation needs: the schema to open and decode with.
+///
+/// Computed columns may look at any physical column, so they need all of those their expressions name.
+pub fn physical_columns(spec: &SourceSpec, projection: &[usize]) -> Vec<usize> {
+    let mut needed: Vec<usize> = Vec::new();
+    for column in projection {
+        match &spec.columns[*column] {
+            SourceColumn::Physical(index) => needed.push(*index),
+            SourceColumn::Computed(expr) => {
+                let columns = datafusion::physical_expr::utils::collect_columns(expr);
+                needed.extend(columns.iter().map(|column| column.index()));
+            }
+        }
+    }
+    needed.sort_unstable();
+    needed.dedup();
+    needed
+}
+
+/// The decode schema of `columns` of the source.
+pub fn decode_schema(spec: &SourceSpec, columns: &[usize]) -> DecodeSchema {
+    let fields = columns.iter().map(|index| Arc::clone(&spec.physical.schema.fields()[*index]));
+    let schema: SchemaRef =
+        Arc::new(arrow::datatypes::Schema::new(fields.collect::<arrow::datatypes::Fields>()));
+    let origins = columns.iter().map(|index| spec.physical.origins[*index].clone()).collect();
+    DecodeSchema { schema, origins }
+}
+
+/// Starts the thread that reads `reader`.
+///
+/// # Errors
+/// [`RuntimeError::Connector`] if there is no decoder for these columns, [`RuntimeError::Spec`] if no thread can be
+/// started.
+pub fn start(
+    setup: ReaderSetup,
+    reader: Box<dyn SourceReader>,
+) -> Result<ReaderHandle, RuntimeError> {
+    let (events_in, events) = bounded(setup.batches_max);
+    let stop = Arc::new(AtomicBool::new(false));
+    let physical = physical_columns(&setup.spec, &setup.projection);
+    let columns = decode_schema(&setup.spec, &physical);
+    let decoder = (setup.spec.decoder)(&columns)?;
+    let finisher = Finisher::new(&setup, &physical, &columns);
+    let name = format!("read {}", setup.spec.name);
+    let seen = Arc::clone(&stop);
+    let work = move || {
+        let mut task = ReaderTask { setup, reader, decoder, finisher, events: events_in, stop: seen };
+        task.run();
+    };
+    let thread = std::thread::Builder::new().name(name.clone()).spawn(work).map_err(|error| {
+        RuntimeError::Spec { what: name, found: format!("no thread: {error}") }
+    })?;
+    Ok(ReaderHandle { events, stop, thread: Some(thread) })
+}
+
+struct ReaderTask {
+    setup: ReaderSetup,
+    reader: Box<dyn SourceReader>,
+    decoder: Box<dyn Decoder>,
+    finisher: Finisher,
+    events: Sender<ReadEvent>,
+    stop: Arc<AtomicBool>,
+}
+
+impl ReaderTask {
+    fn run(&mut self) {
+        let mut away = false;
+        while !self.stop.load(Ordering::Acquire) {
+            let event = match self.reader.poll(self.setup.batch_rows_max, POLL_WAIT) {
+                Ok(None) if away => ReadEvent::Available,
+                Ok(None) => continue,
+                Ok(Some(batch)) => ReadEvent::Batch(self.decode(batch)),
+                Err(error) if error.kind == ErrorKind::Unavailable => {
+                    ReadEvent::Unavailable(error.to_string())
+                }
+                Err(error) => ReadEvent::Failed(error),
+            };
+            let resting = matches!(event, ReadEvent::Unavailable(_));
+            let last = matches!(event, ReadEvent::Failed(_));
+            if !(resting && away) && !self.send(event) {
+                return;
+            }
+            if last {
+                return;
+            }
+            if resting {
+                std::thread::sleep(RETRY_WAIT);
+            }
+            away = resting;
+        }
+    }
+
+    fn send(&self, event: ReadEvent) -> bool {
+        let sent = self.events.send(event).is_ok();
+        // A full bell has been rung already.
+        let _ = self.setup.bell.try_send(());
+        sent
+    }
+
+    fn decode(&mut self, batch: SplitBatch) -> ReadBatch {
+        let SplitBatch { split, payloads } = batch;
+        match payloads {
+            Payloads::Ended => self.finisher.ended(split),
+            Payloads::Rows { rows, first, resume_at } => {
+                let offsets = RowOffsets::From(first.0);
+                self.finisher.finish(split, rows, offsets, Vec::new(), resume_at, None)
+            }
+            Payloads::Raw(raw) => {
+                let decoded = self.decoder.decode(&split, raw.as_ref());
+                let offsets = finish::offsets(raw.as_ref(), &decoded.rejects);
+                let resume_at = raw.resume_at();
+                let (rows, rejects) = (decoded.rows, decoded.rejects);
+                self.finisher.finish(split, rows, offsets, rejects, resume_at, Some(raw.as_ref()))
+            }
+        }
+    }
+}

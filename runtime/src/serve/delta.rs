@@ -1,0 +1,77 @@
+//! What changed in a served table during one epoch: the unit of recovery and, for sinks, the outbox.
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use rtsap_stream::change::ChangeBatch;
+
+use crate::state::{StateError, StateReader, StateWriter};
+
+/// Net changes of one epoch: apply the deletes, then the upserts.
+///
+/// In a table with a key an upsert replaces the row of its key and a delete carries the key's last row; without a key
+/// both count rows.
+#[derive(Clone, Debug, Default)]
+pub struct Delta {
+    /// Rows that are new or have new values.
+    pub upserts: Vec<RecordBatch>,
+    /// Rows that are gone.
+    pub deletes: Vec<RecordBatch>,
+}
+
+impl Delta {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.upserts.is_empty() && self.deletes.is_empty()
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.upserts.iter().chain(&self.deletes).map(RecordBatch::num_rows).sum()
+    }
+
+    /// Writes it as two sections.
+    pub fn write(self, out: &mut StateWriter) {
+        for batch in self.upserts {
+            out.put("upserts", batch);
+        }
+        for batch in self.deletes {
+            out.put("deletes", batch);
+        }
+    }
+
+    /// Reads what [`Delta::write`] wrote, checking that it has `schema`'s columns.
+    ///
+    /// # Errors
+    /// [`StateError::Section`] if it has other columns.
+    pub fn read(from: &StateReader, schema: &SchemaRef) -> Result<Self, StateError> {
+        let section = |name: &str| {
+            let batches = from.get(name).to_vec();
+            let other = batches.iter().find(|batch| batch.schema().fields() != schema.fields());
+            match other {
+                None => Ok(batches),
+                Some(batch) => Err(StateError::Section {
+                    section: name.to_owned(),
+                    found: format!("has columns {:?}", batch.schema().fields()),
+                }),
+            }
+        };
+        Ok(Self { upserts: section("upserts")?, deletes: section("deletes")? })
+    }
+
+    /// As changes, deletes first.
+    ///
+    /// # Errors
+    /// Never in practice; the op column is built to fit.
+    pub fn changes(&self) -> Result<Vec<ChangeBatch>, StateError> {
+        let mut changes = Vec::with_capacity(self.deletes.len() + self.upserts.len());
+        for rows in &self.deletes {
+            let ops = arrow::array::Int8Array::from(vec![-1; rows.num_rows()]);
+            let batch = ChangeBatch::try_new(rows.clone(), ops).map_err(|error| {
+                StateError::Section { section: "deletes".to_owned(), found: error.to_string() }
+            })?;
+            changes.push(batch);
+        }
+        changes.extend(self.upserts.iter().cloned().map(ChangeBatch::inserts));
+        Ok(changes)
+    }
+}

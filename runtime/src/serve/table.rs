@@ -1,0 +1,500 @@
+//! The writer's side of a served table: applies changes, gives out snapshots and deltas.
+//!
+//! Rows lie in chunks that never change; an update marks the old row dead and appends the new one. A hash index leads
+//! from a key to a *slot*, and the slot to the row's present place, so that merging chunks never rehashes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use ahash::RandomState;
+use arrow::array::{Int8Array, UInt32Array};
+use arrow::compute::{concat_batches, interleave_record_batch, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use arrow::row::{RowConverter, Rows, SortField};
+use hashbrown::HashTable;
+use rtsap_stream::change::{ChangeBatch, Op};
+use rtsap_stream::time::EventTime;
+
+use crate::serve::chunk::Chunk;
+use crate::serve::delta::Delta;
+use crate::serve::{ServeError, ServedSnapshot};
+
+/// How many chunks of like size are merged into one.
+const MERGE_FAN_IN: usize = 4;
+
+/// How rows of a table are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Rows only come; they need no identity.
+    Append,
+    /// By these columns; an insert replaces.
+    Keyed(Vec<usize>),
+    /// By all columns; equal rows are counted.
+    Multiset,
+}
+
+/// Where a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    chunk: u32,
+    row: u32,
+}
+
+/// A served table.
+pub struct ServedTable {
+    schema: SchemaRef,
+    shape: Shape,
+    converter: Option<RowConverter>,
+    chunks: BTreeMap<u32, Chunk>,
+    chunk_next: u32,
+    index: HashTable<u32>,
+    slots: Vec<Place>,
+    slots_free: Vec<u32>,
+    slot_of: HashMap<u32, Vec<u32>>,
+    hasher: RandomState,
+    /// Keys deleted in this epoch, with their last rows.
+    gone: HashMap<Box<[u8]>, Vec<RecordBatch>>,
+    rows: usize,
+}
+
+impl ServedTable {
+    /// An empty table.
+    ///
+    /// # Errors
+    /// [`ServeError::Arrow`] if a key column's type cannot be compared.
+    pub fn new(schema: SchemaRef, shape: Shape) -> Result<Self, ServeError> {
+        let columns: Option<Vec<usize>> = match &shape {
+            Shape::Append => None,
+            Shape::Keyed(key) => Some(key.clone()),
+            Shape::Multiset => Some((0..schema.fields().len()).collect()),
+        };
+        let converter = columns
+            .map(|columns| {
+                let fields = columns.iter();
+                RowConverter::new(
+                    fields.map(|c| SortField::new(schema.field(*c).data_type().clone())).collect(),
+                )
+            })
+            .transpose()?;
+        Ok(Self {
+            schema,
+            shape,
+            converter,
+            chunks: BTreeMap::new(),
+            chunk_next: 0,
+            index: HashTable::new(),
+            slots: Vec::new(),
+            slots_free: Vec::new(),
+            slot_of: HashMap::new(),
+            // Fixed seeds: nothing observable depends on them, and a run repeats itself.
+            hasher: RandomState::with_seeds(1, 2, 3, 4),
+            gone: HashMap::new(),
+            rows: 0,
+        })
+    }
+
+    /// Columns and types.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows now.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes held, the index included.
+    pub fn bytes(&self) -> usize {
+        let chunks: usize = self.chunks.values().map(Chunk::bytes).sum();
+        chunks + self.index.capacity() * 5 + self.slots.capacity() * 12
+    }
+
+    /// Applies `changes` and returns what it did to the relation: an update is a delete of the old row followed at
+    /// once by an insert of the new one.
+    ///
+    /// # Errors
+    /// [`ServeError::UnmatchedDelete`] for a delete of a row that is not there in a table without a key.
+    pub fn apply(&mut self, changes: &ChangeBatch) -> Result<Option<ChangeBatch>, ServeError> {
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let net = match self.shape {
+            Shape::Append => {
+                if changes.ops().is_some() {
+                    return Err(ServeError::UnmatchedDelete);
+                }
+                self.push_chunk(changes.rows().clone(), None, true);
+                self.rows += changes.len();
+                Some(changes.clone())
+            }
+            Shape::Keyed(_) | Shape::Multiset => self.apply_keyed(changes, true)?,
+        };
+        self.compact()?;
+        Ok(net)
+    }
+
+    /// Applies what a checkpoint holds; it is not part of the next delta.
+    ///
+    /// # Errors
+    /// As [`ServedTable::apply`].
+    pub fn restore(&mut self, delta: &Delta) -> Result<(), ServeError> {
+        for rows in &delta.deletes {
+            let ops = Int8Array::from(vec![-1; rows.num_rows()]);
+            if let Ok(batch) = ChangeBatch::try_new(rows.clone(), ops) {
+                self.apply_keyed(&batch, false)?;
+            }
+        }
+        for rows in &delta.upserts {
+            if self.shape == Shape::Append {
+                self.push_chunk(rows.clone(), None, false);
+                self.rows += rows.num_rows();
+            } else {
+                self.apply_keyed(&ChangeBatch::inserts(rows.clone()), false)?;
+            }
+        }
+        self.gone.clear();
+        self.compact()
+    }
+
+    /// What changed since the last call.
+    ///
+    /// # Errors
+    /// [`ServeError::Arrow`] if a kernel refuses.
+    pub fn take_delta(&mut self) -> Result<Delta, ServeError> {
+        let mut delta = Delta::default();
+        for chunk in self.chunks.values_mut() {
+            if chunk.fresh.count() == 0 {
+                continue;
+            }
+            let marks = chunk.live().and(&chunk.fresh);
+            if marks.count() > 0 {
+                delta.upserts.push(chunk.select(&marks)?);
+            }
+            chunk.fresh = crate::serve::chunk::Marks::new(chunk.rows.num_rows(), false);
+        }
+        let gone: Vec<RecordBatch> = self.gone.drain().flat_map(|(_, rows)| rows).collect();
+        if !gone.is_empty() {
+            delta.deletes.push(concat_batches(&self.schema, &gone)?);
+        }
+        Ok(delta)
+    }
+
+    /// All rows, as a delta onto nothing.
+    ///
+    /// # Errors
+    /// [`ServeError::Arrow`] if a kernel refuses.
+    pub fn everything(&self) -> Result<Delta, ServeError> {
+        let mut delta = Delta::default();
+        for chunk in self.chunks.values().filter(|chunk| chunk.live().count() > 0) {
+            delta.upserts.push(chunk.select(chunk.live())?);
+        }
+        Ok(delta)
+    }
+
+    /// The present rows for readers.
+    pub fn snapshot(&mut self, watermark: Option<EventTime>) -> Arc<ServedSnapshot> {
+        let chunks = self.chunks.values_mut().map(Chunk::for_readers).collect();
+        Arc::new(ServedSnapshot::new(Arc::clone(&self.schema), chunks, self.rows, watermark))
+    }
+
+    /// Drops the oldest rows until at most `rows_max` remain, chunk by chunk. Only for append tables.
+    pub fn trim(&mut self, rows_max: usize) {
+        while self.rows > rows_max && self.chunks.len() > 1 {
+            if let Some((_, chunk)) = self.chunks.pop_first() {
+                self.rows -= chunk.live().count();
+            }
+        }
+    }
+
+    fn push_chunk(&mut self, rows: RecordBatch, keys: Option<Rows>, fresh: bool) -> u32 {
+        let id = self.chunk_next;
+        self.chunk_next += 1;
+        self.chunks.insert(id, Chunk::new(rows, keys, fresh));
+        id
+    }
+
+    fn key_columns(&self, rows: &RecordBatch) -> Vec<arrow::array::ArrayRef> {
+        match &self.shape {
+            Shape::Keyed(key) => key.iter().map(|c| Arc::clone(rows.column(*c))).collect(),
+            Shape::Append | Shape::Multiset => rows.columns().to_vec(),
+        }
+    }
+
+    fn apply_keyed(
+        &mut self,
+        changes: &ChangeBatch,
+        fresh: bool,
+    ) -> Result<Option<ChangeBatch>, ServeError> {
+        let rows = changes.rows();
+        let keys = self.key_columns(rows);
+        let Some(converter) = &self.converter else { return Err(ServeError::UnmatchedDelete) };
+        let keys = converter.convert_columns(&keys)?;
+        let id = self.push_chunk(rows.clone(), Some(keys), fresh);
+        let mut step = Step { id, before: vec![None; rows.num_rows()], tombs: BTreeMap::new() };
+        self.slot_of.insert(id, vec![u32::MAX; rows.num_rows()]);
+        for row in 0..rows.num_rows() {
+            match changes.op(row) {
+                Op::Insert => self.insert_row(&mut step, row),
+                Op::Delete => self.delete_row(&mut step, row)?,
+            }
+        }
+        let net = self.net(&step, changes)?;
+        self.bury(&step)?;
+        Ok(net)
+    }
+
+    fn hash_of(&self, place: Place) -> u64 {
+        self.hasher.hash_one(self.key_of(place))
+    }
+
+    fn key_of(&self, place: Place) -> &[u8] {
+        let keys = self.chunks.get(&place.chunk).and_then(|chunk| chunk.keys.as_ref());
+        keys.map_or(&[], |keys| keys.row(place.row as usize).data())
+    }
+
+    /// The slot that holds the key of `place`, if there is one.
+    fn find(&self, place: Place, hash: u64) -> Option<u32> {
+        let key = self.key_of(place);
+        let same = |slot: &u32| self.key_of(self.slots[*slot as usize]) == key;
+        self.index.find(hash, same).copied()
+    }
+
+    fn insert_row(&mut self, step: &mut Step, row: usize) {
+        let place = Place { chunk: step.id, row: index_u32(row) };
+        let hash = self.hash_of(place);
+        if !self.gone.is_empty() && matches!(self.shape, Shape::Keyed(_)) {
+            let key: Box<[u8]> = self.key_of(place).into();
+            self.gone.remove(&key);
+        }
+        let found = match self.shape {
+            Shape::Keyed(_) => self.find(place, hash),
+            Shape::Append | Shape::Multiset => None,
+        };
+        let slot = match found {
+            Some(slot) => {
+                let old = self.slots[slot as usize];
+                if let Some(before) = step.tombs.remove(&slot) {
+                    step.before[row] = before;
+                } else if old.chunk == step.id {
+                    step.before[row] = step.before[old.row as usize].take();
+                    self.kill(old);
+                } else {
+                    step.before[row] = Some(old);
+                    self.kill(old);
+                }
+                self.slots[slot as usize] = place;
+                slot
+            }
+            None => self.add_slot(place, hash),
+        };
+        self.rows += 1;
+        if let Some(slots) = self.slot_of.get_mut(&step.id) {
+            slots[row] = slot;
+        }
+    }
+
+    fn delete_row(&mut self, step: &mut Step, row: usize) -> Result<(), ServeError> {
+        let place = Place { chunk: step.id, row: index_u32(row) };
+        // The row that carries the delete is not part of the relation.
+        if let Some(chunk) = self.chunks.get_mut(&step.id) {
+            chunk.kill(row);
+        }
+        let hash = self.hash_of(place);
+        let live = |slot: &u32| !step.tombs.contains_key(slot);
+        let key = self.key_of(place);
+        let same = |slot: &u32| live(slot) && self.key_of(self.slots[*slot as usize]) == key;
+        let Some(slot) = self.index.find(hash, same).copied() else {
+            return match self.shape {
+                Shape::Keyed(_) => Ok(()),
+                Shape::Append | Shape::Multiset => Err(ServeError::UnmatchedDelete),
+            };
+        };
+        let old = self.slots[slot as usize];
+        let before = if old.chunk == step.id { step.before[old.row as usize].take() } else { Some(old) };
+        self.kill(old);
+        step.tombs.insert(slot, before);
+        Ok(())
+    }
+
+    fn kill(&mut self, place: Place) {
+        if let Some(chunk) = self.chunks.get_mut(&place.chunk) {
+            chunk.kill(place.row as usize);
+            self.rows -= 1;
+        }
+    }
+
+    fn add_slot(&mut self, place: Place, hash: u64) -> u32 {
+        let slot = match self.slots_free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = place;
+                slot
+            }
+            None => {
+                self.slots.push(place);
+                index_u32(self.slots.len() - 1)
+            }
+        };
+        let (slots, chunks, hasher) = (&self.slots, &self.chunks, &self.hasher);
+        let rehash = |slot: &u32| {
+            let place = slots[*slot as usize];
+            let keys = chunks.get(&place.chunk).and_then(|chunk| chunk.keys.as_ref());
+            hasher.hash_one(keys.map_or(&[][..], |keys| keys.row(place.row as usize).data()))
+        };
+        self.index.insert_unique(hash, slot, rehash);
+        slot
+    }
+
+    /// The net effect of a step as a change batch, for downstream views and subscribers.
+    fn net(&self, step: &Step, changes: &ChangeBatch) -> Result<Option<ChangeBatch>, ServeError> {
+        let mut sources: Vec<&RecordBatch> = vec![changes.rows()];
+        let mut source_of: HashMap<u32, usize> = HashMap::new();
+        let mut picks: Vec<(usize, usize)> = Vec::new();
+        let mut ops: Vec<i8> = Vec::new();
+        let mut delete = |place: Place, picks: &mut Vec<(usize, usize)>, ops: &mut Vec<i8>| {
+            if let Some(chunk) = self.chunks.get(&place.chunk) {
+                let source = *source_of.entry(place.chunk).or_insert_with(|| {
+                    sources.push(&chunk.rows);
+                    sources.len() - 1
+                });
+                picks.push((source, place.row as usize));
+                ops.push(-1);
+            }
+        };
+        for before in step.tombs.values().flatten() {
+            delete(*before, &mut picks, &mut ops);
+        }
+        let Some(chunk) = self.chunks.get(&step.id) else { return Ok(None) };
+        for row in 0..changes.len() {
+            if chunk.live().get(row) {
+                if let Some(before) = step.before[row] {
+                    delete(before, &mut picks, &mut ops);
+                }
+                picks.push((0, row));
+                ops.push(1);
+            }
+        }
+        if picks.is_empty() {
+            return Ok(None);
+        }
+        let rows = interleave_record_batch(&sources, &picks)?;
+        let batch = ChangeBatch::try_new(rows, Int8Array::from(ops))
+            .map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))?;
+        Ok(Some(batch))
+    }
+
+    /// Removes the keys that a step deleted for good and remembers them for the delta.
+    fn bury(&mut self, step: &Step) -> Result<(), ServeError> {
+        for (slot, before) in &step.tombs {
+            let place = self.slots[*slot as usize];
+            let hash = self.hash_of(place);
+            let key: Box<[u8]> = self.key_of(place).into();
+            if let Ok(entry) = self.index.find_entry(hash, |other| other == slot) {
+                entry.remove();
+            }
+            self.slots_free.push(*slot);
+            let checkpointed = |place: &Place| {
+                let chunk = self.chunks.get(&place.chunk);
+                chunk.is_some_and(|chunk| !chunk.fresh.get(place.row as usize))
+            };
+            let note = match (&self.shape, before) {
+                // A key's earlier row may be in a checkpoint even if the one deleted now is not.
+                (Shape::Keyed(_), Some(before)) => Some(*before),
+                (Shape::Keyed(_), None) => Some(place),
+                (_, Some(before)) if checkpointed(before) => Some(*before),
+                _ => None,
+            };
+            if let Some(place) = note && let Some(chunk) = self.chunks.get(&place.chunk) {
+                let row = UInt32Array::from(vec![place.row]);
+                self.gone.entry(key).or_default().push(take_record_batch(&chunk.rows, &row)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops dead chunks and merges the youngest ones of like size, so that their number stays logarithmic.
+    fn compact(&mut self) -> Result<(), ServeError> {
+        let slot_of = &mut self.slot_of;
+        self.chunks.retain(|id, chunk| {
+            let keep = chunk.live().count() > 0;
+            if !keep {
+                slot_of.remove(id);
+            }
+            keep
+        });
+        let (mut run, mut total) = (Vec::new(), 0);
+        for (id, chunk) in self.chunks.iter().rev() {
+            let live = chunk.live().count();
+            if !run.is_empty() && live > 2 * total {
+                break;
+            }
+            total += live;
+            run.push(*id);
+        }
+        if run.len() >= MERGE_FAN_IN {
+            run.reverse();
+            self.merge(&run)?;
+        }
+        let mostly_dead = |chunk: &Chunk| chunk.live().count() * 2 < chunk.rows.num_rows();
+        let rewrite: Vec<u32> =
+            self.chunks.iter().filter(|(_, c)| mostly_dead(c)).map(|(id, _)| *id).collect();
+        for id in rewrite {
+            self.merge(&[id])?;
+        }
+        Ok(())
+    }
+
+    /// Rewrites the live rows of chunks `ids` as one chunk in the place of the first.
+    fn merge(&mut self, ids: &[u32]) -> Result<(), ServeError> {
+        let mut parts = Vec::with_capacity(ids.len());
+        let (mut slots, mut fresh) = (Vec::new(), Vec::new());
+        for id in ids {
+            let Some(chunk) = self.chunks.remove(id) else { continue };
+            parts.push(chunk.select(chunk.live())?);
+            let chunk_slots = self.slot_of.remove(id);
+            for row in (0..chunk.rows.num_rows()).filter(|row| chunk.live().get(*row)) {
+                fresh.push(chunk.fresh.get(row));
+                if let Some(chunk_slots) = &chunk_slots {
+                    slots.push(chunk_slots[row]);
+                }
+            }
+        }
+        let rows = concat_batches(&self.schema, &parts)?;
+        let keys = match &self.converter {
+            Some(converter) => Some(converter.convert_columns(&self.key_columns(&rows))?),
+            None => None,
+        };
+        let id = ids[0];
+        let mut chunk = Chunk::new(rows, keys, true);
+        for (row, _) in fresh.iter().enumerate().filter(|(_, fresh)| !**fresh) {
+            chunk.fresh.unset(row);
+        }
+        for (row, slot) in slots.iter().enumerate() {
+            self.slots[*slot as usize] = Place { chunk: id, row: index_u32(row) };
+        }
+        if self.converter.is_some() {
+            self.slot_of.insert(id, slots);
+        }
+        self.chunks.insert(id, chunk);
+        Ok(())
+    }
+}
+
+/// One application of changes in progress.
+struct Step {
+    /// The chunk that the new rows lie in.
+    id: u32,
+    /// For each new row the row that its key had before this step.
+    before: Vec<Option<Place>>,
+    /// Slots deleted in this step, with the row that the key had before it.
+    tombs: BTreeMap<u32, Option<Place>>,
+}
+
+fn index_u32(index: usize) -> u32 {
+    // Chunks are far smaller than 2^32 rows: `view_bytes_max` is reached first.
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! What the runtime says of itself: the material of system tables, metrics and probes.
+
+use rtsap_plan::operator::ObjectId;
+use rtsap_stream::message::Epoch;
+use rtsap_stream::source::Positions;
+use rtsap_stream::time::EventTime;
+
+/// How an object is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Defined, not started.
+    Waiting,
+    /// At the head of its inputs.
+    Running,
+    /// Reading what lies behind the head of its source.
+    Backfilling,
+    /// Every input has ended.
+    Finished,
+    /// Cannot reach the other side; retried.
+    Retrying {
+        /// Why.
+        reason: String,
+    },
+    /// Stopped until somebody acts.
+    Suspended {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Health {
+    /// One word.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Backfilling => "backfilling",
+            Self::Finished => "finished",
+            Self::Retrying { .. } => "retrying",
+            Self::Suspended { .. } => "suspended",
+        }
+    }
+
+    /// Why it is not running, if it is not.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Retrying { reason } | Self::Suspended { reason } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// The ledger of a view over append-only inputs: `rows_in = used + filtered + late`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Rows taken from inputs.
+    pub rows_in: u64,
+    /// Rows that entered the result.
+    pub used: u64,
+    /// Rows that a filter took out.
+    pub filtered: u64,
+    /// Rows that came too late.
+    pub late: u64,
+}
+
+impl Ledger {
+    /// Whether every row is accounted for.
+    pub const fn balances(&self) -> bool {
+        self.rows_in == self.used + self.filtered + self.late
+    }
+}
+
+/// A source.
+#[derive(Clone, Debug)]
+pub struct SourceStatus {
+    /// Identity.
+    pub id: ObjectId,
+    /// How it is doing.
+    pub health: Health,
+    /// Rows decoded.
+    pub rows: u64,
+    /// Payloads that could not be decoded.
+    pub errors: u64,
+    /// Where its shared reader stands.
+    pub positions: Positions,
+    /// Its watermark.
+    pub watermark: Option<EventTime>,
+}
+
+/// A view or table.
+#[derive(Clone, Debug)]
+pub struct ViewStatus {
+    /// Identity.
+    pub id: ObjectId,
+    /// How it is doing.
+    pub health: Health,
+    /// Its ledger.
+    pub ledger: Ledger,
+    /// Rows served now.
+    pub rows: u64,
+    /// Its watermark.
+    pub watermark: Option<EventTime>,
+    /// Operator state.
+    pub state_bytes: u64,
+    /// Served rows.
+    pub served_bytes: u64,
+}
+
+/// A sink.
+#[derive(Clone, Debug)]
+pub struct SinkStatus {
+    /// Identity.
+    pub id: ObjectId,
+    /// How it is doing.
+    pub health: Health,
+    /// What was found on the other side.
+    pub target: Option<String>,
+    /// The last epoch applied there.
+    pub applied: Epoch,
+    /// Epochs that wait in the outbox.
+    pub pending: u64,
+}
+
+/// Checkpoints.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointStatus {
+    /// The last durable one.
+    pub epoch: u64,
+    /// Its duration from cut to manifest, in microseconds.
+    pub duration_us: u64,
+    /// Bytes it wrote.
+    pub bytes: u64,
+    /// Why the present one does not get through.
+    pub problem: Option<String>,
+}
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct RuntimeStatus {
+    /// Sources, by id.
+    pub sources: Vec<SourceStatus>,
+    /// Tables and views, by id.
+    pub views: Vec<ViewStatus>,
+    /// Sinks, by id.
+    pub sinks: Vec<SinkStatus>,
+    /// Checkpoints.
+    pub checkpoint: CheckpointStatus,
+    /// Publishes so far.
+    pub publishes: u64,
+}
