@@ -1,0 +1,92 @@
+//! The language, specified by example: runs `test_files/**/*.slt` against an engine.
+//!
+//! Owns the runner and how values are written in the files. Never decides what is right: the files do.
+//!
+//! ```text
+//! file ── records ─▶ sqllogictest::Runner ── one session a connection ─▶ Database ─▶ engine in memory
+//! ```
+//!
+//! Each file begins with an empty engine. Time is driven by statements: `INSERT`, then `FLUSH`; nothing sleeps.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sqllogictest::{
+    Runner, default_normalizer, default_validator, strict_column_validator,
+};
+
+use crate::database::{Database, Failure, Server};
+
+pub mod database;
+mod text;
+
+/// All `.slt` files below `folder`, sorted.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "slt") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Runs one file against a new engine, to its first failure.
+///
+/// # Errors
+/// What the file expects and the engine did not do, with the place in the file.
+pub async fn run(file: &Path) -> Result<(), String> {
+    let server = Server::start().await.map_err(|failure| failure.to_string())?;
+    let mut runner = runner(&server);
+    let result = runner.run_file_async(file).await;
+    drop(runner);
+    let stopped = server.stop().await;
+    result.map_err(|error| error.display(false).to_string())?;
+    stopped.map_err(|failure| failure.to_string())
+}
+
+/// Writes what the engine answers into the file as what is expected: to be read line by line before it is kept.
+///
+/// # Errors
+/// A file that cannot be read, parsed or written.
+pub async fn rewrite(file: &Path) -> Result<(), String> {
+    let server = Server::start().await.map_err(|failure| failure.to_string())?;
+    let mut runner = runner(&server);
+    let rewritten = runner
+        .update_test_file(
+            file,
+            " ",
+            default_validator,
+            default_normalizer,
+            strict_column_validator,
+        )
+        .await;
+    let rewritten = rewritten.map_err(|error| error.to_string());
+    drop(runner);
+    server.stop().await.map_err(|failure| failure.to_string())?;
+    rewritten
+}
+
+/// A runner whose connections are sessions of `server`; types of columns are compared too.
+fn runner(
+    server: &Server,
+) -> Runner<Database, impl sqllogictest::MakeConnection<Conn = Database> + use<>> {
+    let server = server.clone();
+    let mut runner = Runner::new(move || {
+        let server = server.clone();
+        async move { server.connect() as Result<Database, Failure> }
+    });
+    runner.with_column_validator(strict_column_validator);
+    runner
+}
