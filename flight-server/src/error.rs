@@ -15,8 +15,8 @@ mod tests;
 pub enum FlightServerError {
     /// Anybody could read and change everything.
     #[error(
-        "cannot listen for Arrow Flight on {address}: TLS and authentication are not in this version, \
-         so only loopback addresses are allowed unless insecure listening is asked for"
+        "cannot listen for Arrow Flight on {address}: TLS and authentication are not in this \
+         version, so only loopback addresses are allowed unless insecure listening is asked for"
     )]
     Exposed {
         /// The address asked for.
@@ -38,7 +38,8 @@ pub enum FlightServerError {
     Internal(#[source] arrow::error::ArrowError),
 }
 
-/// An error as a gRPC status: the code tells programs who must act, the text tells people everything.
+/// An error as a gRPC status: the code tells programs who must act, the text tells people
+/// everything.
 pub(crate) fn status(error: EngineError) -> Status {
     if matches!(error.kind, ErrorKind::Internal | ErrorKind::Data) {
         let cause = error.source.as_deref().map(tracing::field::display);
@@ -52,6 +53,14 @@ pub(crate) fn broken(error: arrow::error::ArrowError) -> Status {
     status(EngineError::internal(format!(
         "cannot encode an answer: {error}"
     )))
+}
+
+/// The same status without the position in the text.
+pub(crate) fn without_position(status: Status) -> Status {
+    match status.message().rsplit_once("\nPOSITION: ") {
+        Some((text, _)) => Status::new(status.code(), text),
+        None => status,
+    }
 }
 
 fn code(error: &EngineError) -> Code {

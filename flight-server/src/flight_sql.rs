@@ -1,4 +1,5 @@
-//! Flight SQL's commands, one method each. Text and handles go in, batches come out as they are computed.
+//! Flight SQL's commands, one method each. Text and handles go in, batches come out as they are
+//! computed.
 
 use std::pin::Pin;
 
@@ -38,7 +39,8 @@ use crate::{metadata, parameters};
 type PutStream = Pin<Box<dyn Stream<Item = Result<PutResult, Status>> + Send>>;
 type HandshakeStream = Pin<Box<dyn Stream<Item = Result<HandshakeResponse, Status>> + Send>>;
 
-/// What clients get as a token: nothing is checked in this version, and nothing follows from having it.
+/// What clients get as a token: nothing is checked in this version, and nothing follows from having
+/// it.
 const TOKEN: &str = "Bearer anonymous";
 
 /// The commands of Flight SQL over one engine.

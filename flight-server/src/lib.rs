@@ -6,9 +6,9 @@
 //!                            metadata (catalogs, tables) ┘      stream (batches ◀─┘ as they come)
 //! ```
 //!
-//! Invariants: every statement is its own session, so what only lives in a session (transaction blocks, `SET`,
-//! cursors) is refused and never silently lost; nothing is collected before it is sent; a client that goes away
-//! drops its stream, and with it the engine's work.
+//! Invariants: every statement is its own session, so what only lives in a session (transaction
+//! blocks, `SET`, cursors) is refused and never silently lost; nothing is collected before it is
+//! sent; a client that goes away drops its stream, and with it the engine's work.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -48,7 +48,8 @@ const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
 pub struct FlightServerConfig {
     /// Address and port; port 0 takes any free one.
     pub listen: SocketAddr,
-    /// Whether an address beyond loopback is allowed though there is neither TLS nor authentication.
+    /// Whether an address beyond loopback is allowed though there is neither TLS nor
+    /// authentication.
     pub insecure_listen: bool,
 }
 
@@ -81,10 +82,12 @@ impl Bound {
         self.address
     }
 
-    /// Answers until `shutdown` is done. Subscriptions end then with `UNAVAILABLE`; other answers have five seconds.
+    /// Answers until `shutdown` is done. Subscriptions end then with `UNAVAILABLE`; other answers
+    /// have five seconds.
     ///
     /// # Errors
-    /// [`FlightServerError::Serve`] if it cannot go on; [`FlightServerError::Internal`] for a bug of ours.
+    /// [`FlightServerError::Serve`] if it cannot go on; [`FlightServerError::Internal`] for a bug
+    /// of ours.
     pub async fn serve(
         self,
         engine: Engine,

@@ -1,4 +1,5 @@
-//! What there is, for clients that browse: schemas, tables and keys, read from the engine's own catalog tables.
+//! What there is, for clients that browse: schemas, tables and keys, read from the engine's own
+//! catalog tables.
 
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use arrow::record_batch::RecordBatch;
 use arrow_flight::sql::{
     CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTableTypes, CommandGetTables,
 };
-use datafusion::scalar::ScalarValue;
 use rtsap_engine::Engine;
+use rtsap_engine::session::ScalarValue;
 use rtsap_engine::session::Session;
 use tonic::Status;
 
@@ -19,10 +20,10 @@ use crate::ingest::name;
 use crate::statement::{self, DATABASE, catalog_rows};
 
 mod server;
-mod types;
+mod sql_type;
 
 pub(crate) use server::sql_info;
-pub(crate) use types::xdbc_type_info;
+pub(crate) use sql_type::xdbc_type_info;
 
 /// A table written with CREATE TABLE.
 const TABLE: &str = "TABLE";

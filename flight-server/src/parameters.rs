@@ -5,11 +5,12 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::server::PeekableFlightDataStream;
-use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
+use rtsap_engine::session::ScalarValue;
 use tonic::Status;
 
-/// Values of one statement that may be bound at once. More belongs into bulk ingestion, which has no such limit.
+/// Values of one statement that may be bound at once. More belongs into bulk ingestion, which has
+/// no such limit.
 const VALUES_MAX: usize = 1_000_000;
 
 /// The batches that a client puts. Messages without data only carry commands.

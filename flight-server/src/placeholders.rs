@@ -1,4 +1,5 @@
-//! `?` as a placeholder: what JDBC and ADBC programs write for `$1`, `$2`, …. Lexical only; the engine parses.
+//! `?` as a placeholder: what JDBC and ADBC programs write for `$1`, `$2`, …. Lexical only; the
+//! engine parses.
 
 use std::borrow::Cow;
 

@@ -1,22 +1,24 @@
 //! Prepared statements: what a handle stands for, and how many there may be.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::scalar::ScalarValue;
 use parking_lot::Mutex;
 use rtsap_engine::Engine;
 use rtsap_engine::response::CommandTag;
-use rtsap_engine::session::{Prepared, Session};
+use rtsap_engine::session::ScalarValue;
+use rtsap_engine::session::{Prepared, Session, TransactionStatus};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::error::status;
+use crate::error::{status, without_position};
 use crate::placeholders::numbered;
 use crate::statement::{self, Rows};
 
-/// Statements that may be open at once. Clients that vanish never close theirs: the one unused for longest goes.
+/// Statements that may be open at once. Clients that vanish never close theirs: the one unused for
+/// longest goes.
 const STATEMENTS_MAX: usize = 4_096;
 
 /// A statement that a client has prepared, with its own session.
@@ -36,7 +38,13 @@ impl PreparedStatement {
     /// As [`statement::prepare`].
     pub(crate) async fn new(engine: &Engine, sql: &str) -> Result<Self, Status> {
         let session = statement::session(engine)?;
-        let prepared = statement::prepare(&session, &numbered(sql)).await?;
+        let text = numbered(sql);
+        let prepared = statement::prepare(&session, &text).await;
+        let prepared = prepared.map_err(|status| match text {
+            Cow::Borrowed(_) => status,
+            // It would count in a text that the client has not written.
+            Cow::Owned(_) => without_position(status),
+        })?;
         Ok(Self {
             session,
             prepared,
@@ -70,6 +78,7 @@ impl PreparedStatement {
     /// # Errors
     /// `INVALID_ARGUMENT` for several rows of values; what the engine refuses.
     pub(crate) async fn query(&mut self) -> Result<Rows, Status> {
+        self.close_block().await?;
         if self.prepared.result.is_none() {
             // Programs run everything as a query: the answer has no columns then.
             self.update().await?;
@@ -95,6 +104,7 @@ impl PreparedStatement {
     /// # Errors
     /// `INVALID_ARGUMENT` if it returns rows; what the engine refuses.
     pub(crate) async fn update(&mut self) -> Result<i64, Status> {
+        self.close_block().await?;
         match self.bound.as_slice() {
             [] => statement::change(&mut self.session, &self.prepared, &[]).await,
             [values] => statement::change(&mut self.session, &self.prepared, values).await,
@@ -122,6 +132,15 @@ impl PreparedStatement {
         }
         self.control("COMMIT").await?;
         Ok(changed)
+    }
+
+    /// Ends the block of a call that was cancelled half-way, so that its rows do not come with the
+    /// next ones.
+    async fn close_block(&mut self) -> Result<(), Status> {
+        if self.session.transaction_status() == TransactionStatus::Idle {
+            return Ok(());
+        }
+        self.control("ROLLBACK").await
     }
 
     async fn control(&mut self, sql: &str) -> Result<(), Status> {

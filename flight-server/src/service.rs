@@ -1,4 +1,5 @@
-//! The door: plain Flight with SQL text and paths is answered here, Flight SQL's commands are passed on.
+//! The door: plain Flight with SQL text and paths is answered here, Flight SQL's commands are
+//! passed on.
 
 use std::pin::Pin;
 

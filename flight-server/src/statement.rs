@@ -1,13 +1,14 @@
-//! One statement from text to its answer. Owns what Flight refuses, because nothing lives from one call to the next.
+//! One statement from text to its answer. Owns what Flight refuses, because nothing lives from one
+//! call to the next.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
 use rtsap_engine::Engine;
 use rtsap_engine::response::{BatchStream, CommandTag, Response};
+use rtsap_engine::session::ScalarValue;
 use rtsap_engine::session::{Prepared, Session, SessionSettings, Statement};
 use tonic::Status;
 
@@ -65,7 +66,8 @@ pub(crate) fn session(engine: &Engine) -> Result<Session, Status> {
 /// Prepares the only statement of `sql`.
 ///
 /// # Errors
-/// What the engine refuses; a text without or with several statements; a statement that needs a lasting session.
+/// What the engine refuses; a text without or with several statements; a statement that needs a
+/// lasting session.
 pub(crate) async fn prepare(session: &Session, sql: &str) -> Result<Prepared, Status> {
     let mut statements = session.parse(sql).map_err(status)?;
     if statements.len() > 1 {
@@ -167,7 +169,8 @@ pub(crate) async fn query(engine: &Engine, sql: &str) -> Result<Rows, Status> {
     Ok(outcome.into_rows())
 }
 
-/// Executes statements that answer without rows, one after the other; returns how many rows they changed.
+/// Executes statements that answer without rows, one after the other; returns how many rows they
+/// changed.
 ///
 /// # Errors
 /// Those of the first that fails: what was before it stays done.

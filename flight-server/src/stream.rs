@@ -1,4 +1,5 @@
-//! Batches on their way to the wire: cut to size, encoded, kept alive. Never waits for more than the next batch.
+//! Batches on their way to the wire: cut to size, encoded, kept alive. Never waits for more than
+//! the next batch.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ use crate::statement::Rows;
 #[cfg(test)]
 mod tests;
 
-/// A subscription without changes sends an empty batch this often, so that a reader can look up from waiting.
+/// A subscription without changes sends an empty batch this often, so that a reader can look up
+/// from waiting.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Size of a message to aim at: half of the 4 MiB that gRPC libraries take by default.
 const MESSAGE_BYTES: usize = 2 << 20;
@@ -33,7 +35,8 @@ const MESSAGE_BYTES: usize = 2 << 20;
 /// What DoGet answers with.
 pub(crate) type FlightStream = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
 
-/// The columns of a result as clients see them: all may be null, as in PostgreSQL, whose clients expect no promise.
+/// The columns of a result as clients see them: all may be null, as in PostgreSQL, whose clients
+/// expect no promise.
 pub(crate) fn wire_schema(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter();
     let nullable = fields.map(|field| field.as_ref().clone().with_nullable(true));
@@ -169,7 +172,8 @@ fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowE
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
-/// `batch` in pieces of about [`MESSAGE_BYTES`], each with no more bytes behind it than its rows have.
+/// `batch` in pieces of about [`MESSAGE_BYTES`], each with no more bytes behind it than its rows
+/// have.
 fn pieces(batch: &RecordBatch) -> Vec<RecordBatch> {
     let bytes: usize = batch.columns().iter().map(sent_bytes).sum();
     let count = bytes.div_ceil(MESSAGE_BYTES).max(1);
