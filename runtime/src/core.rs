@@ -244,13 +244,19 @@ impl Core {
         match command {
             Command::AddSource(spec, answer) => {
                 self.add_source(spec, None);
+                self.publish();
                 let _ = answer.send(Ok(()));
             }
+            // What was just created can be read: it is in the cut before the answer.
             Command::AddTable(spec, answer) => {
-                let _ = answer.send(self.add_table(spec, None));
+                let added = self.add_table(spec, None);
+                self.publish();
+                let _ = answer.send(added);
             }
             Command::AddView(spec, answer) => {
-                let _ = answer.send(self.add_view(spec, None));
+                let added = self.add_view(spec, None);
+                self.publish();
+                let _ = answer.send(added);
             }
             Command::AddSink(spec, answer) => {
                 let _ = answer.send(self.add_sink(spec, None));

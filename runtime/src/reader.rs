@@ -174,8 +174,7 @@ pub fn decode_schema(spec: &SourceSpec, columns: &[usize]) -> DecodeSchema {
 /// Starts the thread that reads `reader`.
 ///
 /// # Errors
-/// [`RuntimeError::Connector`] if there is no decoder for these columns, [`RuntimeError::Spec`] if no thread can be
-/// started.
+/// [`RuntimeError::Spec`] if no thread can be started.
 pub fn start(
     setup: ReaderSetup,
     reader: Box<dyn SourceReader>,
@@ -184,12 +183,13 @@ pub fn start(
     let stop = Arc::new(AtomicBool::new(false));
     let physical = physical_columns(&setup.spec, &setup.projection);
     let columns = decode_schema(&setup.spec, &physical);
-    let decoder = (setup.spec.decoder)(&columns)?;
     let finisher = Finisher::new(&setup, &physical, &columns);
     let name = format!("read {}", setup.spec.name);
     let seen = Arc::clone(&stop);
     let work = move || {
-        let mut task = ReaderTask { setup, reader, decoder, finisher, events: events_in, stop: seen };
+        let decoder = None;
+        let mut task =
+            ReaderTask { setup, reader, columns, decoder, finisher, events: events_in, stop: seen };
         task.run();
     };
     let thread = std::thread::Builder::new().name(name.clone()).spawn(work).map_err(|error| {
@@ -201,7 +201,9 @@ pub fn start(
 struct ReaderTask {
     setup: ReaderSetup,
     reader: Box<dyn SourceReader>,
-    decoder: Box<dyn Decoder>,
+    columns: DecodeSchema,
+    /// Made when the first payload comes: a source that makes rows itself has none.
+    decoder: Option<Box<dyn Decoder>>,
     finisher: Finisher,
     events: Sender<ReadEvent>,
     stop: Arc<AtomicBool>,
@@ -214,7 +216,10 @@ impl ReaderTask {
             let event = match self.reader.poll(self.setup.batch_rows_max, POLL_WAIT) {
                 Ok(None) if away => ReadEvent::Available,
                 Ok(None) => continue,
-                Ok(Some(batch)) => ReadEvent::Batch(self.decode(batch)),
+                Ok(Some(batch)) => match self.decode(batch) {
+                    Ok(batch) => ReadEvent::Batch(batch),
+                    Err(error) => ReadEvent::Failed(error),
+                },
                 Err(error) if error.kind == ErrorKind::Unavailable => {
                     ReadEvent::Unavailable(error.to_string())
                 }
@@ -242,21 +247,25 @@ impl ReaderTask {
         sent
     }
 
-    fn decode(&mut self, batch: SplitBatch) -> ReadBatch {
+    fn decode(&mut self, batch: SplitBatch) -> Result<ReadBatch, ConnectorError> {
         let SplitBatch { split, payloads } = batch;
-        match payloads {
+        Ok(match payloads {
             Payloads::Ended => self.finisher.ended(split),
             Payloads::Rows { rows, first, resume_at } => {
                 let offsets = RowOffsets::From(first.0);
                 self.finisher.finish(split, rows, offsets, Vec::new(), resume_at, None)
             }
             Payloads::Raw(raw) => {
-                let decoded = self.decoder.decode(&split, raw.as_ref());
+                let decoder = match &mut self.decoder {
+                    Some(decoder) => decoder,
+                    none => none.insert((self.setup.spec.decoder)(&self.columns)?),
+                };
+                let decoded = decoder.decode(&split, raw.as_ref());
                 let offsets = finish::offsets(raw.as_ref(), &decoded.rejects);
                 let resume_at = raw.resume_at();
                 let (rows, rejects) = (decoded.rows, decoded.rejects);
                 self.finisher.finish(split, rows, offsets, rejects, resume_at, Some(raw.as_ref()))
             }
-        }
+        })
     }
 }
