@@ -99,12 +99,8 @@ pub struct Database {
     session: Session,
 }
 
-#[async_trait]
-impl AsyncDB for Database {
-    type Error = Failure;
-    type ColumnType = DefaultColumnType;
-
-    async fn run(&mut self, sql: &str) -> Result<Output, Failure> {
+impl Database {
+    async fn run_all(&mut self, sql: &str) -> Result<Output, Failure> {
         let mut output = DBOutput::StatementComplete(0);
         for statement in self.session.parse(sql)? {
             let prepared = self.session.prepare(&statement, &[]).await?;
@@ -112,6 +108,20 @@ impl AsyncDB for Database {
             output = answer(response).await?;
         }
         Ok(output)
+    }
+}
+
+#[async_trait]
+impl AsyncDB for Database {
+    type Error = Failure;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<Output, Failure> {
+        let result = self.run_all(sql).await;
+        if result.is_err() {
+            self.session.set_failed();
+        }
+        result
     }
 
     async fn shutdown(&mut self) {}

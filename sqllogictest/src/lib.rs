@@ -12,9 +12,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sqllogictest::{
-    Runner, default_normalizer, default_validator, strict_column_validator,
-};
+use sqllogictest::{Runner, default_normalizer, default_validator, strict_column_validator};
 
 use crate::database::{Database, Failure, Server};
 
@@ -47,7 +45,9 @@ pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// # Errors
 /// What the file expects and the engine did not do, with the place in the file.
 pub async fn run(file: &Path) -> Result<(), String> {
-    let server = Server::start().await.map_err(|failure| failure.to_string())?;
+    let server = Server::start()
+        .await
+        .map_err(|failure| failure.to_string())?;
     let mut runner = runner(&server);
     let result = runner.run_file_async(file).await;
     drop(runner);
@@ -61,7 +61,9 @@ pub async fn run(file: &Path) -> Result<(), String> {
 /// # Errors
 /// A file that cannot be read, parsed or written.
 pub async fn rewrite(file: &Path) -> Result<(), String> {
-    let server = Server::start().await.map_err(|failure| failure.to_string())?;
+    let server = Server::start()
+        .await
+        .map_err(|failure| failure.to_string())?;
     let mut runner = runner(&server);
     let rewritten = runner
         .update_test_file(

@@ -11,7 +11,9 @@ async fn the_language_does_what_its_examples_say() {
     let wanted = std::env::var("SLT").unwrap_or_default();
     let rewrite = std::env::var_os("REWRITE").is_some();
     let files = rtsap_sqllogictest::files(&folder).unwrap();
-    let files = files.into_iter().filter(|file| file.to_string_lossy().contains(&wanted));
+    let files = files
+        .into_iter()
+        .filter(|file| file.to_string_lossy().contains(&wanted));
     let results = futures::stream::iter(files).map(|file| async move {
         let result = match rewrite {
             true => rtsap_sqllogictest::rewrite(&file).await,
@@ -20,7 +22,11 @@ async fn the_language_does_what_its_examples_say() {
         result.map_err(|error| format!("{}\n{error}", file.display()))
     });
     let results: Vec<Result<(), String>> = results.buffer_unordered(4).collect().await;
-    assert!(!results.is_empty(), "no file of {} was run", folder.display());
+    assert!(
+        !results.is_empty(),
+        "no file of {} was run",
+        folder.display()
+    );
     let failures: Vec<String> = results.into_iter().filter_map(Result::err).collect();
     assert!(failures.is_empty(), "\n{}", failures.join("\n\n"));
 }
