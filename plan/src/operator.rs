@@ -120,7 +120,7 @@ pub struct WindowAggregateSpec {
     pub output: Vec<WindowColumn>,
     /// When results show.
     pub emit: Emit,
-    /// A row is late for a window once the watermark is this far past its end.
+    /// A row is late for a window once the watermark is this far past its end, and past the delay of `emit`.
     pub lateness_nanos: i64,
 }
 

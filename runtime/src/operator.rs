@@ -25,6 +25,10 @@ pub trait Operator: Send {
     /// As shown by `EXPLAIN` and in metrics: `WindowAggregate`.
     fn name(&self) -> &'static str;
 
+    /// From now on each row that takes the place of another follows the delete of that row, and every delete carries
+    /// a row as it was inserted. Called first, on operators before one that adds up their rows.
+    fn send_replaced(&mut self) {}
+
     /// Takes changes that arrived on input `port` (0-based).
     ///
     /// # Errors

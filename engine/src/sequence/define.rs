@@ -1,4 +1,5 @@
-//! Sources, tables, views and sinks: from a statement or a persisted definition to something that can be started.
+//! Sources, tables, views and sinks: from a statement or a persisted definition to something that
+//! can be started.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use crate::error::EngineError;
 use crate::instance::Instance;
 use crate::sequence::{Candidate, Start};
 
-/// A split without rows for so long leaves the watermark's minimum: longer than a broker's pauses, shorter than a
-/// reader's patience.
+/// A split without rows for so long leaves the watermark's minimum: longer than a broker's pauses,
+/// shorter than a reader's patience.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A row further ahead of the wall clock is an error row.
@@ -76,8 +77,6 @@ pub(crate) fn source(
         future_skew_max: times.skew,
         on_error: times.on_error,
     };
-    // The decoder is made once here so that a column it cannot fill is refused now, not when the first view reads.
-    (spec.decoder)(&spec.physical)?;
     Ok(Candidate {
         kind: ObjectKind::Source(bound.def),
         depends_on: Vec::new(),
@@ -133,6 +132,16 @@ pub(crate) fn view(
         depends_on,
         notices,
     } = planned;
+    let source = |id: &ObjectNumber| {
+        let object = catalog.by_id(*id);
+        object.is_some_and(|object| matches!(object.def.kind, ObjectKind::Source(_)))
+    };
+    if start_from == StartFrom::Now && !depends_on.iter().all(source) {
+        return Err(
+            EngineError::unsupported("start_from = 'now' over a table or view")
+                .hint("Leave the option out, or filter by the event time."),
+        );
+    }
     let spec = ViewSpec {
         id: ObjectId(id),
         name: name.to_owned(),
@@ -152,8 +161,8 @@ pub(crate) fn view(
 /// A sink that follows `from`.
 ///
 /// # Errors
-/// `RT0542` if the target cannot take the view's changes or the object has no rows to follow; what the connector
-/// refuses.
+/// `RT0542` if the target cannot take the view's changes or the object has no rows to follow; what
+/// the connector refuses.
 pub(crate) fn sink(
     instance: &Instance,
     name: &str,
@@ -233,7 +242,8 @@ fn event_time(watermark: BoundWatermark) -> EventTimeSpec {
     }
 }
 
-/// Options of every source that the runtime obeys, whatever the connector. Connectors check them too.
+/// Options of every source that the runtime obeys, whatever the connector. Connectors check them
+/// too.
 struct Times {
     idle: Duration,
     skew: Duration,

@@ -181,15 +181,13 @@ impl Compiler<'_> {
         let wanted = arrow_schema(&aggregate.schema);
         let time_type = windowed.schema.field(windowed.time).data_type();
         let schema = bounds_as_time(&wanted, &output, time_type);
-        // A row that comes before its window shows is in time.
-        let lateness_nanos = wait;
         let properties = StreamProperties {
             event_time: event_time(&output),
             schema,
             mode,
             key,
             state: StateBound::EventTime {
-                retention_nanos: windowed.window.size_nanos().saturating_add(lateness_nanos),
+                retention_nanos: windowed.window.size_nanos().saturating_add(wait),
             },
         };
         let spec = OperatorSpec::WindowAggregate(WindowAggregateSpec {
@@ -199,7 +197,8 @@ impl Compiler<'_> {
             aggregates,
             output,
             emit,
-            lateness_nanos,
+            // Until its window shows a row is in time anyway.
+            lateness_nanos: 0,
         });
         let node = self.push(spec, vec![windowed.input], properties);
         self.set_twins(node, twins);

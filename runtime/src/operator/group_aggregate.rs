@@ -3,6 +3,8 @@
 //! Sends nothing until a publish, then the current row of every group that changed. A group whose
 //! rows have all been taken back is deleted; its delete carries the values that were last sent, as
 //! long as deletes came before the group's last change, and else its key beside empty aggregates.
+//! Without keys, and before an operator that adds up its rows, the row last sent is deleted before
+//! its successor comes, since there no key says which row is replaced.
 
 use std::sync::Arc;
 
@@ -46,7 +48,9 @@ pub struct GroupAggregation {
     shown: Vec<bool>,
     /// Whether a delete has ever come.
     retracting: bool,
-    /// The rows last sent of groups that changed since, kept once deletes have come.
+    /// Whether rows that are replaced are deleted before.
+    replaced: bool,
+    /// The rows last sent of groups that changed since, kept once deletes have come or are sent.
     sent: Vec<RecordBatch>,
     /// Where in `sent` a group's row is: batch and row.
     sent_rows: HashMap<usize, (usize, usize), ahash::RandomState>,
@@ -87,6 +91,7 @@ impl GroupAggregation {
             row_counts: vec![0; groups],
             shown: vec![false; groups],
             retracting: false,
+            replaced: global,
             sent: Vec::new(),
             sent_rows: HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4)),
             groups: Vec::new(),
@@ -170,6 +175,10 @@ impl Operator for GroupAggregation {
         NAME
     }
 
+    fn send_replaced(&mut self) {
+        self.replaced = true;
+    }
+
     fn on_changes(
         &mut self,
         _port: usize,
@@ -187,7 +196,7 @@ impl Operator for GroupAggregation {
         self.table
             .intern(&self.calls, &inputs, &mut self.groups)
             .map_err(compute)?;
-        if self.retracting {
+        if self.retracting || self.replaced {
             self.keep_sent()?;
         }
         self.count_rows(&inputs)?;
@@ -211,7 +220,9 @@ impl Operator for GroupAggregation {
         for group in self.table.take_changes() {
             if self.global || self.row_counts[group] > 0 {
                 live.push(group);
-                self.shown[group] = true;
+                if std::mem::replace(&mut self.shown[group], true) && self.replaced {
+                    gone.push(group);
+                }
             } else if std::mem::take(&mut self.shown[group]) {
                 gone.push(group);
             }

@@ -94,7 +94,7 @@ impl Operator for Project {
 /// Keeps the rows for which the predicate is true.
 ///
 /// On an upsert edge a row that fails may replace one that passed, so it becomes a delete of its
-/// key; a delete stays.
+/// key; a delete stays. Where replaced rows come as deletes, each row passes or fails by itself.
 pub struct Filter {
     predicate: Arc<dyn PhysicalExpr>,
     upsert: bool,
@@ -125,6 +125,10 @@ impl Filter {
 impl Operator for Filter {
     fn name(&self) -> &'static str {
         "Filter"
+    }
+
+    fn send_replaced(&mut self) {
+        self.upsert = false;
     }
 
     fn on_changes(

@@ -255,8 +255,8 @@ fn the_global_group_exists_without_rows() {
     let script = "
         publish
         publish
-        changes ts=1 qty=3
         recover
+        changes ts=1 qty=3
         publish
         changes -ts=1 qty=3
         publish
@@ -268,12 +268,14 @@ fn the_global_group_exists_without_rows() {
         publish
           + 0 -
         publish
-        changes ts=1 qty=3
         recover
+        changes ts=1 qty=3
         publish
+          - 0 -
           + 1 3
         changes -ts=1 qty=3
         publish
+          - 1 3
           + 0 -
     "#]],
     );
