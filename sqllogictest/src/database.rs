@@ -164,7 +164,7 @@ async fn rows(schema: &Schema, mut batches: BatchStream) -> Result<Output, Failu
     Ok(DBOutput::Rows { types, rows })
 }
 
-/// The cells of a row. When a change was published differs from run to run, so that is not shown.
+/// The cells of a row. When a change was published differs from run to run, so it is not shown.
 fn cells(batch: &RecordBatch, row: usize) -> Result<Vec<String>, Failure> {
     let schema = batch.schema_ref();
     let columns = schema.fields().iter().zip(batch.columns());

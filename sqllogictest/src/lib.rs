@@ -1,12 +1,14 @@
 //! The language, specified by example: runs `test_files/**/*.slt` against an engine.
 //!
-//! Owns the runner and how values are written in the files. Never decides what is right: the files do.
+//! Owns the runner and how values are written in the files. Never decides what is right: the files
+//! do.
 //!
 //! ```text
-//! file ── records ─▶ sqllogictest::Runner ── one session a connection ─▶ Database ─▶ engine in memory
+//! file ── records ─▶ sqllogictest::Runner ── a session a connection ─▶ Database ─▶ engine
 //! ```
 //!
-//! Each file begins with an empty engine. Time is driven by statements: `INSERT`, then `FLUSH`; nothing sleeps.
+//! Each file begins with an empty engine in memory. Time is driven by statements: `INSERT`, then
+//! `FLUSH`; nothing sleeps.
 
 use std::fs;
 use std::io;
@@ -14,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use sqllogictest::{Runner, default_normalizer, default_validator, strict_column_validator};
 
-use crate::database::{Database, Failure, Server};
+use crate::database::{Database, Server};
 
 pub mod database;
 mod text;
@@ -56,7 +58,8 @@ pub async fn run(file: &Path) -> Result<(), String> {
     stopped.map_err(|failure| failure.to_string())
 }
 
-/// Writes what the engine answers into the file as what is expected: to be read line by line before it is kept.
+/// Writes what the engine answers into the file as what is expected: to be read line by line before
+/// it is kept.
 ///
 /// # Errors
 /// A file that cannot be read, parsed or written.
@@ -87,7 +90,7 @@ fn runner(
     let server = server.clone();
     let mut runner = Runner::new(move || {
         let server = server.clone();
-        async move { server.connect() as Result<Database, Failure> }
+        async move { server.connect() }
     });
     runner.with_column_validator(strict_column_validator);
     runner

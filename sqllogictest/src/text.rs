@@ -54,7 +54,7 @@ fn list(values: &dyn Array) -> Result<String, ArrowError> {
     Ok(format!("{{{}}}", values?.join(",")))
 }
 
-/// The shortest digits that give the value back: in powers of ten where PostgreSQL does so, as written out elsewhere.
+/// The shortest digits that give the value back, in powers of ten where PostgreSQL writes them so.
 fn float(scientific: &str, plain: &str, digits: i32) -> String {
     match plain {
         "inf" => return "Infinity".to_owned(),

@@ -1,5 +1,5 @@
-//! Runs every file of `test_files`. `REWRITE=1` writes what came out into them; `SLT=part` runs those whose path
-//! contains `part`.
+//! Runs every file of `test_files`. `REWRITE=1` writes what came out into them; `SLT=part` runs
+//! those whose path contains `part`.
 
 use std::path::Path;
 
