@@ -50,7 +50,7 @@ async fn catalogs_schemas_and_tables_are_listed() {
     let listed = client.rows_of(info).await.unwrap();
     assert_eq!(
         listed,
-        "rtsap|public|trades|TABLE\nrtsap|public|counts|VIEW"
+        "rtsap|public|counts|VIEW\nrtsap|public|trades|TABLE"
     );
     let info = client
         .sql
