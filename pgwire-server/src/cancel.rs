@@ -28,8 +28,8 @@ pub(crate) struct CancelKey {
 }
 
 impl CancelKeys {
-    /// Adds a connection. The receiver changes with each cancel request: rows of a portal that was left suspended
-    /// are not among what the engine's handle reaches.
+    /// Adds a connection. The receiver changes with each cancel request: rows of a portal that was
+    /// left suspended are not among what the engine's handle reaches.
     pub(crate) fn add(
         self: &Arc<Self>,
         process_id: i32,
@@ -37,11 +37,25 @@ impl CancelKeys {
         handle: CancelHandle,
     ) -> (CancelKey, watch::Receiver<u64>) {
         let (portals, receiver) = watch::channel(0);
-        self.open.lock().insert(process_id, Entry { secret, handle, portals });
-        (CancelKey { keys: Arc::clone(self), process_id }, receiver)
+        self.open.lock().insert(
+            process_id,
+            Entry {
+                secret,
+                handle,
+                portals,
+            },
+        );
+        (
+            CancelKey {
+                keys: Arc::clone(self),
+                process_id,
+            },
+            receiver,
+        )
     }
 
-    /// Cancels what the connection runs, if the secret is its own. The client never learns whether it was.
+    /// Cancels what the connection runs, if the secret is its own. The client never learns whether
+    /// it was.
     pub(crate) fn cancel(&self, process_id: i32, secret: i32) {
         if let Some(entry) = self.open.lock().get(&process_id)
             && entry.secret == secret

@@ -1,7 +1,7 @@
 //! One conversation: reads a request, answers it, and keeps what lives between requests.
 //!
-//! After a failed request of the extended protocol everything up to the next Sync is skipped. A FATAL failure is the
-//! last thing that is sent.
+//! After a failed request of the extended protocol everything up to the next Sync is skipped. A
+//! FATAL failure is the last thing that is sent.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -107,9 +107,11 @@ impl Connection {
         self.outbox.put(&Authentication::Ok)?;
         self.session.take_parameter_changes();
         for (name, value) in self.session.reported_parameters() {
-            self.outbox.put(&ParameterStatus::new(name.to_owned(), value))?;
+            self.outbox
+                .put(&ParameterStatus::new(name.to_owned(), value))?;
         }
-        self.outbox.put(&BackendKeyData::new(process_id, SecretKey::I32(secret)))?;
+        self.outbox
+            .put(&BackendKeyData::new(process_id, SecretKey::I32(secret)))?;
         self.put_notices()?;
         self.ready().await
     }
@@ -153,7 +155,8 @@ impl Connection {
     /// Says that the next request may come.
     async fn ready(&mut self) -> Result<(), Stop> {
         for (name, value) in self.session.take_parameter_changes() {
-            self.outbox.put(&ParameterStatus::new(name.to_owned(), value))?;
+            self.outbox
+                .put(&ParameterStatus::new(name.to_owned(), value))?;
         }
         let status = match self.session.transaction_status() {
             TransactionStatus::Idle => Status::Idle,
@@ -200,6 +203,11 @@ impl Connection {
 
     /// The time zone in which instants are shown now.
     fn zone(&self) -> Zone {
-        Zone::of(self.session.parameter("TimeZone").as_deref().unwrap_or("UTC"))
+        Zone::of(
+            self.session
+                .parameter("TimeZone")
+                .as_deref()
+                .unwrap_or("UTC"),
+        )
     }
 }

@@ -1,7 +1,7 @@
 //! Arrow columns as values of PostgreSQL, in text and in binary.
 //!
-//! A batch is prepared once ([`Columns::new`]: one downcast a column), then rows are written straight into the bytes
-//! that go to the client. Owns no socket and no message but DataRow.
+//! A batch is prepared once ([`Columns::new`]: one downcast a column), then rows are written
+//! straight into the bytes that go to the client. Owns no socket and no message but DataRow.
 
 use arrow::record_batch::RecordBatch;
 use bytes::{BufMut, BytesMut};
@@ -49,8 +49,15 @@ impl Columns {
     /// # Errors
     /// `22008` for instants out of PostgreSQL's range, `0A000` for types it has nothing for.
     pub(crate) fn new(batch: &RecordBatch) -> Result<Self, Failure> {
-        let columns = batch.columns().iter().map(Column::new).collect::<Result<_, _>>()?;
-        Ok(Self { columns, rows: batch.num_rows() })
+        let columns = batch
+            .columns()
+            .iter()
+            .map(Column::new)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            columns,
+            rows: batch.num_rows(),
+        })
     }
 
     /// How many rows it has.
@@ -104,7 +111,10 @@ impl Columns {
 
 /// The error of results that are too wide for the protocol.
 pub(crate) fn too_many_columns() -> Failure {
-    Failure::new("54011", "a result has more columns than the protocol can carry")
+    Failure::new(
+        "54011",
+        "a result has more columns than the protocol can carry",
+    )
 }
 
 /// Writes a value with its length before it; −1 for null.
@@ -125,7 +135,8 @@ pub(crate) fn put_value(
     })
 }
 
-/// Writes four bytes of length, then what `write` writes. A message's length counts itself, a value's does not.
+/// Writes four bytes of length, then what `write` writes. A message's length counts itself, a
+/// value's does not.
 pub(crate) fn put_framed(
     out: &mut BytesMut,
     counts_itself: bool,

@@ -82,7 +82,11 @@ impl Failure {
 
     /// The server shuts down.
     pub(crate) fn shutdown() -> Self {
-        Self::new("57P01", "terminating connection due to administrator command").fatal()
+        Self::new(
+            "57P01",
+            "terminating connection due to administrator command",
+        )
+        .fatal()
     }
 
     /// The same as the end of the connection.
@@ -132,7 +136,9 @@ impl From<EngineError> for Failure {
         if let Some(source) = &error.source {
             tracing::debug!(code = error.code, %source, "statement failed");
         }
-        let sqlstate = error.sqlstate_hint.unwrap_or_else(|| sqlstate_of(error.kind));
+        let sqlstate = error
+            .sqlstate_hint
+            .unwrap_or_else(|| sqlstate_of(error.kind));
         Self {
             fatal: error.kind == ErrorKind::Fenced,
             sqlstate: Cow::Borrowed(sqlstate),

@@ -78,8 +78,8 @@ const ARRAYS: &[(u32, u32)] = &[
     (UUID, 2951),
 ];
 
-/// What an untyped `numeric` parameter becomes where nothing around it says more: 20 digits before the point, and
-/// as many after it as the finest token amounts have.
+/// What an untyped `numeric` parameter becomes where nothing around it says more: 20 digits before
+/// the point, and as many after it as the finest token amounts have.
 pub(crate) const NUMERIC_FALLBACK: DataType = DataType::Decimal128(38, 18);
 
 /// A type as a row description tells it.
@@ -94,7 +94,11 @@ pub(crate) struct PgType {
 }
 
 const fn plain(oid: u32, length: i16) -> PgType {
-    PgType { oid, length, modifier: -1 }
+    PgType {
+        oid,
+        length,
+        modifier: -1,
+    }
 }
 
 /// The type that values of `data_type` are sent as.
@@ -113,8 +117,15 @@ pub(crate) fn pg_type(data_type: &DataType) -> PgType {
         | T::Decimal128(precision, scale)
         | T::Decimal256(precision, scale) => numeric(*precision, *scale),
         T::Timestamp(unit, zone) => {
-            let oid = if zone.is_some() { TIMESTAMPTZ } else { TIMESTAMP };
-            PgType { modifier: digits(*unit), ..plain(oid, 8) }
+            let oid = if zone.is_some() {
+                TIMESTAMPTZ
+            } else {
+                TIMESTAMP
+            };
+            PgType {
+                modifier: digits(*unit),
+                ..plain(oid, 8)
+            }
         }
         T::Date32 | T::Date64 => plain(DATE, 4),
         T::Time32(_) | T::Time64(_) => plain(TIME, 8),
@@ -128,7 +139,10 @@ pub(crate) fn pg_type(data_type: &DataType) -> PgType {
         | T::ListView(item)
         | T::LargeListView(item) => {
             let element = pg_type(item.data_type());
-            PgType { modifier: element.modifier, ..plain(array_of(element.oid), -1) }
+            PgType {
+                modifier: element.modifier,
+                ..plain(array_of(element.oid), -1)
+            }
         }
         T::Dictionary(_, value) => pg_type(value),
         T::RunEndEncoded(_, values) => pg_type(values.data_type()),
@@ -138,7 +152,10 @@ pub(crate) fn pg_type(data_type: &DataType) -> PgType {
 
 fn numeric(precision: u8, scale: i8) -> PgType {
     let modifier = ((i32::from(precision) << 16) | (i32::from(scale) & 0x7ff)) + 4;
-    PgType { modifier, ..plain(NUMERIC, -1) }
+    PgType {
+        modifier,
+        ..plain(NUMERIC, -1)
+    }
 }
 
 /// Digits after the second. PostgreSQL has at most six; finer ones are cut without a modifier.
@@ -150,17 +167,25 @@ fn digits(unit: TimeUnit) -> i32 {
     }
 }
 
-/// The array type with elements of type `oid`. Arrays of arrays have the number of the inner array, as in PostgreSQL.
+/// The array type with elements of type `oid`. Arrays of arrays have the number of the inner array,
+/// as in PostgreSQL.
 pub(crate) fn array_of(oid: u32) -> u32 {
-    ARRAYS.iter().find(|(element, _)| *element == oid).map_or(oid, |(_, array)| *array)
+    ARRAYS
+        .iter()
+        .find(|(element, _)| *element == oid)
+        .map_or(oid, |(_, array)| *array)
 }
 
 /// The type of the elements, if `oid` is an array type.
 pub(crate) fn element_of(oid: u32) -> Option<u32> {
-    ARRAYS.iter().find(|(_, array)| *array == oid).map(|(element, _)| *element)
+    ARRAYS
+        .iter()
+        .find(|(_, array)| *array == oid)
+        .map(|(element, _)| *element)
 }
 
-/// The Arrow type of a parameter that the client declared as `oid`; `None` leaves it to the statement.
+/// The Arrow type of a parameter that the client declared as `oid`; `None` leaves it to the
+/// statement.
 ///
 /// # Errors
 /// `0A000` for types that cannot be parameters.
@@ -180,7 +205,11 @@ pub(crate) fn declared(oid: u32) -> Result<Option<DataType>, Failure> {
 pub(crate) fn value_type(oid: u32) -> Option<DataType> {
     use DataType as T;
     if let Some(element) = element_of(oid) {
-        let item = if element == NUMERIC { NUMERIC_FALLBACK } else { value_type(element)? };
+        let item = if element == NUMERIC {
+            NUMERIC_FALLBACK
+        } else {
+            value_type(element)?
+        };
         return Some(T::List(Arc::new(Field::new("item", item, true))));
     }
     Some(match oid {

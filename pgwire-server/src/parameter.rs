@@ -1,6 +1,7 @@
 //! Parameters of prepared statements: bytes of the wire as values of the engine.
 //!
-//! What comes as text stays text where the engine's own cast reads it as PostgreSQL does; the rest is read here.
+//! What comes as text stays text where the engine's own cast reads it as PostgreSQL does; the rest
+//! is read here.
 
 use std::sync::Arc;
 
@@ -52,7 +53,8 @@ fn check_scale(value: &ScalarValue, wanted: &DataType) -> Result<(), Failure> {
     let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
     let significant = fraction.trim_end_matches('0').len();
     if significant > usize::try_from(*scale).unwrap_or(0) {
-        let message = format!("numeric parameter {text} has more than {scale} digits after the point");
+        let message =
+            format!("numeric parameter {text} has more than {scale} digits after the point");
         return Err(Failure::new("22003", message).hint("Round it before passing it."));
     }
     Ok(())
@@ -77,7 +79,11 @@ pub(crate) fn text(wire: u32, text: &str) -> Result<ScalarValue, Failure> {
         oid::INT2 => ScalarValue::Int16(Some(parsed("smallint", trimmed)?)),
         oid::FLOAT8 => ScalarValue::Float64(Some(parsed("double precision", trimmed)?)),
         oid::FLOAT4 => ScalarValue::Float32(Some(parsed("real", trimmed)?)),
-        oid::NUMERIC | oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ
+        oid::NUMERIC
+        | oid::DATE
+        | oid::TIME
+        | oid::TIMESTAMP
+        | oid::TIMESTAMPTZ
         | oid::INTERVAL => ScalarValue::Utf8(Some(trimmed.to_owned())),
         _ => ScalarValue::Utf8(Some(text.to_owned())),
     })
@@ -88,7 +94,10 @@ fn parsed<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, Failure> {
 }
 
 fn bad_text(name: &str, text: &str) -> Failure {
-    Failure::new("22P02", format!("invalid input syntax for type {name}: \"{text}\""))
+    Failure::new(
+        "22P02",
+        format!("invalid input syntax for type {name}: \"{text}\""),
+    )
 }
 
 /// PostgreSQL's spellings, and every beginning of the words that is unambiguous.
@@ -99,7 +108,11 @@ fn boolean(text: &str) -> Result<bool, Failure> {
         return Ok(true);
     }
     let off = lower == "of" || lower == "off" || lower == "0";
-    if begins("false") || begins("no") || off { Ok(false) } else { Err(bad_text("boolean", text)) }
+    if begins("false") || begins("no") || off {
+        Ok(false)
+    } else {
+        Err(bad_text("boolean", text))
+    }
 }
 
 /// `\x` and hexadecimal digits, or the older form with octal escapes.
@@ -108,7 +121,9 @@ pub(crate) fn bytea(text: &str) -> Result<Vec<u8>, Failure> {
     if let Some(digits) = text.strip_prefix("\\x") {
         let nibbles = digits.bytes().filter(|byte| !byte.is_ascii_whitespace());
         let nibbles: Option<Vec<u32>> = nibbles.map(|byte| char::from(byte).to_digit(16)).collect();
-        let nibbles = nibbles.filter(|nibbles| nibbles.len().is_multiple_of(2)).ok_or_else(bad)?;
+        let nibbles = nibbles
+            .filter(|nibbles| nibbles.len().is_multiple_of(2))
+            .ok_or_else(bad)?;
         let byte = |pair: &[u32]| u8::try_from(pair[0] * 16 + pair[1]).map_err(|_| bad());
         return nibbles.chunks_exact(2).map(byte).collect();
     }
@@ -122,7 +137,9 @@ pub(crate) fn bytea(text: &str) -> Result<Vec<u8>, Failure> {
             bytes.push(b'\\');
             rest = after;
         } else {
-            let octal = rest.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+            let octal = rest
+                .get(..3)
+                .and_then(|digits| std::str::from_utf8(digits).ok());
             let byte = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
             bytes.push(byte.ok_or_else(bad)?);
             rest = &rest[3..];
@@ -137,23 +154,49 @@ fn binary(wire: u32, mut bytes: &[u8]) -> Result<ScalarValue, Failure> {
         return array::from_binary(element, bytes);
     }
     let value = match wire {
-        oid::BOOL => bytes.try_get_u8().ok().map(|byte| ScalarValue::Boolean(Some(byte != 0))),
-        oid::INT2 => bytes.try_get_i16().ok().map(|value| ScalarValue::Int16(Some(value))),
-        oid::INT4 => bytes.try_get_i32().ok().map(|value| ScalarValue::Int32(Some(value))),
-        oid::INT8 => bytes.try_get_i64().ok().map(|value| ScalarValue::Int64(Some(value))),
-        oid::OID | oid::REGCLASS => {
-            bytes.try_get_u32().ok().map(|value| ScalarValue::Int64(Some(value.into())))
-        }
-        oid::FLOAT4 => bytes.try_get_f32().ok().map(|value| ScalarValue::Float32(Some(value))),
-        oid::FLOAT8 => bytes.try_get_f64().ok().map(|value| ScalarValue::Float64(Some(value))),
+        oid::BOOL => bytes
+            .try_get_u8()
+            .ok()
+            .map(|byte| ScalarValue::Boolean(Some(byte != 0))),
+        oid::INT2 => bytes
+            .try_get_i16()
+            .ok()
+            .map(|value| ScalarValue::Int16(Some(value))),
+        oid::INT4 => bytes
+            .try_get_i32()
+            .ok()
+            .map(|value| ScalarValue::Int32(Some(value))),
+        oid::INT8 => bytes
+            .try_get_i64()
+            .ok()
+            .map(|value| ScalarValue::Int64(Some(value))),
+        oid::OID | oid::REGCLASS => bytes
+            .try_get_u32()
+            .ok()
+            .map(|value| ScalarValue::Int64(Some(value.into()))),
+        oid::FLOAT4 => bytes
+            .try_get_f32()
+            .ok()
+            .map(|value| ScalarValue::Float32(Some(value))),
+        oid::FLOAT8 => bytes
+            .try_get_f64()
+            .ok()
+            .map(|value| ScalarValue::Float64(Some(value))),
         oid::DATE => Some(date(&mut bytes)?),
-        oid::TIME => {
-            bytes.try_get_i64().ok().map(|us| ScalarValue::Time64Microsecond(Some(us)))
-        }
-        oid::TIMESTAMP => Some(ScalarValue::TimestampMicrosecond(Some(instant(&mut bytes)?), None)),
+        oid::TIME => bytes
+            .try_get_i64()
+            .ok()
+            .map(|us| ScalarValue::Time64Microsecond(Some(us))),
+        oid::TIMESTAMP => Some(ScalarValue::TimestampMicrosecond(
+            Some(instant(&mut bytes)?),
+            None,
+        )),
         oid::TIMESTAMPTZ => {
             let zone = Some(Arc::from("UTC"));
-            Some(ScalarValue::TimestampMicrosecond(Some(instant(&mut bytes)?), zone))
+            Some(ScalarValue::TimestampMicrosecond(
+                Some(instant(&mut bytes)?),
+                zone,
+            ))
         }
         oid::INTERVAL => Some(interval(&mut bytes)?),
         oid::NUMERIC => {
@@ -165,14 +208,20 @@ fn binary(wire: u32, mut bytes: &[u8]) -> Result<ScalarValue, Failure> {
             bytes = &[];
             Some(ScalarValue::Utf8(Some(text)))
         }
-        oid::BYTEA => Some(ScalarValue::Binary(Some(std::mem::take(&mut bytes).to_vec()))),
+        oid::BYTEA => Some(ScalarValue::Binary(Some(
+            std::mem::take(&mut bytes).to_vec(),
+        ))),
         oid::RECORD => return Err(Failure::new("0A000", "records cannot be parameters")),
         oid::JSONB => {
             let version = bytes.try_get_u8().ok().filter(|version| *version == 1);
             version.ok_or_else(bad_binary)?;
-            Some(ScalarValue::Utf8(Some(as_utf8(std::mem::take(&mut bytes))?.to_owned())))
+            Some(ScalarValue::Utf8(Some(
+                as_utf8(std::mem::take(&mut bytes))?.to_owned(),
+            )))
         }
-        _ => Some(ScalarValue::Utf8(Some(as_utf8(std::mem::take(&mut bytes))?.to_owned()))),
+        _ => Some(ScalarValue::Utf8(Some(
+            as_utf8(std::mem::take(&mut bytes))?.to_owned(),
+        ))),
     };
     value.filter(|_| bytes.is_empty()).ok_or_else(bad_binary)
 }
@@ -187,13 +236,18 @@ fn date(bytes: &mut &[u8]) -> Result<ScalarValue, Failure> {
     if matches!(days, i32::MIN | i32::MAX) {
         return Err(Failure::new("0A000", "infinite dates are not supported"));
     }
-    Ok(ScalarValue::Date32(Some(days.checked_add(EPOCH_DAYS).ok_or_else(out_of_range)?)))
+    Ok(ScalarValue::Date32(Some(
+        days.checked_add(EPOCH_DAYS).ok_or_else(out_of_range)?,
+    )))
 }
 
 fn instant(bytes: &mut &[u8]) -> Result<i64, Failure> {
     let us = bytes.try_get_i64().map_err(|_| bad_binary())?;
     if matches!(us, i64::MIN | i64::MAX) {
-        return Err(Failure::new("0A000", "infinite timestamps are not supported"));
+        return Err(Failure::new(
+            "0A000",
+            "infinite timestamps are not supported",
+        ));
     }
     us.checked_add(i64::from(EPOCH_DAYS) * DAY_US)
         .ok_or_else(|| Failure::new("22008", "timestamp out of range"))
@@ -201,12 +255,15 @@ fn instant(bytes: &mut &[u8]) -> Result<i64, Failure> {
 
 fn interval(bytes: &mut &[u8]) -> Result<ScalarValue, Failure> {
     let mut read = || -> Option<(i64, i32, i32)> {
-        Some((bytes.try_get_i64().ok()?, bytes.try_get_i32().ok()?, bytes.try_get_i32().ok()?))
+        Some((
+            bytes.try_get_i64().ok()?,
+            bytes.try_get_i32().ok()?,
+            bytes.try_get_i32().ok()?,
+        ))
     };
     let (us, days, months) = read().ok_or_else(bad_binary)?;
     let nanoseconds = us.checked_mul(1_000);
-    let nanoseconds =
-        nanoseconds.ok_or_else(|| Failure::new("22008", "interval out of range"))?;
+    let nanoseconds = nanoseconds.ok_or_else(|| Failure::new("22008", "interval out of range"))?;
     let value: IntervalMonthDayNano =
         IntervalMonthDayNanoType::make_value(months, days, nanoseconds);
     Ok(ScalarValue::IntervalMonthDayNano(Some(value)))
@@ -215,7 +272,13 @@ fn interval(bytes: &mut &[u8]) -> Result<ScalarValue, Failure> {
 fn uuid(bytes: &[u8]) -> Result<String, Failure> {
     let bytes: [u8; 16] = bytes.try_into().map_err(|_| bad_binary())?;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
     Ok(parts.join("-"))
 }
 

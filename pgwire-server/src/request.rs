@@ -1,6 +1,7 @@
 //! Messages of a client, taken apart with every length checked.
 //!
-//! pgwire's own decoder trusts counts and lengths inside a frame and panics where they lie; here they are errors.
+//! pgwire's own decoder trusts counts and lengths inside a frame and panics where they lie; here
+//! they are errors.
 
 use bytes::{Buf, Bytes};
 
@@ -106,7 +107,11 @@ impl Request {
             b'f' => Self::CopyFail(body.string()?),
             _ => return Ok(Self::FunctionCall),
         };
-        if body.0.has_remaining() { Err(malformed()) } else { Ok(request) }
+        if body.0.has_remaining() {
+            Err(malformed())
+        } else {
+            Ok(request)
+        }
     }
 
     /// Whether an error in it must be followed by silence until the next Sync.
@@ -123,7 +128,13 @@ fn bind(body: &mut Body) -> Result<Bind, Failure> {
     let parameters = (0..count).map(|_| body.value()).collect::<Result<_, _>>()?;
     let count = body.count()?;
     let result_formats = (0..count).map(|_| body.i16()).collect::<Result<_, _>>()?;
-    Ok(Bind { portal, statement, parameter_formats, parameters, result_formats })
+    Ok(Bind {
+        portal,
+        statement,
+        parameter_formats,
+        parameters,
+        result_formats,
+    })
 }
 
 fn target(body: &mut Body) -> Result<Target, Failure> {
@@ -146,12 +157,15 @@ pub(crate) struct Body(pub(crate) Bytes);
 impl Body {
     /// Text up to a zero byte.
     pub(crate) fn string(&mut self) -> Result<String, Failure> {
-        let end = self.0.iter().position(|byte| *byte == 0).ok_or_else(malformed)?;
+        let end = self
+            .0
+            .iter()
+            .position(|byte| *byte == 0)
+            .ok_or_else(malformed)?;
         let text = self.0.split_to(end);
         self.0.advance(1);
-        let text = std::str::from_utf8(&text).map_err(|_| {
-            Failure::new("22021", "invalid byte sequence for encoding \"UTF8\"")
-        })?;
+        let text = std::str::from_utf8(&text)
+            .map_err(|_| Failure::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
         Ok(text.to_owned())
     }
 

@@ -21,10 +21,12 @@ use crate::startup::negotiate;
 /// Sessions at once: what `max_connections` says.
 pub const CONNECTIONS_MAX: usize = 100;
 
-/// Sockets at once that have not said who they are: room for cancel requests while all sessions are taken.
+/// Sockets at once that have not said who they are: room for cancel requests while all sessions are
+/// taken.
 const NEGOTIATING_MAX: usize = 100;
 
-/// Longest time for the first packets: far more than any network takes, short against a denial of service.
+/// Longest time for the first packets: far more than any network takes, short against a denial of
+/// service.
 const NEGOTIATION_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Longest time that statements get to end at a shutdown.
@@ -48,7 +50,10 @@ pub struct PgServerConfig {
 impl PgServerConfig {
     /// Listens on a loopback address.
     pub fn new(listen: SocketAddr) -> Self {
-        Self { listen, insecure_listen: false }
+        Self {
+            listen,
+            insecure_listen: false,
+        }
     }
 }
 
@@ -62,8 +67,8 @@ pub struct Bound {
 /// Listens on the address of `config`.
 ///
 /// # Errors
-/// [`PgServerError::NotLoopback`] for an address that others can reach, unless `insecure_listen` allows it;
-/// [`PgServerError::Bind`] if the address cannot be had.
+/// [`PgServerError::NotLoopback`] for an address that others can reach, unless `insecure_listen`
+/// allows it; [`PgServerError::Bind`] if the address cannot be had.
 pub async fn bind(config: PgServerConfig) -> Result<Bound, PgServerError> {
     let address = config.listen;
     if !address.ip().is_loopback() && !config.insecure_listen {
@@ -73,7 +78,8 @@ pub async fn bind(config: PgServerConfig) -> Result<Bound, PgServerError> {
     let listener = TcpListener::bind(address).await.map_err(bind_error)?;
     let address = listener.local_addr().map_err(bind_error)?;
     if !address.ip().is_loopback() {
-        tracing::warn!(%address, "everybody who reaches this address can read and change everything");
+        tracing::warn!(%address, "everybody who reaches this address can read and change \
+                                  everything");
     }
     Ok(Bound { listener, address })
 }
@@ -96,8 +102,8 @@ impl Bound {
         self.address
     }
 
-    /// Serves until `shutdown` is done; then subscriptions and idle sessions end at once, and running statements get
-    /// a few seconds.
+    /// Serves until `shutdown` is done; then subscriptions and idle sessions end at once, and
+    /// running statements get a few seconds.
     ///
     /// # Errors
     /// [`PgServerError::Random`] if the system gives no random numbers.
@@ -130,7 +136,10 @@ impl Bound {
             }
         };
         if tokio::time::timeout(DRAIN_TIME_MAX, drained).await.is_err() {
-            tracing::warn!(sessions = tasks.len(), "statements still ran at shutdown and were ended");
+            tracing::warn!(
+                sessions = tasks.len(),
+                "statements still ran at shutdown and were ended"
+            );
             tasks.shutdown().await;
         }
         Ok(())
@@ -196,8 +205,7 @@ impl Server {
         let process_id = session.settings().process_id;
         let (_key, canceled) = self.keys.add(process_id, secret, session.cancel_handle());
         metrics::gauge!(CONNECTIONS_METRIC).increment(1);
-        let connection =
-            Connection::new(inbox, outbox, session, canceled, self.stop.child_token());
+        let connection = Connection::new(inbox, outbox, session, canceled, self.stop.child_token());
         Box::pin(connection.run(process_id, secret)).await;
         metrics::gauge!(CONNECTIONS_METRIC).decrement(1);
     }

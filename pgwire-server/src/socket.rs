@@ -1,6 +1,8 @@
-//! The two halves of a client's socket: frames come in with a limit each, messages go out in large writes.
+//! The two halves of a client's socket: frames come in with a limit each, messages go out in large
+//! writes.
 //!
-//! Owns the limits of frames. Memory grows with the bytes that arrive, never with the length that a frame claims.
+//! Owns the limits of frames. Memory grows with the bytes that arrive, never with the length that a
+//! frame claims.
 
 use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::Message;
@@ -11,20 +13,22 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::error::Failure;
 
-/// Bytes of a packet before a session exists: a startup packet holds a few names. PostgreSQL allows 10,000.
+/// Bytes of a packet before a session exists: a startup packet holds a few names. PostgreSQL allows
+/// 10,000.
 pub(crate) const STARTUP_BYTES_MAX: usize = 8 * 1024;
 
 /// Bytes of a frame that carries no statement or data.
 const SMALL_FRAME_BYTES_MAX: usize = 10_000;
 
-/// Bytes of a frame with a statement, parameters or COPY data: 64 MiB holds the largest value that is reasonable in
-/// a cell; statements have a smaller limit in the engine.
+/// Bytes of a frame with a statement, parameters or COPY data: 64 MiB holds the largest value that
+/// is reasonable in a cell; statements have a smaller limit in the engine.
 const LARGE_FRAME_BYTES_MAX: usize = 64 << 20;
 
 /// Bytes that are taken from a client that goes on sending while its statement still runs.
 const AHEAD_BYTES_MAX: usize = 256 * 1024;
 
-/// Bytes after which what is written is sent: fills several segments, and is small against any client's buffer.
+/// Bytes after which what is written is sent: fills several segments, and is small against any
+/// client's buffer.
 const FLUSH_BYTES: usize = 64 * 1024;
 
 /// Bytes of a buffer that is kept after it was sent.
@@ -84,8 +88,14 @@ pub(crate) struct Outbox {
 pub(crate) fn halves(socket: TcpStream) -> (Inbox, Outbox) {
     let (reader, writer) = socket.into_split();
     (
-        Inbox { reader, buffer: BytesMut::with_capacity(4096) },
-        Outbox { writer, buffer: BytesMut::with_capacity(4096) },
+        Inbox {
+            reader,
+            buffer: BytesMut::with_capacity(4096),
+        },
+        Outbox {
+            writer,
+            buffer: BytesMut::with_capacity(4096),
+        },
     )
 }
 
@@ -98,7 +108,9 @@ impl Inbox {
         self.wait_for(4).await?;
         let length = length_at(&self.buffer, 0);
         let Some(length) = length.filter(|length| (8..=STARTUP_BYTES_MAX).contains(length)) else {
-            return Err(Failure::protocol("invalid length of startup packet").fatal().into());
+            return Err(Failure::protocol("invalid length of startup packet")
+                .fatal()
+                .into());
         };
         self.wait_for(length).await?;
         let mut packet = self.buffer.split_to(length).freeze();
@@ -169,7 +181,9 @@ impl Outbox {
     /// # Errors
     /// `54000` for a message that is too long for the protocol.
     pub(crate) fn put(&mut self, message: &impl Message) -> Result<(), Failure> {
-        message.encode(&mut self.buffer).map_err(|error| Failure::new("54000", error.to_string()))
+        message
+            .encode(&mut self.buffer)
+            .map_err(|error| Failure::new("54000", error.to_string()))
     }
 
     /// The bytes that will be sent, to add some.
@@ -182,7 +196,11 @@ impl Outbox {
     /// # Errors
     /// The end of the connection.
     pub(crate) async fn flush_if_full(&mut self) -> Result<(), Stop> {
-        if self.buffer.len() >= FLUSH_BYTES { self.flush().await } else { Ok(()) }
+        if self.buffer.len() >= FLUSH_BYTES {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends what there is. Cancel-safe: what was not sent remains.

@@ -1,6 +1,8 @@
-//! The first packets of a connection: encryption asked for, a cancel request, or who connects to what.
+//! The first packets of a connection: encryption asked for, a cancel request, or who connects to
+//! what.
 //!
-//! Ends in the parameters of a session, an answered cancel request, or a FATAL error: never in ReadyForQuery.
+//! Ends in the parameters of a session, an answered cancel request, or a FATAL error: never in
+//! ReadyForQuery.
 
 use bytes::{BufMut, Bytes};
 use pgwire::messages::response::SslResponse;
@@ -53,11 +55,13 @@ pub(crate) async fn negotiate(
             }
         }
     }
-    Err(Failure::protocol("too many requests for encryption").fatal().into())
+    Err(Failure::protocol("too many requests for encryption")
+        .fatal()
+        .into())
 }
 
-/// Says that this server does not encrypt. Whatever came before the answer was sent blindly and must not be read as
-/// if it had come afterwards (CVE-2021-23214).
+/// Says that this server does not encrypt. Whatever came before the answer was sent blindly and
+/// must not be read as if it had come afterwards (CVE-2021-23214).
 async fn refuse_encryption(inbox: &mut Inbox, outbox: &mut Outbox) -> Result<(), Stop> {
     if inbox.is_ahead() {
         let message = "received unencrypted data after SSL request";
@@ -69,7 +73,10 @@ async fn refuse_encryption(inbox: &mut Inbox, outbox: &mut Outbox) -> Result<(),
 
 /// Tells a client of a newer protocol which one is spoken: NegotiateProtocolVersion.
 fn put_negotiation(extensions: &[String], outbox: &mut Outbox) {
-    let names: Vec<u8> = extensions.iter().flat_map(|name| [name.as_bytes(), b"\0"].concat()).collect();
+    let names: Vec<u8> = extensions
+        .iter()
+        .flat_map(|name| [name.as_bytes(), b"\0"].concat())
+        .collect();
     // Both fit: they come from a packet of a few kilobytes.
     let length = i32::try_from(12 + names.len()).unwrap_or_default();
     let count = i32::try_from(extensions.len()).unwrap_or_default();
@@ -138,12 +145,17 @@ impl Startup {
     }
 }
 
-/// Variables in `options`: `-c name=value` or `--name=value`, where a backslash keeps a space within a word.
+/// Variables in `options`: `-c name=value` or `--name=value`, where a backslash keeps a space
+/// within a word.
 fn options(text: &str) -> Vec<(String, String)> {
     let mut words = vec![String::new()];
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
-        let next = if character == '\\' { characters.next() } else { None };
+        let next = if character == '\\' {
+            characters.next()
+        } else {
+            None
+        };
         match (character, next, words.last_mut()) {
             (_, Some(escaped), Some(word)) => word.push(escaped),
             (space, None, _) if space.is_whitespace() => words.push(String::new()),
@@ -157,9 +169,13 @@ fn options(text: &str) -> Vec<(String, String)> {
         let setting = match word.strip_prefix("-c") {
             Some("") => words.next(),
             Some(attached) => Some(attached.to_owned()),
-            None => word.strip_prefix("--").map(|name| name.replacen('-', "_", 8)),
+            None => word
+                .strip_prefix("--")
+                .map(|name| name.replacen('-', "_", 8)),
         };
-        let setting = setting.as_deref().and_then(|setting| setting.split_once('='));
+        let setting = setting
+            .as_deref()
+            .and_then(|setting| setting.split_once('='));
         variables.extend(setting.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     variables

@@ -1,4 +1,5 @@
-//! COPY … FROM STDIN: pieces of text or CSV from the client, rows to the engine, nothing written before the end.
+//! COPY … FROM STDIN: pieces of text or CSV from the client, rows to the engine, nothing written
+//! before the end.
 
 use pgwire::messages::copy::CopyInResponse;
 use rtsap_engine::copy::{CopyFormat, CopyIn};
@@ -14,17 +15,24 @@ use crate::socket::Stop;
 impl Connection {
     /// Takes rows until the client ends the COPY.
     pub(super) async fn copy_in(&mut self, mut target: CopyIn) -> Result<(), Stop> {
-        if target.options().format == CopyFormat::Binary {
-            return Err(binary_input().into());
-        }
         let (format, column_format) = formats(target.options());
         let fields = target.schema().fields().len();
         let count = i16::try_from(fields).map_err(|_| too_many_columns())?;
-        self.outbox.put(&CopyInResponse::new(format, count, vec![column_format; fields]))?;
+        self.outbox.put(&CopyInResponse::new(
+            format,
+            count,
+            vec![column_format; fields],
+        ))?;
         self.outbox.flush().await?;
         let mut reader = CopyReader::new(target.options(), target.schema());
+        let binary = target.options().format == CopyFormat::Binary;
         loop {
             match self.copy_request().await? {
+                // Not before: clients that send a Sync with the statement expect the error after
+                // it.
+                Request::CopyData(_) | Request::CopyDone if binary => {
+                    return Err(binary_input().into());
+                }
                 Request::CopyData(bytes) => {
                     for batch in reader.read(&bytes)? {
                         target.push(&batch)?;

@@ -23,7 +23,8 @@ impl Connection {
         let (format, column_format) = formats(options);
         let count = i16::try_from(schema.fields().len()).map_err(|_| too_many_columns())?;
         let columns = vec![column_format; schema.fields().len()];
-        self.outbox.put(&CopyOutResponse::new(format, count, columns))?;
+        self.outbox
+            .put(&CopyOutResponse::new(format, count, columns))?;
         let writer = CopyWriter::new(options, self.zone());
         writer.put_head(&schema, self.outbox.bytes())?;
         let endless = is_changelog(&schema);

@@ -1,4 +1,5 @@
-//! The extended protocol: statements prepared, bound to values, described, and executed piece by piece.
+//! The extended protocol: statements prepared, bound to values, described, and executed piece by
+//! piece.
 
 use std::sync::Arc;
 
@@ -74,25 +75,35 @@ impl Connection {
             return Err(Failure::new("42601", message).into());
         }
         let statement = match statements.pop() {
-            None => Statement { prepared: None, oids: Vec::new() },
+            None => Statement {
+                prepared: None,
+                oids: Vec::new(),
+            },
             Some(statement) => self.prepare(&statement, oids).await?,
         };
         self.statements.insert(name, Arc::new(statement));
         Ok(self.outbox.put(&ParseComplete::new())?)
     }
 
-    // Exclusive though it changes nothing: portals hold streams, which only one task at a time may touch.
+    // Exclusive though it changes nothing: portals hold streams, which only one task at a time may
+    // touch.
     async fn prepare(
         &mut self,
         statement: &rtsap_engine::session::Statement,
         oids: &[u32],
     ) -> Result<Statement, Stop> {
-        let mut declared = oids.iter().map(|oid| oid::declared(*oid)).collect::<Result<Vec<_>, _>>()?;
+        let mut declared = oids
+            .iter()
+            .map(|oid| oid::declared(*oid))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut prepared = self.session.prepare(statement, &declared).await?;
         // A number that nothing else gave a type to is a number, not text.
         let mut open = false;
         for (index, oid) in oids.iter().enumerate() {
-            let text = prepared.parameter_types.get(index).is_some_and(|t| t.is_string());
+            let text = prepared
+                .parameter_types
+                .get(index)
+                .is_some_and(|t| t.is_string());
             if *oid == oid::NUMERIC && text {
                 declared[index] = Some(oid::NUMERIC_FALLBACK);
                 open = true;
@@ -105,8 +116,16 @@ impl Connection {
             None | Some(0) | Some(&oid::UNKNOWN) => oid::pg_type(inferred).oid,
             Some(given) => *given,
         };
-        let oids = prepared.parameter_types.iter().enumerate().map(wire).collect();
-        Ok(Statement { prepared: Some(prepared), oids })
+        let oids = prepared
+            .parameter_types
+            .iter()
+            .enumerate()
+            .map(wire)
+            .collect();
+        Ok(Statement {
+            prepared: Some(prepared),
+            oids,
+        })
     }
 
     /// Binds values to a prepared statement.
@@ -130,7 +149,12 @@ impl Connection {
             Some(_) => formats(&bind.result_formats, columns, "result")?,
             None => Vec::new(),
         };
-        let portal = Portal { statement, parameters, formats, state: State::Bound };
+        let portal = Portal {
+            statement,
+            parameters,
+            formats,
+            state: State::Bound,
+        };
         self.portals.insert(bind.portal, portal);
         Ok(self.outbox.put(&BindComplete::new())?)
     }
@@ -140,7 +164,8 @@ impl Connection {
         let (statement, formats) = match target {
             Target::Statement(name) => {
                 let statement = self.statement(name)?;
-                self.outbox.put(&ParameterDescription::new(statement.oids.clone()))?;
+                self.outbox
+                    .put(&ParameterDescription::new(statement.oids.clone()))?;
                 (statement, Vec::new())
             }
             Target::Portal(name) => {
@@ -148,7 +173,11 @@ impl Connection {
                 (Arc::clone(&portal.statement), portal.formats.clone())
             }
         };
-        match statement.prepared.as_ref().and_then(|prepared| prepared.result.as_ref()) {
+        match statement
+            .prepared
+            .as_ref()
+            .and_then(|prepared| prepared.result.as_ref())
+        {
             Some(schema) => Ok(self.outbox.put(&describe(schema, &formats)?)?),
             None => Ok(self.outbox.put(&NoData::new())?),
         }
@@ -215,9 +244,18 @@ impl Connection {
         response: Response,
     ) -> Result<Option<RowStream>, Stop> {
         let mut rows = match response {
-            Response::Rows { schema, batches, tag } => RowStream::rows(schema, batches, tag),
+            Response::Rows {
+                schema,
+                batches,
+                tag,
+            } => RowStream::rows(schema, batches, tag),
             Response::Changes { schema, changes } => RowStream::changes(schema, changes),
-            Response::CopyOut { schema, batches, options, tag } => {
+            Response::CopyOut {
+                schema,
+                batches,
+                options,
+                tag,
+            } => {
                 self.copy_out(schema, batches, &options, tag).await?;
                 return Ok(None);
             }
@@ -262,7 +300,11 @@ impl Connection {
 /// Refuses rows whose types are no longer those that the client was told.
 fn refuse_changed(prepared: &Prepared, rows: &RowStream) -> Result<(), Failure> {
     let types = |schema: &arrow::datatypes::Schema| -> Vec<u32> {
-        schema.fields().iter().map(|field| oid::pg_type(field.data_type()).oid).collect()
+        schema
+            .fields()
+            .iter()
+            .map(|field| oid::pg_type(field.data_type()).oid)
+            .collect()
     };
     let told = prepared.result.as_ref().map(|schema| types(schema));
     if told.is_some_and(|told| told == types(&rows.schema)) {
@@ -280,15 +322,25 @@ fn parameters(statement: &Statement, bind: &Bind) -> Result<Vec<ScalarValue>, Fa
     let (given, wanted) = (bind.parameters.len(), statement.oids.len());
     if given != wanted {
         let message = format!(
-            "bind message supplies {given} parameters, but prepared statement \"{}\" requires {wanted}",
+            "bind message supplies {given} parameters, but prepared statement \"{}\" requires \
+             {wanted}",
             bind.statement
         );
         return Err(Failure::protocol(message));
     }
-    let Some(prepared) = &statement.prepared else { return Ok(Vec::new()) };
+    let Some(prepared) = &statement.prepared else {
+        return Ok(Vec::new());
+    };
     let formats = formats(&bind.parameter_formats, wanted, "parameter")?;
-    let types = statement.oids.iter().zip(&prepared.parameter_types).zip(&formats);
-    let read = |(index, (((oid, wanted), format), bytes)): (usize, (((&u32, _), &Format), &Option<bytes::Bytes>))| {
+    let types = statement
+        .oids
+        .iter()
+        .zip(&prepared.parameter_types)
+        .zip(&formats);
+    let read = |(index, (((oid, wanted), format), bytes)): (
+        usize,
+        (((&u32, _), &Format), &Option<bytes::Bytes>),
+    )| {
         parameter::read(*oid, wanted, *format, bytes.as_deref())
             .map_err(|failure| failure.context(format!("parameter ${}", index + 1)))
     };
@@ -300,15 +352,19 @@ fn formats(codes: &[i16], count: usize, what: &str) -> Result<Vec<Format>, Failu
     let format = |code: &i16| match code {
         0 => Ok(Format::Text),
         1 => Ok(Format::Binary),
-        other => Err(Failure::protocol(format!("unsupported format code: {other}"))),
+        other => Err(Failure::protocol(format!(
+            "unsupported format code: {other}"
+        ))),
     };
     match codes {
         [] => Ok(vec![Format::Text; count]),
         [one] => Ok(vec![format(one)?; count]),
         codes if codes.len() == count => codes.iter().map(format).collect(),
         codes => {
-            let message =
-                format!("bind message has {} {what} formats but {count} {what}s", codes.len());
+            let message = format!(
+                "bind message has {} {what} formats but {count} {what}s",
+                codes.len()
+            );
             Err(Failure::protocol(message))
         }
     }

@@ -1,4 +1,5 @@
-//! Rows to the client: described once, written as they come, with the client's own pace as the brake.
+//! Rows to the client: described once, written as they come, with the client's own pace as the
+//! brake.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -45,13 +46,24 @@ impl RowStream {
     /// Rows that end.
     pub(super) fn rows(schema: SchemaRef, batches: BatchStream, tag: CommandTag) -> Self {
         let formats = Vec::new();
-        Self { schema, formats, tag, sent: 0, batches, rest: None, endless: false }
+        Self {
+            schema,
+            formats,
+            tag,
+            sent: 0,
+            batches,
+            rest: None,
+            endless: false,
+        }
     }
 
     /// Changes, which never end by themselves.
     pub(super) fn changes(schema: SchemaRef, batches: BatchStream) -> Self {
         let tag = CommandTag::Returned("SUBSCRIBE");
-        Self { endless: true, ..Self::rows(schema, batches, tag) }
+        Self {
+            endless: true,
+            ..Self::rows(schema, batches, tag)
+        }
     }
 }
 
@@ -76,7 +88,9 @@ pub(super) fn describe(schema: &SchemaRef, formats: &[Format]) -> Result<RowDesc
             format,
         )
     };
-    Ok(RowDescription::new(schema.fields().iter().enumerate().map(field).collect()))
+    Ok(RowDescription::new(
+        schema.fields().iter().enumerate().map(field).collect(),
+    ))
 }
 
 impl Connection {
@@ -108,17 +122,21 @@ impl Connection {
                 return Ok(Sent::Enough);
             }
             let patient = rows_max.is_none() || rows.sent == 0 || !rows.endless;
-            let Some(batch) = self.next_batch(&mut rows.batches, rows.endless, patient).await?
+            let Some(batch) = self
+                .next_batch(&mut rows.batches, rows.endless, patient)
+                .await?
             else {
                 return Ok(Sent::All);
             };
-            let Some(batch) = batch else { return Ok(Sent::Enough) };
+            let Some(batch) = batch else {
+                return Ok(Sent::Enough);
+            };
             rows.rest = Some((Columns::new(&batch)?, 0));
         }
     }
 
-    /// The next batch; what is written goes out before waiting. `Some(None)` if none is there and there is no
-    /// patience to wait.
+    /// The next batch; what is written goes out before waiting. `Some(None)` if none is there and
+    /// there is no patience to wait.
     pub(super) async fn next_batch(
         &mut self,
         batches: &mut BatchStream,

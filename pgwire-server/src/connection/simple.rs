@@ -22,7 +22,9 @@ impl Connection {
             let prepared = self.session.prepare(&statement, &[]).await?;
             if !prepared.parameter_types.is_empty() {
                 let failure = Failure::new("42P02", "there is no parameter $1");
-                return Err(failure.hint("Prepare the statement to give it parameters.").into());
+                return Err(failure
+                    .hint("Prepare the statement to give it parameters.")
+                    .into());
             }
             let response = self.execute(&prepared, &[]).await?;
             self.answer(response).await?;
@@ -32,9 +34,18 @@ impl Connection {
 
     async fn answer(&mut self, response: Response) -> Result<(), Stop> {
         let mut rows = match response {
-            Response::Rows { schema, batches, tag } => RowStream::rows(schema, batches, tag),
+            Response::Rows {
+                schema,
+                batches,
+                tag,
+            } => RowStream::rows(schema, batches, tag),
             Response::Changes { schema, changes } => RowStream::changes(schema, changes),
-            Response::CopyOut { schema, batches, options, tag } => {
+            Response::CopyOut {
+                schema,
+                batches,
+                options,
+                tag,
+            } => {
                 return self.copy_out(schema, batches, &options, tag).await;
             }
             Response::CopyIn { target } => return self.copy_in(target).await,

@@ -28,7 +28,8 @@ pub(crate) struct CopyReader {
     schema: SchemaRef,
     cells: Vec<Vec<Option<String>>>,
     pending: Vec<u8>,
-    /// How much of `pending` was searched for the end of a row, and whether that ended within quotes.
+    /// How much of `pending` was searched for the end of a row, and whether that ended within
+    /// quotes.
     searched: usize,
     quoted: bool,
     line: u64,
@@ -91,7 +92,11 @@ impl CopyReader {
         if !row.is_empty() {
             self.take_row(&row)?;
         }
-        if self.rows() == 0 { Ok(None) } else { self.batch().map(Some) }
+        if self.rows() == 0 {
+            Ok(None)
+        } else {
+            self.batch().map(Some)
+        }
     }
 
     /// Searches on for the next line feed that ends a row; the search then stands behind it.
@@ -130,7 +135,11 @@ impl CopyReader {
             self.ended = true;
             return Ok(());
         }
-        let cells = if self.csv { self.csv_cells(row) } else { self.text_cells(row)? };
+        let cells = if self.csv {
+            self.csv_cells(row)
+        } else {
+            self.text_cells(row)?
+        };
         let wanted = self.cells.len();
         if cells.len() > wanted {
             let failure = Failure::new("22P04", "extra data after last expected column");
@@ -208,14 +217,20 @@ impl CopyReader {
 
     fn batch(&mut self) -> Result<RecordBatch, Failure> {
         let schema = Arc::clone(&self.schema);
-        let columns = schema.fields().iter().zip(&mut self.cells).map(|(field, cells)| {
-            let cells = std::mem::take(cells);
-            column(field, cells).map_err(|failure| failure.context(format!(
-                "COPY, rows up to line {}, column {}",
-                self.line,
-                field.name()
-            )))
-        });
+        let columns = schema
+            .fields()
+            .iter()
+            .zip(&mut self.cells)
+            .map(|(field, cells)| {
+                let cells = std::mem::take(cells);
+                column(field, cells).map_err(|failure| {
+                    failure.context(format!(
+                        "COPY, rows up to line {}, column {}",
+                        self.line,
+                        field.name()
+                    ))
+                })
+            });
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let fields: Vec<Field> = schema
             .fields()
@@ -223,7 +238,10 @@ impl CopyReader {
             .zip(&columns)
             .map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true))
             .collect();
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+        Ok(RecordBatch::try_new(
+            Arc::new(Schema::new(fields)),
+            columns,
+        )?)
     }
 
     fn at_line(&self, failure: Failure) -> Failure {
@@ -232,8 +250,8 @@ impl CopyReader {
     }
 }
 
-/// What follows a backslash: a letter for a control character, digits for a byte, or itself. `None` for a byte that
-/// is no character of its own.
+/// What follows a backslash: a letter for a control character, digits for a byte, or itself. `None`
+/// for a byte that is no character of its own.
 fn unescape(
     first: char,
     rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
@@ -284,7 +302,10 @@ fn column(field: &Field, cells: Vec<Option<String>>) -> Result<ArrayRef, Failure
     }
     let pg_type = oid::pg_type(wanted).oid;
     if pg_type == oid::RECORD || pg_type == oid::array_of(oid::RECORD) {
-        let message = format!("COPY into column \"{}\" of type {wanted} is not supported", field.name());
+        let message = format!(
+            "COPY into column \"{}\" of type {wanted} is not supported",
+            field.name()
+        );
         return Err(Failure::new("0A000", message));
     }
     let value = |cell: Option<String>| match cell {
@@ -299,8 +320,14 @@ fn column(field: &Field, cells: Vec<Option<String>>) -> Result<ArrayRef, Failure
             })
         }
     };
-    let values = cells.into_iter().map(value).collect::<Result<Vec<_>, _>>()?;
+    let values = cells
+        .into_iter()
+        .map(value)
+        .collect::<Result<Vec<_>, _>>()?;
     ScalarValue::iter_to_array(values).map_err(|error| {
-        Failure::new("22P02", format!("cannot read column \"{}\": {error}", field.name()))
+        Failure::new(
+            "22P02",
+            format!("cannot read column \"{}\": {error}", field.name()),
+        )
     })
 }

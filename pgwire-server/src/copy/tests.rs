@@ -18,7 +18,12 @@ fn options(format: CopyFormat) -> CopyOptions {
         CopyFormat::Csv => (',', ""),
         _ => ('\t', "\\N"),
     };
-    CopyOptions { format, header: true, delimiter, null: null.to_owned() }
+    CopyOptions {
+        format,
+        header: true,
+        delimiter,
+        null: null.to_owned(),
+    }
 }
 
 fn schema() -> SchemaRef {
@@ -29,17 +34,27 @@ fn schema() -> SchemaRef {
 }
 
 const WORDS: [Option<&str>; 8] = [
-    Some("plain"), Some(""), None, Some("a,b\tc"), Some("two\nlines\r\n"), Some("\"quoted\\"),
-    Some("\\N"), Some("\\."),
+    Some("plain"),
+    Some(""),
+    None,
+    Some("a,b\tc"),
+    Some("two\nlines\r\n"),
+    Some("\"quoted\\"),
+    Some("\\N"),
+    Some("\\."),
 ];
 
 fn written(format: CopyFormat) -> BytesMut {
     let numbers: Vec<Option<i64>> = (0..8).map(|n| (n != 3).then_some(n)).collect();
-    let columns: Vec<ArrayRef> =
-        vec![Arc::new(Int64Array::from(numbers)), Arc::new(StringArray::from(WORDS.to_vec()))];
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(numbers)),
+        Arc::new(StringArray::from(WORDS.to_vec())),
+    ];
     let batch = RecordBatch::try_new(schema(), columns).unwrap();
-    let (columns, writer) =
-        (Columns::new(&batch).unwrap(), CopyWriter::new(&options(format), Zone::Fixed(0)));
+    let (columns, writer) = (
+        Columns::new(&batch).unwrap(),
+        CopyWriter::new(&options(format), Zone::Fixed(0)),
+    );
     let mut out = BytesMut::new();
     writer.put_head(&schema(), &mut out).unwrap();
     for row in 0..8 {
@@ -63,7 +78,12 @@ fn content(mut messages: BytesMut) -> Vec<u8> {
 
 fn read(options: &CopyOptions, bytes: &[u8], piece: usize) -> Result<Vec<RecordBatch>, String> {
     let told = |failure: crate::error::Failure| {
-        format!("{} {} ({})", failure.sqlstate, failure.message, failure.context.unwrap_or_default())
+        format!(
+            "{} {} ({})",
+            failure.sqlstate,
+            failure.message,
+            failure.context.unwrap_or_default()
+        )
     };
     let mut reader = CopyReader::new(options, &schema());
     let mut batches = Vec::new();
@@ -91,7 +111,10 @@ fn text_and_csv_come_back_as_they_went_in_any_pieces() {
 #[test]
 fn csv_is_written_as_postgres_writes_it() {
     let text = String::from_utf8(content(written(CopyFormat::Csv))).unwrap();
-    assert!(text.starts_with("n,word\n0,plain\n1,\"\"\n2,\n,\"a,b\tc\"\n"), "{text}");
+    assert!(
+        text.starts_with("n,word\n0,plain\n1,\"\"\n2,\n,\"a,b\tc\"\n"),
+        "{text}"
+    );
     let bytes = content(written(CopyFormat::Binary));
     assert!(bytes.starts_with(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x08"));
     assert!(bytes.ends_with(b"\xff\xff"));
@@ -109,10 +132,22 @@ fn rows_of_another_shape_are_errors_with_their_line() {
         read(&text, b"1\ta\tb\n", 100).unwrap_err(),
         "22P04 extra data after last expected column (COPY, line 1)"
     );
-    assert!(read(&text, b"1\t\xff\n", 100).unwrap_err().starts_with("22021"));
-    assert!(read(&text, b"1\t\\303\\251\n", 100).unwrap_err().starts_with("0A000"));
+    assert!(
+        read(&text, b"1\t\xff\n", 100)
+            .unwrap_err()
+            .starts_with("22021")
+    );
+    assert!(
+        read(&text, b"1\t\\303\\251\n", 100)
+            .unwrap_err()
+            .starts_with("0A000")
+    );
     let csv = options(CopyFormat::Csv);
-    assert!(read(&csv, b"n,word\n1,\"open\n", 100).unwrap_err().contains("unterminated"));
+    assert!(
+        read(&csv, b"n,word\n1,\"open\n", 100)
+            .unwrap_err()
+            .contains("unterminated")
+    );
     let ended = read(&text, b"1\ta\r\n\\.\nrubbish", 100).unwrap();
     assert_eq!(ended[0].num_rows(), 1);
 }

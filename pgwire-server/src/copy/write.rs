@@ -1,4 +1,5 @@
-//! Rows in the formats of COPY, each row in a CopyData message of its own, as PostgreSQL sends them.
+//! Rows in the formats of COPY, each row in a CopyData message of its own, as PostgreSQL sends
+//! them.
 
 use arrow::datatypes::Schema;
 use bytes::{BufMut, BytesMut};
@@ -26,7 +27,11 @@ impl CopyWriter {
     /// A writer for `options`, with instants shown in `zone`.
     pub(crate) fn new(options: &CopyOptions, zone: Zone) -> Self {
         let delimiter = options.delimiter.to_string().into_bytes();
-        Self { options: options.clone(), delimiter, zone }
+        Self {
+            options: options.clone(),
+            delimiter,
+            zone,
+        }
     }
 
     /// Writes what comes before the rows.
@@ -137,7 +142,10 @@ impl CopyWriter {
     }
 
     fn put_csv(&self, cell: &[u8], single: bool, out: &mut BytesMut) {
-        let holds_delimiter = || cell.windows(self.delimiter.len()).any(|part| part == self.delimiter);
+        let holds_delimiter = || {
+            cell.windows(self.delimiter.len())
+                .any(|part| part == self.delimiter)
+        };
         let holds_syntax = || cell.iter().any(|byte| matches!(byte, b'"' | b'\n' | b'\r'));
         let looks_null = cell == self.options.null.as_bytes();
         let looks_ended = single && cell == b"\\.";

@@ -38,7 +38,9 @@ pub(crate) fn put(column: &Column, row: usize, out: &mut BytesMut) -> Result<(),
         }
         Values::Time(values) => out.put_i64(values.value(row)),
         Values::Timestamp(values) | Values::Instant(values) => {
-            let us = values.value(row).checked_sub(i64::from(EPOCH_DAYS) * DAY_US);
+            let us = values
+                .value(row)
+                .checked_sub(i64::from(EPOCH_DAYS) * DAY_US);
             out.put_i64(us.ok_or_else(|| Failure::new("22008", "timestamp out of range"))?);
         }
         Values::Interval(values) => {
@@ -49,7 +51,11 @@ pub(crate) fn put(column: &Column, row: usize, out: &mut BytesMut) -> Result<(),
         }
         Values::List(list, elements) => {
             let offsets = list.value_offsets();
-            put_array(elements, offset(offsets, row)..offset(offsets, row + 1), out)?;
+            put_array(
+                elements,
+                offset(offsets, row)..offset(offsets, row + 1),
+                out,
+            )?;
         }
         Values::Record(fields) => {
             out.put_i32(length(fields.len())?);

@@ -1,5 +1,5 @@
-//! Days, times and intervals as PostgreSQL writes them in ISO style. Pure arithmetic on the proleptic Gregorian
-//! calendar.
+//! Days, times and intervals as PostgreSQL writes them in ISO style. Pure arithmetic on the
+//! proleptic Gregorian calendar.
 
 use std::fmt::Write;
 
@@ -23,7 +23,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -63,12 +67,15 @@ fn put_fraction(us: i64, out: &mut BytesMut) {
     }
 }
 
-/// Writes microseconds since 1970, seen `offset` seconds east of Greenwich: `2024-01-02 03:04:05.5`, and with an
-/// offset its hours: `+00`.
+/// Writes microseconds since 1970, seen `offset` seconds east of Greenwich:
+/// `2024-01-02 03:04:05.5`, and with an offset its hours: `+00`.
 pub(crate) fn put_timestamp(us: i64, offset: Option<i32>, out: &mut BytesMut) {
     // In 128 bits: the ends of the range stay in it with any offset.
     let local = i128::from(us) + i128::from(offset.unwrap_or(0)) * 1_000_000;
-    let (day, time) = (local.div_euclid(DAY_US.into()), local.rem_euclid(DAY_US.into()));
+    let (day, time) = (
+        local.div_euclid(DAY_US.into()),
+        local.rem_euclid(DAY_US.into()),
+    );
     // Both fit: a day has fewer microseconds than an i64, and an i64 of microseconds has few days.
     let before_christ = put_day(i64::try_from(day).unwrap_or_default(), out);
     out.extend_from_slice(b" ");
@@ -96,7 +103,10 @@ fn put_offset(offset: i32, out: &mut BytesMut) {
 /// Writes an interval in the style `postgres`: `1 year 2 mons 3 days 04:05:06.5`.
 pub(crate) fn put_interval(months: i32, days: i32, nanoseconds: i64, out: &mut BytesMut) {
     let us = nanoseconds.div_euclid(1_000);
-    let mut parts = Parts { empty: true, negative: false };
+    let mut parts = Parts {
+        empty: true,
+        negative: false,
+    };
     parts.put(months / 12, "year", out);
     parts.put(months % 12, "mon", out);
     parts.put(days, "day", out);
@@ -113,7 +123,13 @@ pub(crate) fn put_interval(months: i32, days: i32, nanoseconds: i64, out: &mut B
     }
     let us = us.unsigned_abs();
     let seconds = us / 1_000_000;
-    let _ = write!(out, "{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let _ = write!(
+        out,
+        "{:02}:{:02}:{:02}",
+        seconds / 3_600,
+        seconds / 60 % 60,
+        seconds % 60
+    );
     put_fraction(i64::try_from(us % 1_000_000).unwrap_or_default(), out);
 }
 

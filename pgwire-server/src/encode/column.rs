@@ -1,4 +1,5 @@
-//! One column of a batch, downcast once and brought to the few shapes that PostgreSQL has types for.
+//! One column of a batch, downcast once and brought to the few shapes that PostgreSQL has types
+//! for.
 
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Field, Float32Type, Float64Type,
-    Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit,
-    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
+    Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType,
+    TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
 };
 
 use crate::error::Failure;
@@ -93,7 +94,9 @@ impl Column {
 
     /// Whether any value is null.
     pub(crate) fn has_nulls(&self) -> bool {
-        self.nulls.as_ref().is_some_and(|nulls| nulls.null_count() > 0)
+        self.nulls
+            .as_ref()
+            .is_some_and(|nulls| nulls.null_count() > 0)
     }
 }
 
@@ -126,7 +129,11 @@ fn values(array: &ArrayRef) -> Result<Values, Failure> {
         }
         T::Timestamp(unit, zone) => {
             let instants = microseconds(array, *unit)?;
-            if zone.is_some() { Values::Instant(instants) } else { Values::Timestamp(instants) }
+            if zone.is_some() {
+                Values::Instant(instants)
+            } else {
+                Values::Timestamp(instants)
+            }
         }
         T::Interval(IntervalUnit::MonthDayNano) => {
             Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>().clone())
@@ -162,7 +169,8 @@ fn shape(data_type: &DataType) -> Option<DataType> {
         }
         T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_) => T::Binary,
         T::Date64 => T::Date32,
-        T::Time32(_) | T::Time64(TimeUnit::Nanosecond | TimeUnit::Second | TimeUnit::Millisecond) => {
+        T::Time32(_)
+        | T::Time64(TimeUnit::Nanosecond | TimeUnit::Second | TimeUnit::Millisecond) => {
             T::Time64(TimeUnit::Microsecond)
         }
         T::Interval(IntervalUnit::YearMonth | IntervalUnit::DayTime) | T::Duration(_) => {
@@ -184,11 +192,15 @@ fn shape(data_type: &DataType) -> Option<DataType> {
 
 /// A cast that fails rather than put nulls where values do not fit.
 fn cast(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Failure> {
-    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
     Ok(cast_with_options(array, wanted, &strict)?)
 }
 
-/// Instants in microseconds. Nanoseconds are rounded down, so that no instant moves into the future.
+/// Instants in microseconds. Nanoseconds are rounded down, so that no instant moves into the
+/// future.
 fn microseconds(array: &ArrayRef, unit: TimeUnit) -> Result<TimestampMicrosecondArray, Failure> {
     let out_of_range = || Failure::new("22008", "timestamp out of range");
     Ok(match unit {

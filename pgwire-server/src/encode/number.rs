@@ -9,7 +9,8 @@ use crate::error::Failure;
 /// The longest shortest form of a double with its exponent, rounded up.
 const FLOAT_BYTES_MAX: usize = 48;
 
-/// Writes a double: shortest digits that read back the same, exponents from 1e-5 down and from 1e15 up.
+/// Writes a double: shortest digits that read back the same, exponents from 1e-5 down and from 1e15
+/// up.
 pub(crate) fn put_float8(value: f64, out: &mut BytesMut) {
     if put_special(value, out) {
         return;
@@ -37,7 +38,11 @@ fn put_special(value: f64, out: &mut BytesMut) -> bool {
     } else if value == f64::NEG_INFINITY {
         b"-Infinity"
     } else if value == 0.0 {
-        if value.is_sign_negative() { b"-0" } else { b"0" }
+        if value.is_sign_negative() {
+            b"-0"
+        } else {
+            b"0"
+        }
     } else {
         return false;
     };
@@ -53,14 +58,20 @@ struct Digits {
 
 impl Default for Digits {
     fn default() -> Self {
-        Self { bytes: [0; FLOAT_BYTES_MAX], length: 0 }
+        Self {
+            bytes: [0; FLOAT_BYTES_MAX],
+            length: 0,
+        }
     }
 }
 
 impl Write for Digits {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         let end = self.length + text.len();
-        let target = self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?;
+        let target = self
+            .bytes
+            .get_mut(self.length..end)
+            .ok_or(std::fmt::Error)?;
         target.copy_from_slice(text.as_bytes());
         self.length = end;
         Ok(())
@@ -120,11 +131,19 @@ impl Decimal {
         if scale <= 0 {
             let zeros = if digits == "0" { 0 } else { places };
             let whole = format!("{digits}{}", "0".repeat(zeros));
-            return Self { negative, whole, fraction: String::new() };
+            return Self {
+                negative,
+                whole,
+                fraction: String::new(),
+            };
         }
         let padded = format!("{digits:0>width$}", width = places + 1);
         let (whole, fraction) = padded.split_at(padded.len() - places);
-        Self { negative, whole: whole.to_owned(), fraction: fraction.to_owned() }
+        Self {
+            negative,
+            whole: whole.to_owned(),
+            fraction: fraction.to_owned(),
+        }
     }
 }
 
@@ -153,12 +172,23 @@ pub(crate) fn put_decimal_binary(
     let width = decimal.fraction.len().next_multiple_of(4);
     let padded_fraction = format!("{:0<width$}", decimal.fraction);
     let mut groups = Vec::with_capacity((padded_whole.len() + width) / 4);
-    for group in padded_whole.as_bytes().chunks(4).chain(padded_fraction.as_bytes().chunks(4)) {
-        groups.push(group.iter().fold(0_i16, |sum, digit| sum * 10 + i16::from(digit - b'0')));
+    for group in padded_whole
+        .as_bytes()
+        .chunks(4)
+        .chain(padded_fraction.as_bytes().chunks(4))
+    {
+        groups.push(
+            group
+                .iter()
+                .fold(0_i16, |sum, digit| sum * 10 + i16::from(digit - b'0')),
+        );
     }
     let leading = groups.iter().take_while(|group| **group == 0).count();
     let weight = padded_whole.len() / 4;
-    let significant = groups.iter().rposition(|group| *group != 0).map_or(0, |last| last + 1);
+    let significant = groups
+        .iter()
+        .rposition(|group| *group != 0)
+        .map_or(0, |last| last + 1);
     let groups = groups.get(leading..significant).unwrap_or_default();
     let out_of_range = |_| Failure::new("22003", "numeric value out of range");
     let weight = i16::try_from(weight).map_err(out_of_range)?

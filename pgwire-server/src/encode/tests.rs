@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow::array::types::IntervalMonthDayNano;
 use arrow::array::{
-    Array,
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
     Float32Array, Float64Array, Int8Array, Int32Array, IntervalMonthDayNanoArray, ListArray,
     NullArray, StringArray, StructArray, Time64NanosecondArray, TimestampMicrosecondArray,
     TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
 };
-use arrow::array::types::IntervalMonthDayNano;
 use arrow::datatypes::{DataType, Field, Int32Type};
 use bytes::BytesMut;
 
@@ -46,15 +45,44 @@ fn bytes(array: impl arrow::array::Array + 'static) -> String {
 #[test]
 fn floats_have_the_digits_and_exponents_of_postgres() {
     let doubles = [
-        0.1, 1.0, -2.5, 1e14, 123_456_789_012_345.0, 1e15, 1.234_567_890_123_456_8e17, 1e-4, 1e-5,
-        1.5e-7, 1e300, f64::MIN_POSITIVE, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 100.25,
+        0.1,
+        1.0,
+        -2.5,
+        1e14,
+        123_456_789_012_345.0,
+        1e15,
+        1.234_567_890_123_456_8e17,
+        1e-4,
+        1e-5,
+        1.5e-7,
+        1e300,
+        f64::MIN_POSITIVE,
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        -0.0,
+        100.25,
     ];
     assert_eq!(
         texts(Float64Array::from(doubles.to_vec())),
         [
-            "0.1", "1", "-2.5", "100000000000000", "123456789012345", "1e+15",
-            "1.2345678901234568e+17", "0.0001", "1e-05", "1.5e-07", "1e+300",
-            "2.2250738585072014e-308", "NaN", "Infinity", "-Infinity", "-0", "100.25",
+            "0.1",
+            "1",
+            "-2.5",
+            "100000000000000",
+            "123456789012345",
+            "1e+15",
+            "1.2345678901234568e+17",
+            "0.0001",
+            "1e-05",
+            "1.5e-07",
+            "1e+300",
+            "2.2250738585072014e-308",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "-0",
+            "100.25",
         ]
     );
     assert_eq!(
@@ -66,20 +94,28 @@ fn floats_have_the_digits_and_exponents_of_postgres() {
 #[test]
 fn decimals_keep_their_scale() {
     let decimals = |values: Vec<i128>, scale| {
-        Decimal128Array::from(values).with_precision_and_scale(38, scale).unwrap()
+        Decimal128Array::from(values)
+            .with_precision_and_scale(38, scale)
+            .unwrap()
     };
     assert_eq!(
         texts(decimals(vec![0, 5, -12_345, 100, i128::from(i64::MAX)], 2)),
         ["0.00", "0.05", "-123.45", "1.00", "92233720368547758.07"]
     );
     assert_eq!(texts(decimals(vec![12, 0], -2)), ["1200", "0"]);
-    assert_eq!(texts(UInt64Array::from(vec![u64::MAX])), ["18446744073709551615"]);
+    assert_eq!(
+        texts(UInt64Array::from(vec![u64::MAX])),
+        ["18446744073709551615"]
+    );
     // select numeric_send(..): 123.45, -0.0005, 10000, 0.00, 12345678.9
     assert_eq!(bytes(decimals(vec![12_345], 2)), "0002000000000002007b1194");
     assert_eq!(bytes(decimals(vec![-5], 4)), "0001ffff400000040005");
     assert_eq!(bytes(decimals(vec![10_000], 0)), "00010001000000000001");
     assert_eq!(bytes(decimals(vec![0], 2)), "0000000000000002");
-    assert_eq!(bytes(decimals(vec![123_456_789], 1)), "000300010000000104d2162e2328");
+    assert_eq!(
+        bytes(decimals(vec![123_456_789], 1)),
+        "000300010000000104d2162e2328"
+    );
 }
 
 #[test]
@@ -88,22 +124,37 @@ fn instants_are_cut_to_microseconds_and_shown_in_the_zone() {
     let instants = |us: Vec<i64>| TimestampMicrosecondArray::from(us).with_timezone("UTC");
     assert_eq!(texts(instants(vec![us])), ["2024-01-02 03:04:05.123456+00"]);
     assert_eq!(
-        texts_in("America/New_York", Arc::new(instants(vec![us, us + 15_552_000_000_000]))),
-        ["2024-01-01 22:04:05.123456-05", "2024-06-29 23:04:05.123456-04"]
+        texts_in(
+            "America/New_York",
+            Arc::new(instants(vec![us, us + 15_552_000_000_000]))
+        ),
+        [
+            "2024-01-01 22:04:05.123456-05",
+            "2024-06-29 23:04:05.123456-04"
+        ]
     );
     assert_eq!(
         texts_in("Asia/Kolkata", Arc::new(instants(vec![us]))),
         ["2024-01-02 08:34:05.123456+05:30"]
     );
-    assert_eq!(texts_in("-02:30", Arc::new(instants(vec![0]))), ["1969-12-31 21:30:00-02:30"]);
+    assert_eq!(
+        texts_in("-02:30", Arc::new(instants(vec![0]))),
+        ["1969-12-31 21:30:00-02:30"]
+    );
     let nanoseconds = TimestampNanosecondArray::from(vec![1_999, -1]);
     assert_eq!(
         texts(nanoseconds),
         ["1970-01-01 00:00:00.000001", "1969-12-31 23:59:59.999999"]
     );
     let early = TimestampMillisecondArray::from(vec![-62_167_219_200_000, -62_135_596_800_000]);
-    assert_eq!(texts(early), ["0001-01-01 00:00:00 BC", "0001-01-01 00:00:00"]);
-    assert_eq!(bytes(instants(vec![946_684_800_000_001])), "0000000000000001");
+    assert_eq!(
+        texts(early),
+        ["0001-01-01 00:00:00 BC", "0001-01-01 00:00:00"]
+    );
+    assert_eq!(
+        bytes(instants(vec![946_684_800_000_001])),
+        "0000000000000001"
+    );
     let far: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![i64::MAX]));
     assert_eq!(Column::new(&far).unwrap_err().sqlstate, "22008");
 }
@@ -140,11 +191,18 @@ fn days_times_and_intervals() {
 
 #[test]
 fn plain_values_and_nulls() {
-    assert_eq!(texts(BooleanArray::from(vec![Some(true), Some(false), None])), ["t", "f", "∅"]);
+    assert_eq!(
+        texts(BooleanArray::from(vec![Some(true), Some(false), None])),
+        ["t", "f", "∅"]
+    );
     assert_eq!(texts(Int8Array::from(vec![-128])), ["-128"]);
-    assert_eq!(texts(BinaryArray::from(vec![b"\x00\xab".as_slice()])), ["\\x00ab"]);
+    assert_eq!(
+        texts(BinaryArray::from(vec![b"\x00\xab".as_slice()])),
+        ["\\x00ab"]
+    );
     assert_eq!(texts(NullArray::new(1)), ["∅"]);
-    let symbols: DictionaryArray<Int32Type> = vec![Some("a"), None, Some("b")].into_iter().collect();
+    let symbols: DictionaryArray<Int32Type> =
+        vec![Some("a"), None, Some("b")].into_iter().collect();
     assert_eq!(texts(symbols), ["a", "∅", "b"]);
     assert_eq!(bytes(Int32Array::from(vec![258])), "00000102");
 }
@@ -152,12 +210,21 @@ fn plain_values_and_nulls() {
 #[test]
 fn arrays_and_records_quote_what_would_be_misread() {
     let words = StringArray::from(vec![
-        Some("a"), Some(""), Some("null"), Some("x,y"), Some("q\"\\"), None, Some("ü"),
+        Some("a"),
+        Some(""),
+        Some("null"),
+        Some("x,y"),
+        Some("q\"\\"),
+        None,
+        Some("ü"),
     ]);
     let item = Arc::new(Field::new("item", DataType::Utf8, true));
     let offsets = arrow::buffer::OffsetBuffer::new(vec![0, 7, 7].into());
     let list = ListArray::new(item, offsets, Arc::new(words), None);
-    assert_eq!(texts(list.clone()), ["{a,\"\",\"null\",\"x,y\",\"q\\\"\\\\\",NULL,ü}", "{}"]);
+    assert_eq!(
+        texts(list.clone()),
+        ["{a,\"\",\"null\",\"x,y\",\"q\\\"\\\\\",NULL,ü}", "{}"]
+    );
     let outer = Arc::new(Field::new("item", list.data_type().clone(), true));
     let offsets = arrow::buffer::OffsetBuffer::new(vec![0, 2].into());
     let nested = ListArray::new(outer, offsets, Arc::new(list), None);

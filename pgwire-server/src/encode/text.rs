@@ -68,7 +68,10 @@ fn display(value: impl std::fmt::Display, out: &mut BytesMut) {
 
 /// The position in a list's elements: never negative.
 pub(crate) fn offset(offsets: &[i32], index: usize) -> usize {
-    offsets.get(index).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or_default()
+    offsets
+        .get(index)
+        .and_then(|offset| usize::try_from(*offset).ok())
+        .unwrap_or_default()
 }
 
 fn put_hex(bytes: &[u8], out: &mut BytesMut) {

@@ -13,7 +13,8 @@ pub(crate) enum Zone {
 }
 
 impl Zone {
-    /// The zone that a session calls `name`: of the tz database, or an offset like `+02:00`; UTC for anything else.
+    /// The zone that a session calls `name`: of the tz database, or an offset like `+02:00`; UTC
+    /// for anything else.
     pub(crate) fn of(name: &str) -> Self {
         if name.eq_ignore_ascii_case("utc") {
             return Self::Fixed(0);
@@ -30,8 +31,12 @@ impl Zone {
             Self::Fixed(offset) => *offset,
             Self::Named(zone) => {
                 // Outside of chrono's years there are no rules: the clock of Greenwich then.
-                let Some(instant) = DateTime::from_timestamp_micros(us) else { return 0 };
-                zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()
+                let Some(instant) = DateTime::from_timestamp_micros(us) else {
+                    return 0;
+                };
+                zone.offset_from_utc_datetime(&instant.naive_utc())
+                    .fix()
+                    .local_minus_utc()
             }
         }
     }

@@ -30,7 +30,11 @@ pub(super) fn from_binary(element: u32, mut bytes: &[u8]) -> Result<ScalarValue,
         }
         _ => return Err(nested()),
     }
-    if bytes.is_empty() { list(element, &values) } else { Err(super::bad_binary()) }
+    if bytes.is_empty() {
+        list(element, &values)
+    } else {
+        Err(super::bad_binary())
+    }
 }
 
 fn next(element: u32, length: i32, bytes: &mut &[u8]) -> Result<Option<ScalarValue>, Failure> {
@@ -38,7 +42,9 @@ fn next(element: u32, length: i32, bytes: &mut &[u8]) -> Result<Option<ScalarVal
         return Ok(None);
     }
     let length = usize::try_from(length).map_err(|_| super::bad_binary())?;
-    let (value, rest) = bytes.split_at_checked(length).ok_or_else(super::bad_binary)?;
+    let (value, rest) = bytes
+        .split_at_checked(length)
+        .ok_or_else(super::bad_binary)?;
     *bytes = rest;
     super::binary(element, value).map(Some)
 }
@@ -49,7 +55,10 @@ fn next(element: u32, length: i32, bytes: &mut &[u8]) -> Result<Option<ScalarVal
 /// `22P02` for text that is no array, `0A000` for more than one dimension.
 pub(super) fn from_text(element: u32, text: &str) -> Result<ScalarValue, Failure> {
     let malformed = || Failure::new("22P02", format!("malformed array literal: \"{text}\""));
-    let inner = text.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let inner = text
+        .trim()
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
     let inner = inner.ok_or_else(malformed)?;
     let values = elements(inner).ok_or_else(malformed)?;
     let read = |(value, quoted): (String, bool)| match (quoted, value.trim()) {
@@ -59,7 +68,10 @@ pub(super) fn from_text(element: u32, text: &str) -> Result<ScalarValue, Failure
         (false, bare) => super::text(element, bare).map(Some),
         (true, _) => super::text(element, &value).map(Some),
     };
-    let values: Vec<_> = values.into_iter().map(read).collect::<Result<_, Failure>>()?;
+    let values: Vec<_> = values
+        .into_iter()
+        .map(read)
+        .collect::<Result<_, Failure>>()?;
     list(element, &values)
 }
 
@@ -72,7 +84,9 @@ fn elements(inner: &str) -> Option<Vec<(String, bool)>> {
         match character {
             '"' => (quoted, inside) = (true, !inside),
             '\\' => value.push(characters.next()?),
-            ',' if !inside => values.push((std::mem::take(&mut value), std::mem::take(&mut quoted))),
+            ',' if !inside => {
+                values.push((std::mem::take(&mut value), std::mem::take(&mut quoted)))
+            }
             other => value.push(other),
         }
     }
@@ -86,16 +100,25 @@ fn elements(inner: &str) -> Option<Vec<(String, bool)>> {
 }
 
 fn nested() -> Failure {
-    Failure::new("0A000", "arrays of more than one dimension cannot be parameters")
+    Failure::new(
+        "0A000",
+        "arrays of more than one dimension cannot be parameters",
+    )
 }
 
 fn list(element: u32, values: &[Option<ScalarValue>]) -> Result<ScalarValue, Failure> {
     // What is read as text is cast by the engine: its elements stay text until then.
     let given = values.iter().flatten().next().map(ScalarValue::data_type);
-    let wanted = given.or_else(|| oid::value_type(element)).unwrap_or(DataType::Utf8);
+    let wanted = given
+        .or_else(|| oid::value_type(element))
+        .unwrap_or(DataType::Utf8);
     let null = ScalarValue::try_new_null(&wanted)
         .map_err(|error| Failure::new("0A000", error.to_string()))?;
-    let values: Vec<ScalarValue> =
-        values.iter().map(|value| value.clone().unwrap_or_else(|| null.clone())).collect();
-    Ok(ScalarValue::List(ScalarValue::new_list(&values, &wanted, true)))
+    let values: Vec<ScalarValue> = values
+        .iter()
+        .map(|value| value.clone().unwrap_or_else(|| null.clone()))
+        .collect();
+    Ok(ScalarValue::List(ScalarValue::new_list(
+        &values, &wanted, true,
+    )))
 }

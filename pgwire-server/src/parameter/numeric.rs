@@ -29,13 +29,17 @@ fn read(bytes: &mut &[u8]) -> Option<String> {
         MINUS_INFINITY => return Some("-Infinity".to_owned()),
         _ => return None,
     }
-    let groups: Option<Vec<u16>> =
-        (0..count).map(|_| bytes.try_get_u16().ok().filter(|group| *group < 10_000)).collect();
+    let groups: Option<Vec<u16>> = (0..count)
+        .map(|_| bytes.try_get_u16().ok().filter(|group| *group < 10_000))
+        .collect();
     let groups = groups?;
     // The group with the weight w stands for its value times 10000^w.
     let group = |at: i32| {
         let index = usize::try_from(i32::from(weight) - at).ok();
-        index.and_then(|index| groups.get(index)).copied().unwrap_or(0)
+        index
+            .and_then(|index| groups.get(index))
+            .copied()
+            .unwrap_or(0)
     };
     let mut whole = String::new();
     for at in (0..=i32::from(weight).max(0)).rev() {

@@ -9,12 +9,16 @@ use crate::oid;
 
 fn binary(wire: u32, bytes: &[u8]) -> Result<String, String> {
     let value = read(wire, &DataType::Utf8, Format::Binary, Some(bytes));
-    value.map(|value| value.to_string()).map_err(|failure| failure.sqlstate.into_owned())
+    value
+        .map(|value| value.to_string())
+        .map_err(|failure| failure.sqlstate.into_owned())
 }
 
 fn text(wire: u32, text: &str) -> Result<String, String> {
     let value = read(wire, &DataType::Utf8, Format::Text, Some(text.as_bytes()));
-    value.map(|value| value.to_string()).map_err(|failure| failure.sqlstate.into_owned())
+    value
+        .map(|value| value.to_string())
+        .map_err(|failure| failure.sqlstate.into_owned())
 }
 
 fn ok(text: &str) -> Result<String, String> {
@@ -32,8 +36,12 @@ fn binary_values_are_read_as_their_type_sends_them() {
     assert_eq!(binary(oid::DATE, &1_i32.to_be_bytes()), ok("2000-01-02"));
     assert_eq!(binary(oid::TEXT, "é".as_bytes()), ok("é"));
     assert_eq!(binary(oid::JSONB, b"\x01{}"), ok("{}"));
-    assert_eq!(binary(oid::UUID, &[0x11; 16]), ok("11111111-1111-1111-1111-111111111111"));
-    let array = b"\0\0\0\x01\0\0\0\0\0\0\0\x17\0\0\0\x02\0\0\0\x01\0\0\0\x04\0\0\0\x07\xff\xff\xff\xff";
+    assert_eq!(
+        binary(oid::UUID, &[0x11; 16]),
+        ok("11111111-1111-1111-1111-111111111111")
+    );
+    let array =
+        b"\0\0\0\x01\0\0\0\0\0\0\0\x17\0\0\0\x02\0\0\0\x01\0\0\0\x04\0\0\0\x07\xff\xff\xff\xff";
     assert_eq!(binary(1007, array), ok("[7, ]"));
 }
 
@@ -61,10 +69,25 @@ fn bytes_that_are_no_value_are_errors() {
     assert_eq!(binary(oid::INT4, &[0; 3]), error("22P03"));
     assert_eq!(binary(oid::INT4, &[0; 5]), error("22P03"));
     assert_eq!(binary(oid::TEXT, &[0xff]), error("22021"));
-    assert_eq!(binary(oid::TIMESTAMP, &i64::MAX.to_be_bytes()), error("0A000"));
-    assert_eq!(binary(oid::DATE, &(i32::MAX - 1).to_be_bytes()), error("22008"));
-    assert_eq!(binary(1007, b"\0\0\0\x01\0\0\0\0\0\0\0\x17\x7f\xff\xff\xff\0\0\0\x01"), error("22P03"));
-    assert_eq!(binary(1007, b"\0\0\0\x02\0\0\0\0\0\0\0\x17"), error("0A000"));
+    assert_eq!(
+        binary(oid::TIMESTAMP, &i64::MAX.to_be_bytes()),
+        error("0A000")
+    );
+    assert_eq!(
+        binary(oid::DATE, &(i32::MAX - 1).to_be_bytes()),
+        error("22008")
+    );
+    assert_eq!(
+        binary(
+            1007,
+            b"\0\0\0\x01\0\0\0\0\0\0\0\x17\x7f\xff\xff\xff\0\0\0\x01"
+        ),
+        error("22P03")
+    );
+    assert_eq!(
+        binary(1007, b"\0\0\0\x02\0\0\0\0\0\0\0\x17"),
+        error("0A000")
+    );
     assert_eq!(text(oid::INT4, "1x"), error("22P02"));
     assert_eq!(text(oid::INT2, "40000"), error("22P02"));
     assert_eq!(text(oid::BOOL, "maybe"), error("22P02"));
@@ -78,7 +101,10 @@ fn text_values_take_the_spellings_of_postgres() {
     assert_eq!(text(oid::BOOL, " T "), ok("true"));
     assert_eq!(text(oid::BOOL, "off"), ok("false"));
     assert_eq!(text(oid::INT8, " 7 "), ok("7"));
-    assert_eq!(text(1009, "{a,\"b,\\\"c\",NULL,\"NULL\"}"), ok("[a, b,\"c, , NULL]"));
+    assert_eq!(
+        text(1009, "{a,\"b,\\\"c\",NULL,\"NULL\"}"),
+        ok("[a, b,\"c, , NULL]")
+    );
     assert_eq!(text(1007, "{}"), ok("[]"));
     assert_eq!(bytea("\\xAb01").unwrap(), [0xab, 1]);
     assert_eq!(bytea("a\\\\\\001").unwrap(), [b'a', b'\\', 1]);

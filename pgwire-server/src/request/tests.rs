@@ -6,7 +6,10 @@ use super::Request;
 use crate::socket::Frame;
 
 fn read(tag: u8, body: &'static [u8]) -> Result<Request, String> {
-    let frame = Frame { tag, body: Bytes::from_static(body) };
+    let frame = Frame {
+        tag,
+        body: Bytes::from_static(body),
+    };
     Request::read(frame).map_err(|failure| failure.sqlstate.into_owned())
 }
 

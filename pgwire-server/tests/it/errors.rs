@@ -11,7 +11,10 @@ use crate::wire::{Wire, message};
 async fn an_error_says_what_where_and_what_to_do() {
     let harness = Harness::new().await;
     let client = harness.client().await;
-    client.batch_execute("CREATE TABLE trades (symbol TEXT, price DOUBLE PRECISION)").await.unwrap();
+    client
+        .batch_execute("CREATE TABLE trades (symbol TEXT, price DOUBLE PRECISION)")
+        .await
+        .unwrap();
     for prepared in [false, true] {
         let sql = "SELECT prize FROM trades";
         let error = match prepared {
@@ -26,7 +29,10 @@ async fn an_error_says_what_where_and_what_to_do() {
     }
     let error = client.batch_execute("SELEC 1").await.unwrap_err();
     let error = error.as_db_error().unwrap();
-    assert_eq!((error.code().code(), error.position()), ("42601", Some(&ErrorPosition::Original(1))));
+    assert_eq!(
+        (error.code().code(), error.position()),
+        ("42601", Some(&ErrorPosition::Original(1)))
+    );
     client.batch_execute("SELECT 1").await.unwrap();
 }
 
@@ -34,7 +40,8 @@ async fn an_error_says_what_where_and_what_to_do() {
 async fn notices_come_before_the_end_of_their_statement() {
     let harness = Harness::new().await;
     let mut wire = Wire::session(harness.address).await;
-    wire.send(&message(b'Q', b"DROP TABLE IF EXISTS nothing\0")).await;
+    wire.send(&message(b'Q', b"DROP TABLE IF EXISTS nothing\0"))
+        .await;
     let replies = wire.until('Z').await;
     assert_eq!(crate::wire::tags(&replies), "NCZ");
     assert_eq!(replies[0].field(b'S'), "NOTICE");
@@ -44,7 +51,13 @@ async fn notices_come_before_the_end_of_their_statement() {
 async fn addresses_that_others_reach_are_refused() {
     let open = PgServerConfig::new("0.0.0.0:0".parse().unwrap());
     let error = bind(open.clone()).await.unwrap_err();
-    assert!(matches!(error, PgServerError::NotLoopback { .. }), "{error}");
-    let allowed = PgServerConfig { insecure_listen: true, ..open };
+    assert!(
+        matches!(error, PgServerError::NotLoopback { .. }),
+        "{error}"
+    );
+    let allowed = PgServerConfig {
+        insecure_listen: true,
+        ..open
+    };
     assert!(bind(allowed).await.is_ok());
 }

@@ -25,7 +25,9 @@ impl Harness {
     /// A new server on an empty directory.
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = LocalFileSystem::new_with_prefix(folder.path()).unwrap().with_fsync(true);
+        let store = LocalFileSystem::new_with_prefix(folder.path())
+            .unwrap()
+            .with_fsync(true);
         let config = EngineConfig::new(Arc::new(store), "pgwire-test");
         let connectors = Arc::new(rtsap_connectors::registry::BuiltinConnectors);
         let engine = Engine::start(config, connectors).await.unwrap();
@@ -37,7 +39,13 @@ impl Harness {
             let engine = engine.clone();
             async move { bound.serve(engine, stopped).await.unwrap() }
         });
-        Self { address, engine, stop, served, _folder: folder }
+        Self {
+            address,
+            engine,
+            stop,
+            served,
+            _folder: folder,
+        }
     }
 
     /// A connection of user and database `rtsap`.

@@ -9,7 +9,19 @@ async fn psql(harness: &Harness, input: &'static str) -> Option<String> {
     let port = harness.address.port().to_string();
     let run = move || {
         Command::new("psql")
-            .args(["-X", "-h", "127.0.0.1", "-p", &port, "-U", "rtsap", "-d", "rtsap", "-c", input])
+            .args([
+                "-X",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port,
+                "-U",
+                "rtsap",
+                "-d",
+                "rtsap",
+                "-c",
+                input,
+            ])
             .output()
     };
     let Ok(output) = tokio::task::spawn_blocking(run).await.unwrap() else {
@@ -24,19 +36,28 @@ async fn psql(harness: &Harness, input: &'static str) -> Option<String> {
 async fn psql_describes_what_there_is() {
     let harness = Harness::new().await;
     let client = harness.client().await;
-    client.batch_execute("CREATE TABLE trades (symbol TEXT NOT NULL, price DOUBLE PRECISION)").await.unwrap();
-    let view = "CREATE STREAMING VIEW counts AS SELECT symbol, count(*) AS n FROM trades GROUP BY symbol";
+    client
+        .batch_execute("CREATE TABLE trades (symbol TEXT NOT NULL, price DOUBLE PRECISION)")
+        .await
+        .unwrap();
+    let view =
+        "CREATE STREAMING VIEW counts AS SELECT symbol, count(*) AS n FROM trades GROUP BY symbol";
     client.batch_execute(view).await.unwrap();
     let wanted: [(&'static str, &[&str]); 6] = [
         ("\\d", &["trades", "counts"]),
         ("\\dt", &["trades"]),
-        ("\\d trades", &["symbol", "text", "not null", "double precision"]),
+        (
+            "\\d trades",
+            &["symbol", "text", "not null", "double precision"],
+        ),
         ("\\d counts", &["symbol", "n", "bigint"]),
         ("\\l", &["rtsap"]),
         ("\\conninfo", &["rtsap"]),
     ];
     for (command, words) in wanted {
-        let Some(answer) = psql(&harness, command).await else { return };
+        let Some(answer) = psql(&harness, command).await else {
+            return;
+        };
         for word in words {
             assert!(answer.contains(word), "{command} without {word}:\n{answer}");
         }
@@ -48,8 +69,16 @@ async fn psql_describes_what_there_is() {
 async fn psql_points_at_the_mistake() {
     let harness = Harness::new().await;
     let client = harness.client().await;
-    client.batch_execute("CREATE TABLE trades (symbol TEXT, price DOUBLE PRECISION)").await.unwrap();
-    let Some(answer) = psql(&harness, "SELECT prize FROM trades").await else { return };
-    assert!(answer.contains("LINE 1: SELECT prize FROM trades\n               ^"), "{answer}");
+    client
+        .batch_execute("CREATE TABLE trades (symbol TEXT, price DOUBLE PRECISION)")
+        .await
+        .unwrap();
+    let Some(answer) = psql(&harness, "SELECT prize FROM trades").await else {
+        return;
+    };
+    assert!(
+        answer.contains("LINE 1: SELECT prize FROM trades\n               ^"),
+        "{answer}"
+    );
     assert!(answer.contains("HINT:"), "{answer}");
 }

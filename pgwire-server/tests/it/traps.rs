@@ -21,7 +21,11 @@ async fn a_query_before_authentication_is_never_answered_with_ready() {
     assert_eq!(replies[0].field(b'C'), "08P01");
     // Without a user nobody gets in, whatever follows in the same write.
     let mut wire = Wire::connect(harness.address).await;
-    let pipelined = [startup(3 << 16, &[("database", "x")]), message(b'Q', b"SELECT 1\0")].concat();
+    let pipelined = [
+        startup(3 << 16, &[("database", "x")]),
+        message(b'Q', b"SELECT 1\0"),
+    ]
+    .concat();
     wire.send(&pipelined).await;
     let replies = wire.rest().await;
     assert_eq!(tags(&replies), "E");
@@ -33,10 +37,20 @@ async fn a_query_before_authentication_is_never_answered_with_ready() {
 async fn bytes_behind_an_ssl_request_end_the_connection() {
     let harness = Harness::new().await;
     let mut wire = Wire::connect(harness.address).await;
-    wire.send(&[SSL_REQUEST.as_slice(), &startup(3 << 16, &[("user", "rtsap")])].concat()).await;
+    wire.send(
+        &[
+            SSL_REQUEST.as_slice(),
+            &startup(3 << 16, &[("user", "rtsap")]),
+        ]
+        .concat(),
+    )
+    .await;
     let replies = wire.rest().await;
     assert_eq!(tags(&replies), "E");
-    assert_eq!(replies[0].field(b'M'), "received unencrypted data after SSL request");
+    assert_eq!(
+        replies[0].field(b'M'),
+        "received unencrypted data after SSL request"
+    );
     // One request after the other, each answered, is fine.
     let mut wire = Wire::connect(harness.address).await;
     for request in [GSS_REQUEST, SSL_REQUEST] {
@@ -52,32 +66,58 @@ async fn frames_with_absurd_lengths_are_refused_at_once() {
     let harness = Harness::new().await;
     for length in [0_u32, 7, 8193, 0x7fff_ffff, 0xffff_ffff] {
         let mut wire = Wire::connect(harness.address).await;
-        wire.send(&[&length.to_be_bytes()[..], &[0, 3, 0, 0]].concat()).await;
+        wire.send(&[&length.to_be_bytes()[..], &[0, 3, 0, 0]].concat())
+            .await;
         let replies = wire.rest().await;
-        assert_eq!(replies[0].field(b'M'), "invalid length of startup packet", "{length}");
+        assert_eq!(
+            replies[0].field(b'M'),
+            "invalid length of startup packet",
+            "{length}"
+        );
     }
-    for (tag, length) in [(b'Q', 3_u32), (b'Q', 0x7fff_ffff), (b'X', 1 << 20), (b'E', 0xffff_ffff)] {
+    for (tag, length) in [
+        (b'Q', 3_u32),
+        (b'Q', 0x7fff_ffff),
+        (b'X', 1 << 20),
+        (b'E', 0xffff_ffff),
+    ] {
         let mut wire = Wire::session(harness.address).await;
-        wire.send(&[&[tag][..], &length.to_be_bytes()].concat()).await;
+        wire.send(&[&[tag][..], &length.to_be_bytes()].concat())
+            .await;
         let replies = wire.rest().await;
-        assert_eq!((tags(&replies).as_str(), replies[0].field(b'S').as_str()), ("E", "FATAL"));
+        assert_eq!(
+            (tags(&replies).as_str(), replies[0].field(b'S').as_str()),
+            ("E", "FATAL")
+        );
     }
     // Passwords are not asked for in this version: the frame itself is the error, of any length.
     for length in [4_u32, 5, 64 << 20, 0x7fff_ffff] {
         let mut wire = Wire::session(harness.address).await;
-        wire.send(&[b"p".as_slice(), &length.to_be_bytes()].concat()).await;
+        wire.send(&[b"p".as_slice(), &length.to_be_bytes()].concat())
+            .await;
         let replies = wire.rest().await;
         assert_eq!(replies[0].field(b'M'), "invalid frontend message type 112");
     }
-    assert_eq!(Wire::session(harness.address).await.socket.readable().await.is_ok(), true);
+    assert_eq!(
+        Wire::session(harness.address)
+            .await
+            .socket
+            .readable()
+            .await
+            .is_ok(),
+        true
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_that_lie_inside_a_frame_fail_the_statement_only() {
     let harness = Harness::new().await;
     let mut wire = Wire::session(harness.address).await;
-    let lies: [(u8, &[u8]); 3] =
-        [(b'P', b"\0\0\xff\xff"), (b'B', b"\0\0\0\0\0\x01\x7f\xff\xff\xff"), (b'D', b"")];
+    let lies: [(u8, &[u8]); 3] = [
+        (b'P', b"\0\0\xff\xff"),
+        (b'B', b"\0\0\0\0\0\x01\x7f\xff\xff\xff"),
+        (b'D', b""),
+    ];
     for (tag, body) in lies {
         wire.send(&message(tag, body)).await;
         // Skipped until Sync.
@@ -99,8 +139,18 @@ async fn a_limit_of_all_rows_there_could_be_allocates_nothing() {
     let request = [parse(sql), bind(), execute(i32::MAX), message(b'S', b"")].concat();
     wire.send(&request).await;
     assert_eq!(tags(&wire.until('Z').await), "12DDDCZ");
-    wire.send(&[parse(sql), bind(), execute(2), execute(1), execute(9), message(b'S', b"")].concat())
-        .await;
+    wire.send(
+        &[
+            parse(sql),
+            bind(),
+            execute(2),
+            execute(1),
+            execute(9),
+            message(b'S', b""),
+        ]
+        .concat(),
+    )
+    .await;
     assert_eq!(tags(&wire.until('Z').await), "12DDsDsCZ");
 }
 
@@ -111,12 +161,20 @@ async fn protocols_that_are_not_spoken_are_refused_and_newer_ones_negotiated() {
     wire.send(&startup(2 << 16, &[("user", "rtsap")])).await;
     assert_eq!(wire.rest().await[0].field(b'C'), "0A000");
     let mut wire = Wire::connect(harness.address).await;
-    wire.send(&startup((3 << 16) + 2, &[("user", "rtsap"), ("_pq_.x", "1")])).await;
+    wire.send(&startup(
+        (3 << 16) + 2,
+        &[("user", "rtsap"), ("_pq_.x", "1")],
+    ))
+    .await;
     let replies = wire.until('Z').await;
     assert_eq!(replies[0].tag, 'v');
     assert_eq!(replies[0].body, b"\0\x03\0\0\0\0\0\x01_pq_.x\0");
     let mut wire = Wire::connect(harness.address).await;
-    wire.send(&startup(3 << 16, &[("user", "rtsap"), ("replication", "true")])).await;
+    wire.send(&startup(
+        3 << 16,
+        &[("user", "rtsap"), ("replication", "true")],
+    ))
+    .await;
     assert_eq!(wire.rest().await[0].field(b'C'), "0A000");
 }
 
@@ -124,7 +182,10 @@ async fn protocols_that_are_not_spoken_are_refused_and_newer_ones_negotiated() {
 async fn a_client_that_goes_away_ends_its_statement() {
     let harness = Harness::new().await;
     let client = harness.client().await;
-    client.batch_execute("CREATE TABLE t (v BIGINT)").await.unwrap();
+    client
+        .batch_execute("CREATE TABLE t (v BIGINT)")
+        .await
+        .unwrap();
     let mut wire = Wire::session(harness.address).await;
     wire.send(&message(b'Q', b"SUBSCRIBE t\0")).await;
     assert_eq!(wire.reply().await.unwrap().tag, 'T');
@@ -135,7 +196,9 @@ async fn a_client_that_goes_away_ends_its_statement() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), gone)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +206,9 @@ async fn a_shutdown_ends_idle_sessions_and_subscriptions_with_their_reason() {
     let harness = Harness::new().await;
     let mut idle = Wire::session(harness.address).await;
     let mut follower = Wire::session(harness.address).await;
-    follower.send(&message(b'Q', b"CREATE TABLE t (v BIGINT); SUBSCRIBE t\0")).await;
+    follower
+        .send(&message(b'Q', b"CREATE TABLE t (v BIGINT); SUBSCRIBE t\0"))
+        .await;
     follower.until('T').await;
     harness.shut_down().await;
     for wire in [&mut idle, &mut follower] {

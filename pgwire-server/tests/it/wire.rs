@@ -25,7 +25,9 @@ impl Reply {
     /// A field of an ErrorResponse.
     pub fn field(&self, code: u8) -> String {
         let mut fields = self.body.split(|byte| *byte == 0);
-        let field = fields.find(|field| field.first() == Some(&code)).unwrap_or_default();
+        let field = fields
+            .find(|field| field.first() == Some(&code))
+            .unwrap_or_default();
         String::from_utf8_lossy(field.get(1..).unwrap_or_default()).into_owned()
     }
 }
@@ -37,7 +39,10 @@ pub fn startup(version: i32, parameters: &[(&str, &str)]) -> Vec<u8> {
         body.extend(format!("{name}\0{value}\0").bytes());
     }
     body.push(0);
-    let mut packet = u32::try_from(body.len() + 4).unwrap().to_be_bytes().to_vec();
+    let mut packet = u32::try_from(body.len() + 4)
+        .unwrap()
+        .to_be_bytes()
+        .to_vec();
     packet.extend(body);
     packet
 }
@@ -68,13 +73,19 @@ pub fn execute(rows_max: i32) -> Vec<u8> {
 impl Wire {
     /// A connection about which nothing was said yet.
     pub async fn connect(address: SocketAddr) -> Self {
-        Self { socket: TcpStream::connect(address).await.unwrap() }
+        Self {
+            socket: TcpStream::connect(address).await.unwrap(),
+        }
     }
 
     /// A session that is ready.
     pub async fn session(address: SocketAddr) -> Self {
         let mut wire = Self::connect(address).await;
-        wire.send(&startup(3 << 16, &[("user", "rtsap"), ("database", "rtsap")])).await;
+        wire.send(&startup(
+            3 << 16,
+            &[("user", "rtsap"), ("database", "rtsap")],
+        ))
+        .await;
         wire.until('Z').await;
         wire
     }
@@ -90,16 +101,23 @@ impl Wire {
             let length = self.socket.read_u32().await.ok()? as usize;
             let mut body = vec![0; length - 4];
             self.socket.read_exact(&mut body).await.ok()?;
-            Some(Reply { tag: char::from(tag), body })
+            Some(Reply {
+                tag: char::from(tag),
+                body,
+            })
         };
-        tokio::time::timeout(PATIENCE, read).await.expect("the server is silent")
+        tokio::time::timeout(PATIENCE, read)
+            .await
+            .expect("the server is silent")
     }
 
     /// The messages up to and with the first of type `tag`.
     pub async fn until(&mut self, tag: char) -> Vec<Reply> {
         let mut replies = Vec::new();
         loop {
-            let Some(reply) = self.reply().await else { panic!("closed after {replies:?}") };
+            let Some(reply) = self.reply().await else {
+                panic!("closed after {replies:?}")
+            };
             let found = reply.tag == tag;
             replies.push(reply);
             if found {

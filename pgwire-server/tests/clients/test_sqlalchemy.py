@@ -1,0 +1,42 @@
+"""SQLAlchemy over psycopg: reflection, expressions with parameters, rows in pieces."""
+
+import pytest
+
+sqlalchemy = pytest.importorskip("sqlalchemy")
+pytest.importorskip("psycopg")
+
+
+@pytest.fixture
+def engine(server):
+    engine = sqlalchemy.create_engine(server.url("postgresql+psycopg"))
+    yield engine
+    engine.dispose()
+
+
+def test_reflection(engine):
+    inspector = sqlalchemy.inspect(engine)
+    assert "trades" in inspector.get_table_names()
+    columns = {column["name"]: column for column in inspector.get_columns("trades")}
+    assert list(columns) == ["symbol", "price", "size", "amount", "ts"]
+    assert isinstance(columns["size"]["type"], sqlalchemy.BigInteger)
+    assert columns["symbol"]["nullable"] is False
+
+
+def test_expressions(engine):
+    trades = sqlalchemy.Table("trades", sqlalchemy.MetaData(), autoload_with=engine)
+    query = (
+        sqlalchemy.select(trades.c.symbol, sqlalchemy.func.sum(trades.c.size))
+        .where(trades.c.price > 100.0)
+        .group_by(trades.c.symbol)
+        .order_by(trades.c.symbol)
+        .limit(10)
+    )
+    with engine.connect() as connection:
+        assert [tuple(row) for row in connection.execute(query)] == [("AAPL", 300), ("MSFT", 50)]
+
+
+def test_rows_in_pieces(engine):
+    query = sqlalchemy.text("SELECT value FROM generate_series(1, 5000) ORDER BY value")
+    with engine.connect().execution_options(stream_results=True, max_row_buffer=100) as connection:
+        rows = connection.execute(query)
+        assert [row.value for row in rows] == list(range(1, 5001))
