@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CatalogError;
 
-/// Bytes a name may have: PostgreSQL's NAMEDATALEN less its terminator, so that every client can show it in full.
+/// Bytes a name may have: PostgreSQL's NAMEDATALEN less its terminator, so that every client can
+/// show it in full.
 pub const NAME_BYTES_MAX: usize = 63;
 
 /// The only schema that holds objects of users.
@@ -20,10 +21,12 @@ pub const SCHEMA: &str = "public";
 pub struct ObjectName(String);
 
 impl ObjectName {
-    /// Reads a name as written in SQL: `Trades` and `public.trades` are `trades`, `"Trades"` keeps its case.
+    /// Reads a name as written in SQL: `Trades` and `public.trades` are `trades`, `"Trades"` keeps
+    /// its case.
     ///
     /// # Errors
-    /// [`CatalogError::BadName`] if it is empty, too long, not well quoted, or in a schema other than `public`.
+    /// [`CatalogError::BadName`] if it is empty, too long, not well quoted, or in a schema other
+    /// than `public`.
     pub fn parse(text: &str) -> Result<Self, CatalogError> {
         let parts = split(text)?;
         match parts.as_slice() {
@@ -56,7 +59,8 @@ impl ObjectName {
         &self.0
     }
 
-    /// The name as it must be written in SQL: in quotes where folding or a special character makes them necessary.
+    /// The name as it must be written in SQL: in quotes where folding or a special character makes
+    /// them necessary.
     pub fn quoted(&self) -> String {
         quote(&self.0)
     }

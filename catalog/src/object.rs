@@ -60,8 +60,8 @@ impl ObjectKind {
 pub struct ColumnDef {
     /// Its name, folded as PostgreSQL folds.
     pub name: String,
-    /// Its type as SQL text in canonical form: `numeric(18,8)`, `timestamp(6) with time zone`. For a computed column
-    /// the type that was derived.
+    /// Its type as SQL text in canonical form: `numeric(18,8)`, `timestamp(6) with time zone`. For
+    /// a computed column the type that was derived.
     pub sql_type: String,
     /// Whether it may be null.
     pub nullable: bool,

@@ -1,6 +1,7 @@
 //! Everything that exists, at one version; and the changes that lead from one version to the next.
 //!
-//! Pure: [`crate::store`] makes a version durable. Owns the rules of names, numbers and dependencies.
+//! Pure: [`crate::store`] makes a version durable. Owns the rules of names, numbers and
+//! dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::object::{ObjectDef, ObjectKind, ObjectNumber, Relation};
 pub struct CatalogObject {
     /// As persisted.
     pub def: ObjectDef,
-    /// What can be read under its name; `None` for a sink, and on boot until the definition is planned anew.
+    /// What can be read under its name; `None` for a sink, and on boot until the definition is
+    /// planned anew.
     pub relation: Option<Relation>,
 }
 
@@ -100,7 +102,8 @@ impl CatalogSnapshot {
         nearest(name, self.names())
     }
 
-    /// Every object that reads `id` directly or through others, in the order of their numbers; without `id` itself.
+    /// Every object that reads `id` directly or through others, in the order of their numbers;
+    /// without `id` itself.
     pub fn dependents(&self, id: ObjectNumber) -> Vec<Arc<CatalogObject>> {
         let mut reached = BTreeSet::from([id]);
         // One pass suffices: an object reads only objects of smaller numbers.
@@ -132,8 +135,9 @@ impl CatalogSnapshot {
     /// The next version, with `change` made.
     ///
     /// # Errors
-    /// [`CatalogError::Exists`], [`CatalogError::BadName`], [`CatalogError::InUse`], [`CatalogError::Unknown`], or
-    /// [`CatalogError::Contradiction`] for a definition whose numbers do not fit.
+    /// [`CatalogError::Exists`], [`CatalogError::BadName`], [`CatalogError::InUse`],
+    /// [`CatalogError::Unknown`], or [`CatalogError::Contradiction`] for a definition whose numbers
+    /// do not fit.
     pub fn apply(&self, change: &CatalogChange) -> Result<Self, CatalogError> {
         let mut state = CatalogState::clone(&self.0);
         match change {
@@ -265,7 +269,8 @@ impl CatalogState {
     }
 }
 
-/// The candidate closest to `name`, if one is close enough to have been meant: about one slip in three letters.
+/// The candidate closest to `name`, if one is close enough to have been meant: about one slip in
+/// three letters.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.chars().count() / 3).max(1);
     let scored = candidates.into_iter().map(|candidate| {

@@ -1,8 +1,8 @@
 //! The catalog made durable: whole versions in an object store, each written once.
 //!
-//! `catalog/{version:020}.json` holds version *n* in full. A change is a compare-and-swap: the file of *n* + 1 is
-//! created if absent. A process that opens the store writes a version of a new generation first, which fences every
-//! earlier owner. Never plans or interprets a definition.
+//! `catalog/{version:020}.json` holds version *n* in full. A change is a compare-and-swap: the file
+//! of *n* + 1 is created if absent. A process that opens the store writes a version of a new
+//! generation first, which fences every earlier owner. Never plans or interprets a definition.
 
 use std::sync::Arc;
 
@@ -17,10 +17,12 @@ use crate::error::CatalogError;
 use crate::object::{ObjectDef, ObjectNumber};
 use crate::snapshot::{CatalogChange, CatalogSnapshot};
 
-/// Versions that stay in the store: enough to look back over an afternoon of changes, few enough to list in one call.
+/// Versions that stay in the store: enough to look back over an afternoon of changes, few enough to
+/// list in one call.
 pub const VERSIONS_KEPT: u64 = 16;
 
-/// How often an unclear write is tried. The store's client retries by itself; this bounds the ones it gave up on.
+/// How often an unclear write is tried. The store's client retries by itself; this bounds the ones
+/// it gave up on.
 const WRITE_ATTEMPTS_MAX: usize = 4;
 
 /// One version as stored.
@@ -66,14 +68,15 @@ enum Created {
 }
 
 impl CatalogStore {
-    /// Opens the catalog in `store` as its owner: reads the latest version and fences every earlier owner.
+    /// Opens the catalog in `store` as its owner: reads the latest version and fences every earlier
+    /// owner.
     ///
     /// `writer` names this process uniquely. For files on local disk `store` should sync
     /// (`LocalFileSystem::with_fsync`).
     ///
     /// # Errors
-    /// [`CatalogError::Corrupt`], [`CatalogError::Store`], or [`CatalogError::Fenced`] if another process opened it
-    /// at the same moment and won.
+    /// [`CatalogError::Corrupt`], [`CatalogError::Store`], or [`CatalogError::Fenced`] if another
+    /// process opened it at the same moment and won.
     pub async fn open(
         store: Arc<dyn ObjectStore>,
         writer: impl Into<String>,
@@ -109,8 +112,9 @@ impl CatalogStore {
     /// Applies `change` to `base` and makes the result durable, or changes nothing.
     ///
     /// # Errors
-    /// What [`CatalogSnapshot::apply`] refuses; [`CatalogError::Fenced`] if a newer process owns the catalog;
-    /// [`CatalogError::Conflict`] if `base` is not the latest; [`CatalogError::Store`] if the store cannot be written.
+    /// What [`CatalogSnapshot::apply`] refuses; [`CatalogError::Fenced`] if a newer process owns
+    /// the catalog; [`CatalogError::Conflict`] if `base` is not the latest; [`CatalogError::Store`]
+    /// if the store cannot be written.
     pub async fn commit(
         &self,
         base: &CatalogSnapshot,
@@ -121,7 +125,8 @@ impl CatalogStore {
         Ok(written)
     }
 
-    /// Makes `next` durable under its version, or under a later one if an unclear write of ours took it.
+    /// Makes `next` durable under its version, or under a later one if an unclear write of ours
+    /// took it.
     async fn write(&self, mut next: CatalogSnapshot) -> Result<CatalogSnapshot, CatalogError> {
         for _ in 0..WRITE_ATTEMPTS_MAX {
             match self.create(&next).await? {
@@ -181,8 +186,8 @@ impl CatalogStore {
         })
     }
 
-    /// Makes sure that nothing lies beyond `version`: a writer that slept while others wrote and cleaned up could
-    /// create a file whose number is long past.
+    /// Makes sure that nothing lies beyond `version`: a writer that slept while others wrote and
+    /// cleaned up could create a file whose number is long past.
     async fn check_tip(&self, version: u64) -> Result<(), CatalogError> {
         match self.latest().await? {
             Some(tip) if tip.version > version => Err(self.fenced(tip.generation)),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// Cancels the statement a session is running now, and the rows still being read from it. Cloning shares it.
+/// Cancels the statement a session is running now, and the rows still being read from it. Cloning
+/// shares it.
 ///
 /// A cancel between two statements does nothing, as in PostgreSQL.
 #[derive(Clone, Debug, Default)]

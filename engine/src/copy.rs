@@ -1,4 +1,5 @@
-//! COPY in both directions, without any wire format: the protocol parses and writes bytes, this takes and gives batches.
+//! COPY in both directions, without any wire format: the protocol parses and writes bytes, this
+//! takes and gives batches.
 
 use std::sync::Arc;
 
@@ -38,7 +39,8 @@ pub enum CopyFormat {
     Binary,
 }
 
-/// A COPY … FROM STDIN that is under way. Nothing is written before [`CopyIn::finish`]; dropping it writes nothing.
+/// A COPY … FROM STDIN that is under way. Nothing is written before [`CopyIn::finish`]; dropping it
+/// writes nothing.
 #[derive(Debug)]
 pub struct CopyIn {
     table: ObjectNumber,
@@ -109,11 +111,12 @@ impl CopyIn {
         &self.options
     }
 
-    /// Takes rows: each column either of the type in [`CopyIn::schema`] or Utf8, which is cast like a literal.
+    /// Takes rows: each column either of the type in [`CopyIn::schema`] or Utf8, which is cast like
+    /// a literal.
     ///
     /// # Errors
-    /// `Invalid` for a value that cannot be cast, a wrong number of columns, or a null in a NOT NULL column;
-    /// `Exhausted` beyond the limit of bytes.
+    /// `Invalid` for a value that cannot be cast, a wrong number of columns, or a null in a NOT
+    /// NULL column; `Exhausted` beyond the limit of bytes.
     pub fn push(&mut self, rows: &RecordBatch) -> Result<(), EngineError> {
         if rows.num_columns() != self.schema.fields().len() {
             let message = format!(
@@ -144,7 +147,8 @@ impl CopyIn {
         Ok(())
     }
 
-    /// Writes all rows at once, or at `COMMIT` of an open block, and returns the tag once they are durable.
+    /// Writes all rows at once, or at `COMMIT` of an open block, and returns the tag once they are
+    /// durable.
     ///
     /// # Errors
     /// As [`Session::execute`] for an INSERT.

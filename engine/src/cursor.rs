@@ -60,8 +60,8 @@ impl Cursor {
 
     /// The next rows, at most as many as asked for.
     ///
-    /// From a subscription: waits for the first rows, at most for the timeout if there is one, and then takes what is
-    /// there. From a query: waits for all of them.
+    /// From a subscription: waits for the first rows, at most for the timeout if there is one, and
+    /// then takes what is there. From a query: waits for all of them.
     ///
     /// # Errors
     /// `RT0528` for all rows of a subscription without a timeout, which would never end.

@@ -15,7 +15,8 @@ pub struct EngineError {
     pub kind: ErrorKind,
     /// Stable, with a page in `docs/errors/`: `RT0501`.
     pub code: &'static str,
-    /// The SQLSTATE (5 characters) where PostgreSQL has one that is more precise than `kind`: `42P01`.
+    /// The SQLSTATE (5 characters) where PostgreSQL has one that is more precise than `kind`:
+    /// `42P01`.
     pub sqlstate_hint: Option<&'static str>,
     /// Short and factual: lowercase, no full stop, no internal names.
     pub message: String,

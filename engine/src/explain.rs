@@ -1,4 +1,5 @@
-//! `EXPLAIN`: plans of streaming views as the runtime gets them, plans of reads as DataFusion runs them.
+//! `EXPLAIN`: plans of streaming views as the runtime gets them, plans of reads as DataFusion runs
+//! them.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::query::compatible::compatible;
 use crate::query::diagnose::diagnose;
 use crate::query::served::Reading;
 use crate::sequence::{existing, plan_of};
-use crate::session::execute::{shifted, view_def};
+use crate::session::change::{shifted, view_def};
 use crate::session::{Session, Statement};
 
 /// The one column of `EXPLAIN`.

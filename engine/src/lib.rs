@@ -1,7 +1,7 @@
 //! The façade: sessions, DDL sequencing and reads; knows no wire protocol.
 //!
-//! A protocol asks an [`Engine`] for a [`session::Session`] and passes text and values through it; what comes back is a
-//! [`response::Response`] or an [`error::EngineError`].
+//! A protocol asks an [`Engine`] for a [`session::Session`] and passes text and values through it;
+//! what comes back is a [`response::Response`] or an [`error::EngineError`].
 //!
 //! ```text
 //! session ── prepared ─▶ query (plan) ── run at one cut ─▶ rows
@@ -10,8 +10,8 @@
 //!    └── subscribe, cursor, copy, show, explain
 //! ```
 //!
-//! Invariants: no type of pgwire, Flight, rdkafka or tonic in the public API; one writer to the catalog; one statement
-//! reads one cut.
+//! Invariants: no type of pgwire, Flight, rdkafka or tonic in the public API; one writer to the
+//! catalog; one statement reads one cut.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,12 +58,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts: takes over the store, loads the catalog, plans every definition anew and resumes each where its last
-    /// checkpoint left it.
+    /// Starts: takes over the store, loads the catalog, plans every definition anew and resumes
+    /// each where its last checkpoint left it.
     ///
     /// # Errors
-    /// `Unavailable` if the store cannot be reached, `Data` if what is stored cannot be read, `Fenced` if another
-    /// process takes it over at the same time.
+    /// `Unavailable` if the store cannot be reached, `Data` if what is stored cannot be read,
+    /// `Fenced` if another process takes it over at the same time.
     pub async fn start(
         config: EngineConfig,
         connectors: Arc<dyn ConnectorRegistry>,

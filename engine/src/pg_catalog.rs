@@ -1,7 +1,8 @@
 //! The schema `pg_catalog`: what PostgreSQL's clients look at to find out what there is.
 //!
-//! Relations, columns, keys and comments come from our catalog; types, functions and other constants from
-//! `datafusion-pg-catalog`. Tables are kind `r`, streaming views `v` (so that `\dv` lists them), sources `f`.
+//! Relations, columns, keys and comments come from our catalog; types, functions and other
+//! constants from `datafusion-pg-catalog`. Tables are kind `r`, streaming views `v` (so that `\dv`
+//! lists them), sources `f`.
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use datafusion_pg_catalog::pg_catalog::{PG_CATALOG_TABLES, PgCatalogSchemaProvid
 use rtsap_catalog::snapshot::CatalogSnapshot;
 
 use crate::instance::Instance;
+use crate::pg_catalog::functions::SharedVariables;
 use crate::pg_catalog::relations::Relations;
 
 mod class;
@@ -30,7 +32,7 @@ mod session_functions;
 pub(crate) mod types;
 
 /// The tables that are made here; the rest is constant.
-const OWN: [&str; 19] = [
+const OWN: [&str; 20] = [
     "pg_attribute",
     "pg_class",
     "pg_constraint",
@@ -45,6 +47,7 @@ const OWN: [&str; 19] = [
     "pg_namespace",
     "pg_roles",
     "pg_sequences",
+    "pg_settings",
     "pg_stat_activity",
     "pg_tables",
     "pg_user",
@@ -57,6 +60,7 @@ type Constants = PgCatalogSchemaProvider<Arc<dyn CatalogProviderList>, EmptyCont
 /// The schema, at one version of the catalog.
 pub(crate) struct PgCatalog {
     relations: Relations,
+    variables: SharedVariables,
     constants: Result<Constants>,
 }
 
@@ -71,6 +75,7 @@ impl PgCatalog {
     pub(crate) fn new(
         database: &str,
         user: &str,
+        variables: &SharedVariables,
         catalog: CatalogSnapshot,
         instance: &Instance,
     ) -> Self {
@@ -79,6 +84,7 @@ impl PgCatalog {
         let constants = PgCatalogSchemaProvider::try_new(nothing, statics, EmptyContextProvider);
         Self {
             relations: Relations::new(database, user, catalog),
+            variables: Arc::clone(variables),
             constants,
         }
     }
@@ -99,6 +105,7 @@ impl PgCatalog {
             "pg_namespace" => namespace::pg_namespace(),
             "pg_roles" => namespace::pg_roles(relations),
             "pg_sequences" => namespace::pg_sequences(),
+            "pg_settings" => namespace::pg_settings(&self.variables.lock()),
             "pg_stat_activity" => namespace::pg_stat_activity(relations),
             "pg_tables" => class::pg_tables(relations),
             "pg_user" => namespace::pg_user(relations),

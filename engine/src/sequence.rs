@@ -1,6 +1,8 @@
-//! Changes of definitions, each in the same order: validate, commit to the catalog, start; undo if the start fails.
+//! Changes of definitions, each in the same order: validate, commit to the catalog, start; undo if
+//! the start fails.
 //!
-//! On boot the same from the catalog. The one writer of the catalog: whoever changes a definition holds its store.
+//! On boot the same from the catalog. The one writer of the catalog: whoever changes a definition
+//! holds its store.
 
 use std::sync::Arc;
 
@@ -80,7 +82,8 @@ impl Start {
 /// Creates an object. `build` validates it against the catalog and the number it will have.
 ///
 /// # Errors
-/// What `build` refuses; `RT0402` if the name is taken; failures of the catalog's store and of the runtime.
+/// What `build` refuses; `RT0402` if the name is taken; failures of the catalog's store and of the
+/// runtime.
 pub(crate) async fn create(
     instance: &Arc<Instance>,
     name: &Name,
@@ -145,7 +148,8 @@ async fn undo(
     match store.commit(after, &CatalogChange::Drop(vec![id])).await {
         Ok(undone) => *instance.catalog.write() = undone,
         Err(error) => {
-            // The definition stays in the store; the next start tries it again and reports why it fails.
+            // The definition stays in the store; the next start tries it again and reports why it
+            // fails.
             tracing::error!(%error, id, "cannot take back a definition that did not start");
             *instance.catalog.write() = after.clone();
         }

@@ -1,7 +1,8 @@
 //! One client's conversation with the engine, whatever protocol it speaks.
 //!
-//! Text → [`Session::parse`] → [`Session::prepare`] → [`Session::execute`] → [`Response`]. A session runs one
-//! statement at a time; the streams it returns live on their own and may outlast the next statement (portals).
+//! Text → [`Session::parse`] → [`Session::prepare`] → [`Session::execute`] → [`Response`]. A
+//! session runs one statement at a time; the streams it returns live on their own and may outlast
+//! the next statement (portals).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::session::prepared::Work;
 use crate::variables::{KNOWN, Variables};
 
 pub(crate) mod block;
+pub(crate) mod change;
 pub(crate) mod execute;
 pub(crate) mod prepared;
 pub(crate) mod writes;
@@ -43,7 +45,8 @@ pub struct SessionSettings {
     pub database: String,
     /// What the client calls itself.
     pub application_name: String,
-    /// Further session variables, as in PostgreSQL's startup packet: `DateStyle`, `TimeZone`, `options` taken apart.
+    /// Further session variables, as in PostgreSQL's startup packet: `DateStyle`, `TimeZone`,
+    /// `options` taken apart.
     pub variables: Vec<(String, String)>,
     /// Number of this connection, shown by `pg_backend_pid()`.
     pub process_id: i32,
@@ -89,7 +92,8 @@ impl Statement {
 pub struct Prepared {
     /// Types of `$1`, `$2`, …
     pub parameter_types: Vec<DataType>,
-    /// Columns of the result; `None` if the statement returns no rows (then no row description is sent).
+    /// Columns of the result; `None` if the statement returns no rows (then no row description is
+    /// sent).
     pub result: Option<SchemaRef>,
     /// What it will say at the end.
     pub tag: CommandTag,
@@ -179,7 +183,8 @@ impl Session {
         Ok(statements.into_iter().map(statement).collect())
     }
 
-    /// Resolves names and types. `parameter_types` are those the client declared; the others are inferred.
+    /// Resolves names and types. `parameter_types` are those the client declared; the others are
+    /// inferred.
     ///
     /// # Errors
     /// What the planner refuses; in a failed transaction block everything but its end.
@@ -206,7 +211,7 @@ impl Session {
         self.check_block(&prepared.statement)?;
         let timeout = self.variables.lock().statement_timeout();
         let guard = Guard::new(self.cancel.begin(), timeout);
-        let work = execute::execute(self, prepared, parameters, &guard);
+        let work = Box::pin(execute::execute(self, prepared, parameters, &guard));
         let result = guard.wait(work).await;
         if result.is_err() {
             self.set_failed();
@@ -221,7 +226,8 @@ impl Session {
             .map_or(TransactionStatus::Idle, Block::status)
     }
 
-    /// Says that the protocol failed to deliver a statement's answer: an open block has failed then.
+    /// Says that the protocol failed to deliver a statement's answer: an open block has failed
+    /// then.
     pub fn set_failed(&mut self) {
         if let Some(block) = &mut self.block {
             block.failed = true;
@@ -238,7 +244,8 @@ impl Session {
         std::mem::take(&mut self.notices)
     }
 
-    /// The session variable `name` (any case), e.g. `server_version`, `TimeZone`, `DateStyle`, `client_encoding`.
+    /// The session variable `name` (any case), e.g. `server_version`, `TimeZone`, `DateStyle`,
+    /// `client_encoding`.
     pub fn parameter(&self, name: &str) -> Option<String> {
         if name.eq_ignore_ascii_case("session_authorization") {
             return Some(self.settings.user.clone());
@@ -292,11 +299,18 @@ impl Session {
         self.notices.extend(notices);
     }
 
-    /// What a statement is planned with: the names of `catalog`, this session's functions and time zone.
+    /// What a statement is planned with: the names of `catalog`, this session's functions and time
+    /// zone.
     pub(crate) fn planning(&self, catalog: CatalogSnapshot, whole: &Arc<str>) -> Planning {
         let mut state = self.base.clone();
         let (database, user) = (&self.settings.database, &self.settings.user);
-        let names = Database::new(database, user, catalog.clone(), &self.instance);
+        let names = Database::new(
+            database,
+            user,
+            &self.variables,
+            catalog.clone(),
+            &self.instance,
+        );
         state.register_catalog_list(Arc::new(names));
         let zone = self
             .parameter("TimeZone")

@@ -1,4 +1,5 @@
-//! `SHOW` and `DESCRIBE`: answers made from the catalog, the runtime's report and the session's variables.
+//! `SHOW` and `DESCRIBE`: answers made from the catalog, the runtime's report and the session's
+//! variables.
 
 use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema};

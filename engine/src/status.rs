@@ -3,7 +3,6 @@
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_plan::operator::ObjectId;
 use rtsap_runtime::status::{Health, RuntimeStatus};
-use serde::Serialize;
 
 /// How the engine is doing at one moment.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +37,7 @@ pub(crate) fn troubles(catalog: &CatalogSnapshot, status: &RuntimeStatus) -> Vec
 }
 
 /// One table or view, for status pages.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct ViewReport {
     /// Its name.
     pub name: String,
@@ -50,8 +49,8 @@ pub struct ViewReport {
     pub late: u64,
     /// Rows it serves.
     pub rows: u64,
-    /// Event time, RFC 3339 in UTC.
-    pub watermark: Option<String>,
+    /// Event time, in milliseconds since the Unix epoch.
+    pub watermark_ms: Option<i64>,
     /// Operator state and served rows, in bytes.
     pub state_bytes: u64,
 }
@@ -60,15 +59,15 @@ pub struct ViewReport {
 pub(crate) fn view_reports(catalog: &CatalogSnapshot, status: &RuntimeStatus) -> Vec<ViewReport> {
     let report = |view: &rtsap_runtime::status::ViewStatus| {
         let object = catalog.by_id(view.id.0)?;
-        let watermark = view.watermark.map(|time| chrono::DateTime::from_timestamp_nanos(time.nanos()));
         Some(ViewReport {
             name: object.def.name.as_str().to_owned(),
             state: view.health.name(),
             rows_in: view.ledger.rows_in,
             late: view.ledger.late,
             rows: view.rows,
-            watermark: watermark
-                .map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)),
+            watermark_ms: view
+                .watermark
+                .map(|time| time.nanos().div_euclid(1_000_000)),
             state_bytes: view.state_bytes + view.served_bytes,
         })
     };

@@ -22,7 +22,7 @@ use crate::query::diagnose::{Scene, unknown_relation};
 use crate::query::namespace;
 use crate::response::BatchStream;
 use crate::sequence::own_name;
-use crate::session::execute::shifted;
+use crate::session::change::shifted;
 
 /// Numbers of temporary views begin here: far above those of the catalog.
 const TEMPORARY: u64 = 1 << 62;

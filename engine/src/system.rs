@@ -1,6 +1,7 @@
 //! The schema `rtsap_catalog`: what the system says of itself, as tables.
 //!
-//! Rows are made when a statement scans a table, from the catalog it was planned against and the runtime's last report.
+//! Rows are made when a statement scans a table, from the catalog it was planned against and the
+//! runtime's last report.
 
 use std::sync::Arc;
 

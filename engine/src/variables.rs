@@ -1,7 +1,8 @@
 //! Session variables: what `SET`, `SHOW`, `RESET` and `current_setting` speak of.
 //!
-//! Values that would change how results look or mean are accepted only where that is really done; the rest of
-//! PostgreSQL's variables that clients set by habit are kept and shown, and have no effect.
+//! Values that would change how results look or mean are accepted only where that is really done;
+//! the rest of PostgreSQL's variables that clients set by habit are kept and shown, and have no
+//! effect.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +25,8 @@ pub(crate) struct Variables {
     session: BTreeMap<String, String>,
     /// `SET LOCAL`: gone with the transaction block.
     local: BTreeMap<String, String>,
-    /// What `RESET` goes back to where that is not the built-in default: the client's startup packet.
+    /// What `RESET` goes back to where that is not the built-in default: the client's startup
+    /// packet.
     start: BTreeMap<String, String>,
 }
 
@@ -227,7 +229,8 @@ fn is_offset(value: &str) -> bool {
     value.len() == 6 && value.starts_with(['+', '-']) && value.as_bytes()[3] == b':'
 }
 
-/// A duration as PostgreSQL writes it: milliseconds, or a number with `us`, `ms`, `s`, `min`, `h`, `d`.
+/// A duration as PostgreSQL writes it: milliseconds, or a number with `us`, `ms`, `s`, `min`, `h`,
+/// `d`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let split = text

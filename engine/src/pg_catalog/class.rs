@@ -55,7 +55,7 @@ pub(super) fn pg_class(relations: &Relations) -> Result<RecordBatch, ArrowError>
         .oid("relrewrite", kind::REGCLASS, |_| 0)
         .int4("relfrozenxid", |_| Some(0))
         .int4("relminmxid", |_| Some(0))
-        .null("relacl", DataType::Utf8)
+        .null("relacl", text_list())
         .null("reloptions", text_list())
         .null("relpartbound", DataType::Utf8)
         .build()

@@ -49,7 +49,7 @@ pub(super) fn pg_attribute(relations: &Relations) -> Result<RecordBatch, ArrowEr
         .oid("attcollation", kind::OID, |c| {
             if c.data_type.oid == 25 { 100 } else { 0 }
         })
-        .null("attacl", DataType::Utf8)
+        .null("attacl", text_list())
         .null("attoptions", text_list())
         .null("attfdwoptions", text_list())
         .null("attmissingval", DataType::Utf8)

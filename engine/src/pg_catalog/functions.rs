@@ -4,9 +4,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::catalog::TableFunctionImpl;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
@@ -175,6 +175,8 @@ fn constants() -> Vec<ScalarUDF> {
         constant("pg_get_function_identity_arguments", text("")),
         constant("pg_get_function_result", text("")),
         constant("pg_get_function_arg_default", no_text.clone()),
+        size_pretty(),
+        json_build_object(),
     ];
     const SIZES: [&str; 6] = [
         "pg_relation_size",
@@ -185,12 +187,13 @@ fn constants() -> Vec<ScalarUDF> {
         "pg_tablespace_size",
     ];
     all.extend(SIZES.map(|name| constant(name, ScalarValue::Int64(Some(0)))));
-    const NOTHING: [&str; 13] = [
+    const NOTHING: [&str; 14] = [
         "inet_server_addr",
         "inet_client_addr",
         "pg_get_ruledef",
         "pg_get_triggerdef",
         "pg_get_functiondef",
+        "pg_get_function_sqlbody",
         "pg_get_serial_sequence",
         "pg_get_statisticsobjdef",
         "shobj_description",
@@ -241,8 +244,83 @@ fn constants() -> Vec<ScalarUDF> {
     all
 }
 
+/// A number of bytes as people read it.
+fn size_pretty() -> ScalarUDF {
+    lenient(
+        "pg_size_pretty",
+        DataType::Utf8,
+        Volatility::Immutable,
+        |arguments, rows| {
+            let sizes = arguments
+                .first()
+                .map(|array| cast(array, &DataType::Int64))
+                .transpose()?;
+            let of_row = |row: usize| {
+                let sizes = sizes.as_ref()?.as_primitive::<Int64Type>();
+                let bytes = (row < sizes.len() && sizes.is_valid(row)).then(|| sizes.value(row))?;
+                let units = ["bytes", "kB", "MB", "GB", "TB"];
+                let mut scaled = (bytes, 0);
+                while scaled.0.abs() >= 10 * 1024 && scaled.1 + 1 < units.len() {
+                    scaled = ((scaled.0 + 512) / 1024, scaled.1 + 1);
+                }
+                Some(format!("{} {}", scaled.0, units[scaled.1]))
+            };
+            Ok(Arc::new(StringArray::from_iter((0..rows).map(of_row))) as ArrayRef)
+        },
+    )
+}
+
+/// An object from alternating names and values.
+fn json_build_object() -> ScalarUDF {
+    lenient(
+        "json_build_object",
+        DataType::Utf8,
+        Volatility::Immutable,
+        |arguments, rows| {
+            let texts: Result<Vec<ArrayRef>> = arguments
+                .iter()
+                .map(|array| Ok(cast(array, &DataType::Utf8)?))
+                .collect();
+            let texts = texts?;
+            let value = |index: usize, row: usize| {
+                let array = texts[index].as_string::<i32>();
+                if !array.is_valid(row) {
+                    return "null".to_owned();
+                }
+                let bare = arguments[index].data_type().is_numeric()
+                    || *arguments[index].data_type() == DataType::Boolean;
+                if bare {
+                    array.value(row).to_owned()
+                } else {
+                    quoted(array.value(row))
+                }
+            };
+            let of_row = |row: usize| {
+                let pairs = (0..texts.len() / 2).map(|pair| {
+                    let name = texts[2 * pair].as_string::<i32>().value(row);
+                    format!("{} : {}", quoted(name), value(2 * pair + 1, row))
+                });
+                Some(format!("{{{}}}", pairs.collect::<Vec<_>>().join(", ")))
+            };
+            Ok(Arc::new(StringArray::from_iter((0..rows).map(of_row))) as ArrayRef)
+        },
+    )
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => quoted.extend(['\\', char]),
+            char if char.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(char))),
+            char => quoted.push(char),
+        }
+    }
+    quoted + "\""
+}
+
 /// What `pg_show_all_settings()` reads.
-pub(super) type SharedVariables = Arc<Mutex<Variables>>;
+pub(crate) type SharedVariables = Arc<Mutex<Variables>>;
 
 /// A table function as a session registers it.
 pub(super) type TableFunctionBox = Arc<dyn TableFunctionImpl>;

@@ -10,6 +10,7 @@ use super::relations::{
     DATABASE, INFORMATION, OWNER, PG_CATALOG, PUBLIC, PgRelation, Relations, SYSTEM,
 };
 use crate::tabular::Tabular;
+use crate::variables::{KNOWN, Variables};
 
 /// Number of the foreign server that all sources are shown on.
 const SERVER: i32 = 12_700;
@@ -33,7 +34,7 @@ pub(super) fn pg_namespace() -> Result<RecordBatch, ArrowError> {
         .oid("tableoid", kind::OID, |_| 2615)
         .text("nspname", |(_, name)| Some((*name).to_owned()))
         .oid("nspowner", kind::OID, |_| OWNER)
-        .null("nspacl", DataType::Utf8)
+        .null("nspacl", text_list())
         .build()
 }
 
@@ -59,7 +60,7 @@ pub(super) fn pg_database(relations: &Relations) -> Result<RecordBatch, ArrowErr
         .null("daticulocale", DataType::Utf8)
         .null("daticurules", DataType::Utf8)
         .null("datcollversion", DataType::Utf8)
-        .null("datacl", DataType::Utf8)
+        .null("datacl", text_list())
         .build()
 }
 
@@ -129,7 +130,7 @@ pub(super) fn pg_foreign_data_wrapper() -> Result<RecordBatch, ArrowError> {
         .oid("fdwowner", kind::OID, |()| OWNER)
         .oid("fdwhandler", kind::REGPROC, |()| 0)
         .oid("fdwvalidator", kind::REGPROC, |()| 0)
-        .null("fdwacl", DataType::Utf8)
+        .null("fdwacl", text_list())
         .null("fdwoptions", text_list())
         .build()
 }
@@ -143,7 +144,7 @@ pub(super) fn pg_foreign_server() -> Result<RecordBatch, ArrowError> {
         .oid("srvfdw", kind::OID, |()| WRAPPER)
         .null("srvtype", DataType::Utf8)
         .null("srvversion", DataType::Utf8)
-        .null("srvacl", DataType::Utf8)
+        .null("srvacl", text_list())
         .null("srvoptions", text_list())
         .build()
 }
@@ -182,5 +183,44 @@ pub(super) fn pg_stat_activity(relations: &Relations) -> Result<RecordBatch, Arr
         .text("state", |()| Some("active".to_owned()))
         .null("query", DataType::Utf8)
         .text("backend_type", |()| Some("client backend".to_owned()))
+        .build()
+}
+
+/// The session's variables.
+pub(super) fn pg_settings(variables: &Variables) -> Result<RecordBatch, ArrowError> {
+    let all = variables.all();
+    let default = |name: &str| {
+        KNOWN
+            .iter()
+            .find(|k| k.name == name)
+            .map(|k| k.default.to_owned())
+    };
+    let rows: Vec<_> = all
+        .iter()
+        .map(|(name, value, what)| (name, value, what, default(name)))
+        .collect();
+    Tabular::new(&rows)
+        .text("name", |(name, ..)| Some((*name).clone()))
+        .text("setting", |(_, value, ..)| Some((*value).clone()))
+        .null("unit", DataType::Utf8)
+        .text("category", |_| {
+            Some("Client Connection Defaults".to_owned())
+        })
+        .text("short_desc", |(_, _, what, _)| Some((**what).to_owned()))
+        .null("extra_desc", DataType::Utf8)
+        .text("context", |_| Some("user".to_owned()))
+        .text("vartype", |_| Some("string".to_owned()))
+        .text("source", |(_, value, _, default)| {
+            let same = default.as_ref() == Some(*value);
+            Some(if same { "default" } else { "session" }.to_owned())
+        })
+        .null("min_val", DataType::Utf8)
+        .null("max_val", DataType::Utf8)
+        .null("enumvals", text_list())
+        .text("boot_val", |(.., default)| default.clone())
+        .text("reset_val", |(.., default)| default.clone())
+        .null("sourcefile", DataType::Utf8)
+        .null("sourceline", DataType::Int32)
+        .boolean("pending_restart", |_| false)
         .build()
 }

@@ -1,5 +1,7 @@
 //! The relations of the database as PostgreSQL numbers and names them.
 
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
 use datafusion_pg_catalog::pg_catalog::PG_CATALOG_TABLES;
 use rtsap_catalog::name::quote;
@@ -81,7 +83,7 @@ impl Relations {
                 name: object.def.name.to_string(),
                 namespace: PUBLIC,
                 kind,
-                schema: relation.map(|relation| relation.schema.clone()),
+                schema: relation.map(|relation| Arc::clone(&relation.schema)),
                 key: relation
                     .map(|relation| relation.key.clone())
                     .unwrap_or_default(),

@@ -1,6 +1,12 @@
 //! Arrow types as PostgreSQL's: number, length and modifier.
 
-use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
+use datafusion::error::Result;
+use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::sql::sqlparser::ast::DataType as SqlType;
+use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
 
 /// A type of PostgreSQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,5 +116,21 @@ fn array_of(oid: i32) -> i32 {
         1700 => 1231,
         25 => 1009,
         array => array,
+    }
+}
+
+/// Names of PostgreSQL's own types in casts: numbers of objects, and the texts that its catalogs
+/// are made of.
+#[derive(Debug, Default)]
+pub(crate) struct PgTypePlanner;
+
+impl TypePlanner for PgTypePlanner {
+    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        let name = sql_type.to_string().to_lowercase();
+        let text = matches!(name.as_str(), "name" | "cstring" | "bpchar" | "\"char\"");
+        if text {
+            return Ok(Some(Arc::new(Field::new("", DataType::Utf8, true))));
+        }
+        PgOidTypePlanner.plan_type_field(sql_type)
     }
 }

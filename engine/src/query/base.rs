@@ -7,14 +7,15 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry as _, SessionState};
-use datafusion::prelude::SessionConfig;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
-use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
+use datafusion_pg_catalog::pg_catalog::generate_series_arg_coercion::CoerceIntArgsToBigInt;
 use rtsap_planner::batch_extension;
 use rtsap_udfs::FunctionRegistry;
 
 use crate::config::EngineConfig;
 use crate::pg_catalog::functions;
+use crate::pg_catalog::types::PgTypePlanner;
 
 /// The state that sessions copy.
 pub(crate) fn base_state(
@@ -39,7 +40,7 @@ pub(crate) fn base_state(
         .with_config(session)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_type_planner(Arc::new(PgOidTypePlanner))
+        .with_type_planner(Arc::new(PgTypePlanner))
         .with_analyzer_rule(Arc::clone(&windows.analyzer_rule));
     let mut state = builder.build();
     state.register_relation_planner(windows.relation_planner)?;
@@ -59,5 +60,8 @@ pub(crate) fn base_state(
         state.register_udwf(Arc::clone(function))?;
     }
     state.register_udtf("pg_get_keywords", Arc::clone(&statics.pg_get_keywords) as _);
-    Ok(state)
+    // PostgreSQL's array bounds are 32 bits wide; the series functions want 64.
+    let context = SessionContext::new_with_state(state);
+    CoerceIntArgsToBigInt::widen(&context);
+    Ok(context.state())
 }

@@ -1,38 +1,44 @@
 //! Brings what PostgreSQL's clients send into a form that DataFusion plans.
 //!
-//! Queries on the system catalogs go through all of `datafusion-pg-catalog`'s rewriting; other queries only through
-//! the rules that cannot change what they mean.
+//! Queries on the system catalogs go through all of `datafusion-pg-catalog`'s rewriting and ours;
+//! other queries only through the rules that cannot change what they mean.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{Ident, SelectItem, SetExpr, Statement};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_pg_catalog::sql::rules::{
-    AliasDuplicatedProjectionRewrite, CurrentUserVariableToSessionUserFunctionCall,
-    FixArrayLiteral, RewriteArrayAnyAllOperation, SqlStatementRewriteRule, StripCallableQualifier,
-    StripCollate,
+    CurrentUserVariableToSessionUserFunctionCall, FixArrayLiteral, RewriteArrayAnyAllOperation,
+    SqlStatementRewriteRule, StripCallableQualifier, StripCollate,
 };
+
+mod rewrite;
 
 static PARSER: LazyLock<PostgresCompatibilityParser> =
     LazyLock::new(PostgresCompatibilityParser::new);
 
 /// The statement in a form that DataFusion plans. `text` is the statement alone.
 pub(crate) fn compatible(text: &str, statement: &Statement) -> Statement {
-    if !reads_system_catalog(text) {
-        return harmless(statement.clone());
-    }
-    // The text is what the known queries of clients are recognised by.
-    let parsed = PARSER
-        .parse(text)
-        .ok()
-        .filter(|statements| statements.len() == 1);
-    let rewritten = parsed.and_then(|mut statements| statements.pop());
-    rewritten.unwrap_or_else(|| PARSER.rewrite(statement.clone()))
+    let mut statement = if reads_system_catalog(text) {
+        // The text is what the known queries of clients are recognised by.
+        let parsed = PARSER
+            .parse(text)
+            .ok()
+            .filter(|statements| statements.len() == 1);
+        let rewritten = parsed.and_then(|mut statements| statements.pop());
+        let mut statement = rewritten.unwrap_or_else(|| PARSER.rewrite(statement.clone()));
+        rewrite::rewrite(&mut statement);
+        statement
+    } else {
+        harmless(statement.clone())
+    };
+    distinguish(&mut statement);
+    statement
 }
 
 fn harmless(statement: Statement) -> Statement {
-    let rules: [&dyn SqlStatementRewriteRule; 6] = [
-        &AliasDuplicatedProjectionRewrite,
+    let rules: [&dyn SqlStatementRewriteRule; 5] = [
         &RewriteArrayAnyAllOperation,
         &StripCallableQualifier,
         &FixArrayLiteral,
@@ -42,6 +48,35 @@ fn harmless(statement: Statement) -> Statement {
     rules
         .iter()
         .fold(statement, |statement, rule| rule.rewrite(statement))
+}
+
+/// Gives result columns of the same text different names, as DataFusion needs; `names` gives them
+/// back.
+fn distinguish(statement: &mut Statement) {
+    let Statement::Query(query) = statement else {
+        return;
+    };
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let mut seen = HashSet::new();
+    for (item, number) in select.projection.iter_mut().zip(1..) {
+        let name = match item {
+            SelectItem::UnnamedExpr(expr) => expr.to_string(),
+            SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
+            _ => continue,
+        };
+        if seen.insert(name) {
+            continue;
+        }
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            let alias = Ident::with_quote('"', format!("column {number}"));
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias,
+            };
+        }
+    }
 }
 
 fn reads_system_catalog(text: &str) -> bool {

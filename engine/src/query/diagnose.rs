@@ -273,7 +273,8 @@ pub(crate) fn unknown_relation(name: &str, scene: Scene<'_>) -> EngineError {
     }
 }
 
-/// The position (counted from 1, in characters) at which `identifier` stands in `text` as a whole word.
+/// The position (counted from 1, in characters) at which `identifier` stands in `text` as a whole
+/// word.
 pub(crate) fn locate(text: &str, identifier: &str) -> Option<u32> {
     if identifier.is_empty() {
         return None;

@@ -1,7 +1,8 @@
 //! The names a statement can resolve, at one version of the catalog: database → schema → table.
 //!
-//! `public` holds the objects of users, `rtsap_catalog` the system's own, `pg_catalog` what PostgreSQL's clients look
-//! for. As in PostgreSQL, names of `pg_catalog` are found without its name.
+//! `public` holds the objects of users, `rtsap_catalog` the system's own, `pg_catalog` what
+//! PostgreSQL's clients look for. As in PostgreSQL, names of `pg_catalog` are found without its
+//! name.
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use rtsap_runtime::serve::Part;
 use crate::error::EngineError;
 use crate::instance::Instance;
 use crate::pg_catalog::PgCatalog;
+use crate::pg_catalog::functions::SharedVariables;
 use crate::query::served::ServedTable;
 use crate::system::SystemTables;
 
@@ -38,10 +40,11 @@ impl Database {
     pub(crate) fn new(
         name: &str,
         user: &str,
+        variables: &SharedVariables,
         catalog: CatalogSnapshot,
         instance: &Arc<Instance>,
     ) -> Self {
-        let pg = PgCatalog::new(name, user, catalog.clone(), instance);
+        let pg = PgCatalog::new(name, user, variables, catalog.clone(), instance);
         let pg = Arc::new(pg);
         let system = SystemTables::new(catalog.clone(), Arc::clone(instance));
         let public = Public {

@@ -8,7 +8,7 @@ use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::Placeholder;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::scalar::ScalarValue;
 
 use crate::error::EngineError;
@@ -18,14 +18,15 @@ const PARAMETERS_MAX: usize = 65_535;
 
 /// Finds the type of every parameter of `plan` and writes it into the plan.
 ///
-/// What the client declared wins; then what DataFusion inferred from the surroundings; the rest is text, as in
-/// PostgreSQL.
+/// What the client declared wins; then what DataFusion inferred from the surroundings; the rest is
+/// text, as in PostgreSQL.
 pub(crate) fn typed(
     plan: LogicalPlan,
     declared: &[Option<DataType>],
 ) -> Result<(LogicalPlan, Vec<DataType>)> {
     let inferred = plan.get_parameter_types()?;
     let counts = in_limits(&plan)?;
+    let arrays = as_arrays(&plan)?;
     let highest = inferred
         .keys()
         .filter_map(|name| number(name))
@@ -42,6 +43,7 @@ pub(crate) fn typed(
         let declared = declared.get(index).cloned().flatten();
         declared
             .or(of_limit)
+            .or_else(|| arrays.get(&name).cloned())
             .or(of_context)
             .filter(|t| *t != DataType::Null)
             .unwrap_or(DataType::Utf8)
@@ -64,7 +66,8 @@ pub(crate) fn typed(
     Ok((plan.data, types))
 }
 
-/// `plan` with `values` in the places of its parameters, each cast to the type it was announced with.
+/// `plan` with `values` in the places of its parameters, each cast to the type it was announced
+/// with.
 ///
 /// # Errors
 /// `RT0513` if there are too few or too many values, or one cannot be cast.
@@ -125,6 +128,28 @@ fn in_limits(plan: &LogicalPlan) -> Result<Vec<String>> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(names)
+}
+
+/// Parameters that are searched as arrays: `x = ANY($1)`.
+fn as_arrays(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
+    let mut found = HashMap::new();
+    plan.apply_with_subqueries(|node| {
+        let schemas: Vec<_> = node.inputs().into_iter().map(LogicalPlan::schema).collect();
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::ScalarFunction(call) = expr
+                    && call.name() == "array_has"
+                    && let [Expr::Placeholder(placeholder), element] = call.args.as_slice()
+                    && let Some(element) = schemas.iter().find_map(|s| element.get_type(s).ok())
+                {
+                    let list = DataType::new_list(element, true);
+                    found.insert(placeholder.id.clone(), list);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 fn fill(expr: Expr, types: &HashMap<String, DataType>) -> Transformed<Expr> {

@@ -18,7 +18,8 @@ use rtsap_runtime::serve::{Cut, Part};
 
 use crate::error::EngineError;
 
-/// Rows below which a read is not split into partitions: starting a task costs more than scanning these.
+/// Rows below which a read is not split into partitions: starting a task costs more than scanning
+/// these.
 const PARTITION_ROWS_MIN: usize = 65_536;
 
 /// What a running statement reads, put into its session's extensions.

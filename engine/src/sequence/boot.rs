@@ -11,7 +11,8 @@ use crate::sequence::{Candidate, define};
 /// Hands every object to the runtime and fills in what can be read from each.
 ///
 /// # Errors
-/// The first object that can no longer be planned: nothing runs then, because what reads it would miss rows.
+/// The first object that can no longer be planned: nothing runs then, because what reads it would
+/// miss rows.
 pub(crate) async fn boot(instance: &Instance) -> Result<(), EngineError> {
     let mut catalog = instance.snapshot();
     let defs: Vec<ObjectDef> = catalog.objects().map(|object| object.def.clone()).collect();

@@ -15,7 +15,8 @@ use crate::sequence::{Outcome, check_noun, existing, notice, own_name};
 /// `DROP SOURCE | TABLE | STREAMING VIEW | SINK`.
 ///
 /// # Errors
-/// `RT0201` for an unknown name, `RT0541` for another kind, `RT0404` if something reads it and `CASCADE` is missing.
+/// `RT0201` for an unknown name, `RT0541` for another kind, `RT0404` if something reads it and
+/// `CASCADE` is missing.
 pub(crate) async fn drop_objects(
     instance: &Arc<Instance>,
     statement: &DropStatement,

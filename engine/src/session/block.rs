@@ -67,7 +67,8 @@ impl Block {
     /// Takes rows for `COMMIT`.
     ///
     /// # Errors
-    /// `RT0522` for a second table: two tables cannot be written in one step. `RT0523` beyond `bytes_max`.
+    /// `RT0522` for a second table: two tables cannot be written in one step. `RT0523` beyond
+    /// `bytes_max`.
     pub(crate) fn add(&mut self, rows: PendingRows, bytes_max: usize) -> Result<(), EngineError> {
         if let Some(other) = self.pending.iter().find(|other| other.table != rows.table) {
             let message = format!(

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use rtsap_planner::statement::{
-    CopyDirection, CopyStatement, CreateView, DeclareCursor, StatementKind, TransactionStatement,
+    CopyDirection, CopyStatement, DeclareCursor, StatementKind, TransactionStatement,
 };
-use rtsap_planner::{bind_source, bind_table};
 use rtsap_runtime::serve::Cut;
 
 use crate::copy::{self, CopyIn};
@@ -16,12 +16,13 @@ use crate::cursor::Cursor;
 use crate::error::{EngineError, Severity};
 use crate::explain;
 use crate::query::guard::Guard;
+use crate::query::names::renamed;
 use crate::query::parameters;
 use crate::response::{BatchStream, CommandTag, Response};
-use crate::sequence::{self, Outcome, define, drop, existing};
 use crate::session::block::Block;
+use crate::session::change::change;
 use crate::session::prepared::{self, PlannedRead, Work};
-use crate::session::{Prepared, Session, Statement, writes};
+use crate::session::{Prepared, Session, writes};
 use crate::show;
 use crate::subscribe;
 
@@ -43,6 +44,7 @@ pub(super) async fn execute(
             })
         }
         (StatementKind::Insert { table, .. }, Work::Insert { table: id, rows }) => {
+            refuse_read_only(session, "INSERT")?;
             let (_, batches) = run(session, prepared, rows, parameters, guard).await?;
             let written = writes::insert(session, *id, &table.name, batches).await?;
             Ok(Response::Done(CommandTag::Affected("INSERT 0", written)))
@@ -137,6 +139,7 @@ async fn execute_plain(
         // Prepared statements of SQL's own PREPARE do not exist; protocols keep theirs.
         StatementKind::Deallocate { .. } | StatementKind::Unlisten => Ok(done),
         kind => {
+            refuse_read_only(session, "a change of definitions")?;
             refuse_in_block(session, "a change of definitions")?;
             let outcome = change(session, &prepared.statement, kind).await?;
             session.add_notices(outcome.notices);
@@ -145,105 +148,13 @@ async fn execute_plain(
     }
 }
 
-/// Statements that change definitions. They run to their end even if the client goes away.
-async fn change(
-    session: &Session,
-    statement: &Statement,
-    kind: &StatementKind,
-) -> Result<Outcome, EngineError> {
-    let instance = Arc::clone(&session.instance);
-    let (kind, sql) = (kind.clone(), show::redacted(statement));
-    let work = async move {
-        let it = &instance;
-        match &kind {
-            StatementKind::CreateSource(create) => {
-                refuse_replace(create.or_replace)?;
-                let (name, exists_ok) = (&create.name, create.if_not_exists);
-                sequence::create(it, name, exists_ok, sql, "CREATE SOURCE", |_, id| {
-                    let bound = bind_source(create, &it.functions)?;
-                    let made = define::source(it, &name.name, id, bound);
-                    made.map_err(|error| at_option(error, &create.options))
-                })
-                .await
-            }
-            StatementKind::CreateTable(create) => {
-                let (name, exists_ok) = (&create.name, create.if_not_exists);
-                sequence::create(it, name, exists_ok, sql, "CREATE TABLE", |_, id| {
-                    Ok(define::table(&name.name, id, bind_table(create)?))
-                })
-                .await
-            }
-            StatementKind::CreateView(create) => {
-                refuse_replace(create.or_replace)?;
-                let (name, exists_ok) = (&create.name, create.if_not_exists);
-                let tag = "CREATE STREAMING VIEW";
-                sequence::create(it, name, exists_ok, sql, tag, |catalog, id| {
-                    let made = define::view(it, catalog, &name.name, id, view_def(create));
-                    made.map_err(|error| shifted(error, create.query_offset))
-                })
-                .await
-            }
-            StatementKind::CreateSink(create) => {
-                let (name, exists_ok) = (&create.name, create.if_not_exists);
-                sequence::create(it, name, exists_ok, sql, "CREATE SINK", |catalog, id| {
-                    let from = existing(catalog, &create.from)?;
-                    let plain = plain_options(&create.options);
-                    let made = define::sink(it, &name.name, id, from, plain);
-                    made.map_err(|error| at_option(error, &create.options))
-                })
-                .await
-            }
-            StatementKind::Drop(statement) => drop::drop_objects(it, statement).await,
-            StatementKind::Comment(statement) => drop::comment(it, statement).await,
-            _ => Err(EngineError::unsupported("this statement")),
-        }
-    };
-    // A change that stopped half-way would leave a definition without its dataflow.
-    let finished = tokio::spawn(work).await;
-    finished.map_err(|error| EngineError::internal(format!("a change was lost: {error}")))?
-}
-
-/// `options` as they are persisted.
-fn plain_options(
-    options: &rtsap_planner::statement::WithOptions,
-) -> std::collections::BTreeMap<String, String> {
-    options
-        .iter()
-        .map(|(key, option)| (key.clone(), option.value.clone()))
-        .collect()
-}
-
-pub(crate) fn view_def(create: &CreateView) -> rtsap_catalog::object::ViewDef {
-    rtsap_catalog::object::ViewDef {
-        query: create.query.clone(),
-        column_names: create.column_names.clone(),
-        options: plain_options(&create.options),
-    }
-}
-
-/// An error about an option, at the position of its key.
-fn at_option(error: EngineError, options: &rtsap_planner::statement::WithOptions) -> EngineError {
-    if error.position.is_some() {
-        return error;
-    }
-    let named = options
-        .iter()
-        .find(|(key, _)| error.message.contains(&format!("\"{key}\"")));
-    let position = named.map(|(_, option)| option.position);
-    error.at(position)
-}
-
-/// An error about a text that begins `characters` later in the whole one.
-pub(crate) fn shifted(mut error: EngineError, characters: u32) -> EngineError {
-    error.position = error.position.map(|position| position + characters);
-    error
-}
-
-fn refuse_replace(or_replace: bool) -> Result<(), EngineError> {
-    if !or_replace {
+fn refuse_read_only(session: &Session, what: &str) -> Result<(), EngineError> {
+    let on = |name| session.parameter(name).as_deref() == Some("on");
+    if !on("transaction_read_only") && !on("default_transaction_read_only") {
         return Ok(());
     }
-    Err(EngineError::unsupported("OR REPLACE").hint("Drop the object first, then create it again."))
+    let message = format!("cannot execute {what} in a read-only transaction");
+    Err(EngineError::invalid("RT0537", message).sqlstate("25006"))
 }
 
 fn refuse_in_block(session: &Session, what: &str) -> Result<(), EngineError> {
@@ -281,7 +192,7 @@ async fn run(
     planned: &Arc<PlannedRead>,
     values: &[ScalarValue],
     guard: &Guard,
-) -> Result<(arrow::datatypes::SchemaRef, BatchStream), EngineError> {
+) -> Result<(SchemaRef, BatchStream), EngineError> {
     let catalog = session.instance.snapshot();
     if catalog.version() != planned.version {
         let declared: Vec<_> = prepared.parameter_types.iter().cloned().map(Some).collect();
@@ -305,13 +216,25 @@ async fn run_plan(
     planned: &PlannedRead,
     values: &[ScalarValue],
     guard: &Guard,
-) -> Result<(arrow::datatypes::SchemaRef, BatchStream), EngineError> {
+) -> Result<(SchemaRef, BatchStream), EngineError> {
     let cut = cut(session);
     let plan = parameters::filled(&planned.plan, &prepared.parameter_types, values)?;
     writes::refuse_own_writes(session, &plan)?;
     let catalog = session.instance.snapshot();
     let planning = session.planning(catalog, &prepared.statement.whole);
-    planning.run(&plan, cut, guard.clone()).await
+    let (schema, rows) = planning.run(&plan, cut, guard.clone()).await?;
+    let named = renamed(&schema, planned.names.as_deref());
+    let target = Arc::clone(&named);
+    let rows = rows.map(move |batch| batch.and_then(|batch| relabeled(&batch, &target)));
+    Ok((named, rows.boxed()))
+}
+
+/// `batch` under another schema of the same types.
+fn relabeled(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, EngineError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = batch.columns().to_vec();
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|error| EngineError::internal(format!("rows do not fit their columns: {error}")))
 }
 
 async fn declare_cursor(
@@ -360,6 +283,7 @@ async fn execute_copy(
     let options = copy::options(copy);
     match (&copy.direction, &prepared.work) {
         (CopyDirection::FromStdin { table, columns }, _) => {
+            refuse_read_only(session, "COPY FROM")?;
             let target = CopyIn::new(session, table, columns, options)?;
             Ok(Response::CopyIn { target })
         }
@@ -465,7 +389,25 @@ fn set(
         session.notice(Severity::Warning, "25P01", message);
         return Ok(());
     }
+    if name == "transaction" {
+        return set_transaction(session, value.unwrap_or_default());
+    }
     session.variables.lock().set(name, value, local)
+}
+
+/// `SET TRANSACTION` and `SET SESSION CHARACTERISTICS`. Of the modes only READ ONLY has an effect:
+/// a block always reads one cut.
+fn set_transaction(session: &mut Session, modes: &str) -> Result<(), EngineError> {
+    let local = session.block.is_some();
+    let value = match (modes.contains("read only"), modes.contains("read write")) {
+        (true, _) => "on",
+        (_, true) => "off",
+        _ => return Ok(()),
+    };
+    session
+        .variables
+        .lock()
+        .set("transaction_read_only", Some(value), local)
 }
 
 fn rows_of(batch: RecordBatch, tag: CommandTag) -> Result<Response, EngineError> {

@@ -14,6 +14,7 @@ use crate::error::EngineError;
 use crate::explain;
 use crate::query::compatible::compatible;
 use crate::query::diagnose::diagnose;
+use crate::query::names::{names, renamed};
 use crate::query::parameters;
 use crate::response::CommandTag;
 use crate::sequence::{existing, own_name};
@@ -46,6 +47,8 @@ pub(crate) struct PlannedRead {
     pub(crate) plan: LogicalPlan,
     /// Version of the catalog it was made with.
     pub(crate) version: u64,
+    /// What its columns are called, where that differs from the plan.
+    pub(crate) names: Option<Vec<String>>,
 }
 
 /// Prepares a statement.
@@ -187,7 +190,17 @@ pub(super) async fn read(
     );
     let analyzed = analyzed.map_err(|error| diagnose(error, planning.scene()))?;
     let schema: Schema = analyzed.schema().as_arrow().clone();
-    Ok((PlannedRead { plan, version }, types, Arc::new(schema)))
+    let names = names(query);
+    let schema = renamed(&Arc::new(schema), names.as_deref());
+    Ok((
+        PlannedRead {
+            plan,
+            version,
+            names,
+        },
+        types,
+        schema,
+    ))
 }
 
 async fn prepare_insert(
@@ -217,7 +230,11 @@ async fn prepare_insert(
     Ok((
         Work::Insert {
             table: id,
-            rows: Arc::new(PlannedRead { plan, version }),
+            rows: Arc::new(PlannedRead {
+                plan,
+                version,
+                names: None,
+            }),
         },
         types,
     ))

@@ -1,4 +1,5 @@
-//! Rows written by `INSERT` and `COPY`: checked against the table, then written at once or at `COMMIT`.
+//! Rows written by `INSERT` and `COPY`: checked against the table, then written at once or at
+//! `COMMIT`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ use crate::session::block::{Block, PendingRows, too_many_bytes};
 /// Writes `rows` into a table, or keeps them for `COMMIT`. Returns how many.
 ///
 /// # Errors
-/// Those of `rows`; `RT0536` for a value that does not fit its column; limits; failures to make them durable.
+/// Those of `rows`; `RT0536` for a value that does not fit its column; limits; failures to make
+/// them durable.
 pub(super) async fn insert(
     session: &mut Session,
     table: ObjectNumber,
@@ -132,7 +134,8 @@ pub(crate) fn table_schema(
         })
 }
 
-/// `columns` as a batch in the types of `schema`, nulls checked. Columns are matched by their order.
+/// `columns` as a batch in the types of `schema`, nulls checked. Columns are matched by their
+/// order.
 ///
 /// # Errors
 /// `RT0536` for a value that does not fit or a null where none may be.

@@ -202,7 +202,8 @@ pub(crate) fn sinks(
         .build()
 }
 
-/// Every row taken is accounted for: `rows_in = used + filtered + late`; errors are counted at the source.
+/// Every row taken is accounted for: `rows_in = used + filtered + late`; errors are counted at the
+/// source.
 fn ledger(catalog: &CatalogSnapshot, status: &RuntimeStatus) -> Result<RecordBatch, ArrowError> {
     let rows = joined(
         catalog,

@@ -105,7 +105,12 @@ pub(crate) const KNOWN: &[Known] = &[
         Rule::DateStyle,
         "How dates are shown.",
     ),
-    reported("default_transaction_read_only", "off", Rule::Fixed, FACT),
+    reported(
+        "default_transaction_read_only",
+        "off",
+        Rule::Boolean,
+        "Whether writes are refused.",
+    ),
     reported("in_hot_standby", "off", Rule::Fixed, FACT),
     reported("integer_datetimes", "on", Rule::Fixed, FACT),
     reported(
@@ -181,7 +186,12 @@ pub(crate) const KNOWN: &[Known] = &[
         ISOLATION,
         "A block reads one cut.",
     ),
-    kept("transaction_read_only", "off", Rule::Boolean, NO_EFFECT),
+    kept(
+        "transaction_read_only",
+        "off",
+        Rule::Boolean,
+        "Whether writes are refused.",
+    ),
     kept("transaction_deferrable", "off", Rule::Boolean, NO_EFFECT),
     kept(
         "default_transaction_deferrable",

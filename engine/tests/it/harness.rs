@@ -130,7 +130,7 @@ impl Follower {
     }
 }
 
-async fn text_of(response: Response, tag: CommandTag) -> Result<String, EngineError> {
+pub async fn text_of(response: Response, tag: CommandTag) -> Result<String, EngineError> {
     match response {
         Response::Rows { batches, .. } | Response::CopyOut { batches, .. } => {
             let mut lines = Vec::new();

@@ -1,0 +1,112 @@
+//! Statements that change definitions: each runs to its end, even if its client goes away.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rtsap_catalog::object::ViewDef;
+use rtsap_planner::statement::{CreateView, StatementKind, WithOptions};
+use rtsap_planner::{bind_source, bind_table};
+
+use crate::error::EngineError;
+use crate::sequence::{self, Outcome, define, drop, existing};
+use crate::session::{Session, Statement};
+use crate::show;
+
+/// Statements that change definitions. They run to their end even if the client goes away.
+pub(super) async fn change(
+    session: &Session,
+    statement: &Statement,
+    kind: &StatementKind,
+) -> Result<Outcome, EngineError> {
+    let instance = Arc::clone(&session.instance);
+    let (kind, sql) = (kind.clone(), show::redacted(statement));
+    let work = async move {
+        let it = &instance;
+        match &kind {
+            StatementKind::CreateSource(create) => {
+                refuse_replace(create.or_replace)?;
+                let (name, exists_ok) = (&create.name, create.if_not_exists);
+                sequence::create(it, name, exists_ok, sql, "CREATE SOURCE", |_, id| {
+                    let bound = bind_source(create, &it.functions)?;
+                    let made = define::source(it, &name.name, id, bound);
+                    made.map_err(|error| at_option(error, &create.options))
+                })
+                .await
+            }
+            StatementKind::CreateTable(create) => {
+                let (name, exists_ok) = (&create.name, create.if_not_exists);
+                sequence::create(it, name, exists_ok, sql, "CREATE TABLE", |_, id| {
+                    Ok(define::table(&name.name, id, bind_table(create)?))
+                })
+                .await
+            }
+            StatementKind::CreateView(create) => {
+                refuse_replace(create.or_replace)?;
+                let (name, exists_ok) = (&create.name, create.if_not_exists);
+                let tag = "CREATE STREAMING VIEW";
+                sequence::create(it, name, exists_ok, sql, tag, |catalog, id| {
+                    let made = define::view(it, catalog, &name.name, id, view_def(create));
+                    made.map_err(|error| shifted(error, create.query_offset))
+                })
+                .await
+            }
+            StatementKind::CreateSink(create) => {
+                let (name, exists_ok) = (&create.name, create.if_not_exists);
+                sequence::create(it, name, exists_ok, sql, "CREATE SINK", |catalog, id| {
+                    let from = existing(catalog, &create.from)?;
+                    let plain = plain_options(&create.options);
+                    let made = define::sink(it, &name.name, id, from, plain);
+                    made.map_err(|error| at_option(error, &create.options))
+                })
+                .await
+            }
+            StatementKind::Drop(statement) => drop::drop_objects(it, statement).await,
+            StatementKind::Comment(statement) => drop::comment(it, statement).await,
+            _ => Err(EngineError::unsupported("this statement")),
+        }
+    };
+    // A change that stopped half-way would leave a definition without its dataflow.
+    let finished = tokio::spawn(work).await;
+    finished.map_err(|error| EngineError::internal(format!("a change was lost: {error}")))?
+}
+
+/// `options` as they are persisted.
+fn plain_options(options: &WithOptions) -> BTreeMap<String, String> {
+    options
+        .iter()
+        .map(|(key, option)| (key.clone(), option.value.clone()))
+        .collect()
+}
+
+pub(crate) fn view_def(create: &CreateView) -> ViewDef {
+    ViewDef {
+        query: create.query.clone(),
+        column_names: create.column_names.clone(),
+        options: plain_options(&create.options),
+    }
+}
+
+/// An error about an option, at the position of its key.
+fn at_option(error: EngineError, options: &WithOptions) -> EngineError {
+    if error.position.is_some() {
+        return error;
+    }
+    let named = options
+        .iter()
+        .find(|(key, _)| error.message.contains(&format!("\"{key}\"")));
+    let position = named.map(|(_, option)| option.position);
+    error.at(position)
+}
+
+/// An error about a text that begins `characters` later in the whole one.
+pub(crate) fn shifted(mut error: EngineError, characters: u32) -> EngineError {
+    error.position = error.position.map(|position| position + characters);
+    error
+}
+
+fn refuse_replace(or_replace: bool) -> Result<(), EngineError> {
+    if !or_replace {
+        return Ok(());
+    }
+    Err(EngineError::unsupported("OR REPLACE").hint("Drop the object first, then create it again."))
+}
