@@ -1,5 +1,7 @@
 //! An engine on a temporary directory, and sessions that answer in text.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
