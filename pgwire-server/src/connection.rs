@@ -94,6 +94,8 @@ impl Connection {
                     self.report(&failure)?;
                     if Request::is_extended(tag) {
                         self.skipping = true;
+                        // Some clients wait for the error before they send their Sync.
+                        self.outbox.flush().await?;
                     } else {
                         self.ready().await?;
                     }
@@ -124,7 +126,7 @@ impl Connection {
             }
             Request::Parse { name, sql, oids } => self.parse(name, &sql, &oids).await,
             Request::Bind(bind) => self.bind(bind),
-            Request::Describe(target) => self.describe(&target),
+            Request::Describe(target) => self.describe(&target).await,
             Request::Execute { portal, rows_max } => self.execute_portal(&portal, rows_max).await,
             Request::Close(target) => self.close(&target),
             Request::Flush => self.outbox.flush().await,

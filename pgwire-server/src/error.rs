@@ -14,8 +14,8 @@ use rtsap_stream::error::ErrorKind;
 pub enum PgServerError {
     /// An address that others can reach, without any way to know who they are.
     #[error(
-        "cannot listen on {address}: TLS and authentication are not in this version, so only loopback addresses are \
-         served unless insecure_listen is set"
+        "cannot listen on {address}: TLS and authentication are not in this version, so only \
+         loopback addresses are served unless insecure_listen is set"
     )]
     NotLoopback {
         /// The address.

@@ -154,76 +154,64 @@ fn binary(wire: u32, mut bytes: &[u8]) -> Result<ScalarValue, Failure> {
         return array::from_binary(element, bytes);
     }
     let value = match wire {
+        oid::DATE => date(&mut bytes)?,
+        oid::TIMESTAMP => ScalarValue::TimestampMicrosecond(Some(instant(&mut bytes)?), None),
+        oid::TIMESTAMPTZ => {
+            let zone = Some(Arc::from("UTC"));
+            ScalarValue::TimestampMicrosecond(Some(instant(&mut bytes)?), zone)
+        }
+        oid::INTERVAL => interval(&mut bytes)?,
+        oid::NUMERIC => ScalarValue::Utf8(Some(numeric::text(&mut bytes)?)),
+        oid::RECORD => return Err(Failure::new("0A000", "records cannot be parameters")),
+        oid::UUID => ScalarValue::Utf8(Some(uuid(std::mem::take(&mut bytes))?)),
+        oid::BYTEA => ScalarValue::Binary(Some(std::mem::take(&mut bytes).to_vec())),
+        _ => match fixed(wire, &mut bytes) {
+            Some(value) => value.map_err(|_| bad_binary())?,
+            None => {
+                if wire == oid::JSONB && bytes.try_get_u8().ok() != Some(1) {
+                    return Err(bad_binary());
+                }
+                let text = as_utf8(std::mem::take(&mut bytes))?;
+                ScalarValue::Utf8(Some(text.to_owned()))
+            }
+        },
+    };
+    if bytes.is_empty() {
+        Ok(value)
+    } else {
+        Err(bad_binary())
+    }
+}
+
+/// Reads a value whose bytes are the number itself; `None` for other types.
+fn fixed(wire: u32, bytes: &mut &[u8]) -> Option<Result<ScalarValue, bytes::TryGetError>> {
+    Some(match wire {
         oid::BOOL => bytes
             .try_get_u8()
-            .ok()
             .map(|byte| ScalarValue::Boolean(Some(byte != 0))),
         oid::INT2 => bytes
             .try_get_i16()
-            .ok()
             .map(|value| ScalarValue::Int16(Some(value))),
         oid::INT4 => bytes
             .try_get_i32()
-            .ok()
             .map(|value| ScalarValue::Int32(Some(value))),
         oid::INT8 => bytes
             .try_get_i64()
-            .ok()
             .map(|value| ScalarValue::Int64(Some(value))),
         oid::OID | oid::REGCLASS => bytes
             .try_get_u32()
-            .ok()
             .map(|value| ScalarValue::Int64(Some(value.into()))),
         oid::FLOAT4 => bytes
             .try_get_f32()
-            .ok()
             .map(|value| ScalarValue::Float32(Some(value))),
         oid::FLOAT8 => bytes
             .try_get_f64()
-            .ok()
             .map(|value| ScalarValue::Float64(Some(value))),
-        oid::DATE => Some(date(&mut bytes)?),
         oid::TIME => bytes
             .try_get_i64()
-            .ok()
             .map(|us| ScalarValue::Time64Microsecond(Some(us))),
-        oid::TIMESTAMP => Some(ScalarValue::TimestampMicrosecond(
-            Some(instant(&mut bytes)?),
-            None,
-        )),
-        oid::TIMESTAMPTZ => {
-            let zone = Some(Arc::from("UTC"));
-            Some(ScalarValue::TimestampMicrosecond(
-                Some(instant(&mut bytes)?),
-                zone,
-            ))
-        }
-        oid::INTERVAL => Some(interval(&mut bytes)?),
-        oid::NUMERIC => {
-            let text = numeric::text(&mut bytes)?;
-            Some(ScalarValue::Utf8(Some(text)))
-        }
-        oid::UUID => {
-            let text = uuid(bytes)?;
-            bytes = &[];
-            Some(ScalarValue::Utf8(Some(text)))
-        }
-        oid::BYTEA => Some(ScalarValue::Binary(Some(
-            std::mem::take(&mut bytes).to_vec(),
-        ))),
-        oid::RECORD => return Err(Failure::new("0A000", "records cannot be parameters")),
-        oid::JSONB => {
-            let version = bytes.try_get_u8().ok().filter(|version| *version == 1);
-            version.ok_or_else(bad_binary)?;
-            Some(ScalarValue::Utf8(Some(
-                as_utf8(std::mem::take(&mut bytes))?.to_owned(),
-            )))
-        }
-        _ => Some(ScalarValue::Utf8(Some(
-            as_utf8(std::mem::take(&mut bytes))?.to_owned(),
-        ))),
-    };
-    value.filter(|_| bytes.is_empty()).ok_or_else(bad_binary)
+        _ => return None,
+    })
 }
 
 fn bad_binary() -> Failure {

@@ -159,8 +159,8 @@ impl Connection {
         Ok(self.outbox.put(&BindComplete::new())?)
     }
 
-    /// Describes a statement or portal.
-    pub(super) fn describe(&mut self, target: &Target) -> Result<(), Stop> {
+    /// Describes a statement, a portal, or a cursor of SQL, which is a portal too.
+    pub(super) async fn describe(&mut self, target: &Target) -> Result<(), Stop> {
         let (statement, formats) = match target {
             Target::Statement(name) => {
                 let statement = self.statement(name)?;
@@ -168,10 +168,10 @@ impl Connection {
                     .put(&ParameterDescription::new(statement.oids.clone()))?;
                 (statement, Vec::new())
             }
-            Target::Portal(name) => {
-                let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
-                (Arc::clone(&portal.statement), portal.formats.clone())
-            }
+            Target::Portal(name) => match self.portals.get(name) {
+                Some(portal) => (Arc::clone(&portal.statement), portal.formats.clone()),
+                None => return self.describe_cursor(name).await,
+            },
         };
         match statement
             .prepared
@@ -181,6 +181,20 @@ impl Connection {
             Some(schema) => Ok(self.outbox.put(&describe(schema, &formats)?)?),
             None => Ok(self.outbox.put(&NoData::new())?),
         }
+    }
+
+    async fn describe_cursor(&mut self, name: &str) -> Result<(), Stop> {
+        let quoted = name.replace('"', "\"\"");
+        let parsed = self.session.parse(&format!("FETCH 0 FROM \"{quoted}\""));
+        // What a cursor cannot be called is no cursor.
+        let statement = parsed.ok().and_then(|mut statements| statements.pop());
+        let statement = statement.ok_or_else(|| no_portal(name))?;
+        let fetch = self.session.prepare(&statement, &[]).await;
+        let schema = fetch
+            .ok()
+            .and_then(|fetch| fetch.result)
+            .ok_or_else(|| no_portal(name))?;
+        Ok(self.outbox.put(&describe(&schema, &[])?)?)
     }
 
     /// Runs a portal, or goes on with it.

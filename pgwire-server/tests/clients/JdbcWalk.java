@@ -89,7 +89,7 @@ public class JdbcWalk {
 
     static void error(Connection connection) throws SQLException {
         try (Statement statement = connection.createStatement()) {
-            statement.executeQuery("SELECT prize FROM trades");
+            statement.executeQuery("SELECT prize FROM trades").close();
         } catch (PSQLException error) {
             System.out.println("error " + error.getSQLState() + " " + error.getServerErrorMessage().getPosition());
         }

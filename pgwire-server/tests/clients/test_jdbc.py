@@ -16,7 +16,7 @@ def classes(tmp_path_factory):
     if not driver or not shutil.which("javac"):
         pytest.skip("no driver in RTSAP_TEST_JDBC, or no javac")
     folder = tmp_path_factory.mktemp("classes")
-    subprocess.run(["javac", "-d", str(folder), str(SOURCE)], check=True, timeout=120)
+    subprocess.run(["javac", "-cp", driver, "-d", str(folder), str(SOURCE)], check=True, timeout=120)
     return f"{folder}{os.pathsep}{driver}"
 
 

@@ -165,6 +165,20 @@ async fn rows_stream_to_a_client_that_takes_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_of_sql_can_be_described_like_a_portal() {
+    let harness = Harness::new().await;
+    let mut wire = Wire::session(harness.address).await;
+    let declare = b"BEGIN; DECLARE \"a b\" CURSOR FOR SELECT 1 AS one\0";
+    wire.send(&message(b'Q', declare)).await;
+    wire.until('Z').await;
+    wire.send(&[message(b'D', b"Pa b\0"), message(b'S', b"")].concat())
+        .await;
+    let replies = wire.until('Z').await;
+    assert_eq!(tags(&replies), "TZ");
+    assert!(replies[0].body.starts_with(b"\0\x01one\0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_protocol_is_kept_to() {
     let harness = Harness::new().await;
     let mut wire = Wire::session(harness.address).await;
@@ -193,6 +207,12 @@ async fn the_protocol_is_kept_to() {
         let error = replies.iter().find(|reply| reply.tag == 'E').unwrap();
         assert_eq!(error.field(b'C'), wanted, "{replies:?}");
     }
+    // An error does not wait for the Sync: asyncpg asks for it with Flush.
+    wire.send(&[parse("SELECT wrong"), message(b'H', b"")].concat())
+        .await;
+    assert_eq!(wire.until('E').await[0].field(b'C'), "42703");
+    wire.send(&sync).await;
+    assert_eq!(tags(&wire.until('Z').await), "Z");
     // Closing what is not there is no error, an empty statement has no rows.
     wire.send(&[message(b'C', b"Snothing\0"), sync.clone()].concat())
         .await;
