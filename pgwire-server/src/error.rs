@@ -2,7 +2,6 @@
 //!
 //! Owns the mapping from the engine's error kinds to SQLSTATE. A cause is logged, never sent.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use pgwire::messages::response::{ErrorResponse, NoticeResponse};
@@ -40,17 +39,17 @@ pub(crate) struct Failure {
     /// Whether the connection ends with it.
     pub(crate) fatal: bool,
     /// Five characters.
-    pub(crate) sqlstate: Cow<'static, str>,
+    pub(crate) sqlstate: &'static str,
     /// The text.
     pub(crate) message: String,
     /// What exactly.
-    pub(crate) detail: Option<String>,
+    pub(crate) detail: Option<Box<str>>,
     /// What to do.
-    pub(crate) hint: Option<String>,
+    pub(crate) hint: Option<Box<str>>,
     /// Character of the statement, counted from 1.
     pub(crate) position: Option<u32>,
     /// Where in the input: a line of a COPY.
-    pub(crate) context: Option<String>,
+    pub(crate) context: Option<Box<str>>,
     /// The engine's stable code, sent where PostgreSQL sends the name of its routine.
     pub(crate) code: Option<&'static str>,
 }
@@ -60,7 +59,7 @@ impl Failure {
     pub(crate) fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
         Self {
             fatal: false,
-            sqlstate: Cow::Borrowed(sqlstate),
+            sqlstate,
             message: message.into(),
             detail: None,
             hint: None,
@@ -98,14 +97,14 @@ impl Failure {
 
     /// The same with what to do.
     #[must_use]
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// The same with where in the input.
     #[must_use]
-    pub(crate) fn context(mut self, context: impl Into<String>) -> Self {
+    pub(crate) fn context(mut self, context: impl Into<Box<str>>) -> Self {
         self.context = Some(context.into());
         self
     }
@@ -116,17 +115,22 @@ impl Failure {
         let mut fields = vec![
             (b'S', severity.to_owned()),
             (b'V', severity.to_owned()),
-            (b'C', self.sqlstate.clone().into_owned()),
+            (b'C', self.sqlstate.to_owned()),
             (b'M', without_nul(&self.message)),
         ];
-        let mut optional = |tag: u8, value: Option<String>| {
-            fields.extend(value.map(|value| (tag, without_nul(&value))));
+        let mut optional = |tag: u8, value: Option<&str>| {
+            fields.extend(value.map(|value| (tag, without_nul(value))));
         };
-        optional(b'D', self.detail.clone());
-        optional(b'H', self.hint.clone());
-        optional(b'P', self.position.map(|position| position.to_string()));
-        optional(b'W', self.context.clone());
-        optional(b'R', self.code.map(str::to_owned));
+        optional(b'D', self.detail.as_deref());
+        optional(b'H', self.hint.as_deref());
+        optional(
+            b'P',
+            self.position
+                .map(|position| position.to_string())
+                .as_deref(),
+        );
+        optional(b'W', self.context.as_deref());
+        optional(b'R', self.code);
         ErrorResponse::new(fields)
     }
 }
@@ -141,10 +145,10 @@ impl From<EngineError> for Failure {
             .unwrap_or_else(|| sqlstate_of(error.kind));
         Self {
             fatal: error.kind == ErrorKind::Fenced,
-            sqlstate: Cow::Borrowed(sqlstate),
+            sqlstate,
             message: error.message,
-            detail: error.detail.map(Into::into),
-            hint: error.hint.map(Into::into),
+            detail: error.detail,
+            hint: error.hint,
             position: error.position,
             context: None,
             code: Some(error.code),

@@ -346,19 +346,14 @@ fn parameters(statement: &Statement, bind: &Bind) -> Result<Vec<ScalarValue>, Fa
         return Ok(Vec::new());
     };
     let formats = formats(&bind.parameter_formats, wanted, "parameter")?;
-    let types = statement
-        .oids
-        .iter()
-        .zip(&prepared.parameter_types)
-        .zip(&formats);
-    let read = |(index, (((oid, wanted), format), bytes)): (
-        usize,
-        (((&u32, _), &Format), &Option<bytes::Bytes>),
-    )| {
-        parameter::read(*oid, wanted, *format, bytes.as_deref())
-            .map_err(|failure| failure.context(format!("parameter ${}", index + 1)))
-    };
-    types.zip(&bind.parameters).enumerate().map(read).collect()
+    let mut values = Vec::with_capacity(wanted);
+    for (index, bytes) in bind.parameters.iter().enumerate() {
+        let (oid, wanted) = (statement.oids[index], &prepared.parameter_types[index]);
+        let value = parameter::read(oid, wanted, formats[index], bytes.as_deref());
+        let in_context = |failure: Failure| failure.context(format!("parameter ${}", index + 1));
+        values.push(value.map_err(in_context)?);
+    }
+    Ok(values)
 }
 
 /// The format of each of `count` values, from none (all text), one for all, or one each.

@@ -315,7 +315,7 @@ fn column(field: &Field, cells: Vec<Option<String>>) -> Result<ArrayRef, Failure
             value.cast_to(wanted).map_err(|error| {
                 let message = format!("cannot read \"{text}\" as {wanted}");
                 let mut failure = Failure::new("22P02", message);
-                failure.detail = Some(format!("{error}."));
+                failure.detail = Some(format!("{error}.").into());
                 failure
             })
         }

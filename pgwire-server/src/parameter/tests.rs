@@ -11,14 +11,14 @@ fn binary(wire: u32, bytes: &[u8]) -> Result<String, String> {
     let value = read(wire, &DataType::Utf8, Format::Binary, Some(bytes));
     value
         .map(|value| value.to_string())
-        .map_err(|failure| failure.sqlstate.into_owned())
+        .map_err(|failure| failure.sqlstate.to_owned())
 }
 
 fn text(wire: u32, text: &str) -> Result<String, String> {
     let value = read(wire, &DataType::Utf8, Format::Text, Some(text.as_bytes()));
     value
         .map(|value| value.to_string())
-        .map_err(|failure| failure.sqlstate.into_owned())
+        .map_err(|failure| failure.sqlstate.to_owned())
 }
 
 fn ok(text: &str) -> Result<String, String> {

@@ -10,7 +10,7 @@ fn read(tag: u8, body: &'static [u8]) -> Result<Request, String> {
         tag,
         body: Bytes::from_static(body),
     };
-    Request::read(frame).map_err(|failure| failure.sqlstate.into_owned())
+    Request::read(frame).map_err(|failure| failure.sqlstate.to_owned())
 }
 
 #[test]

@@ -13,17 +13,29 @@ def engine(server):
     engine.dispose()
 
 
+def test_names(engine):
+    assert "trades" in sqlalchemy.inspect(engine).get_table_names()
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=sqlalchemy.exc.NotSupportedError,
+    reason="SQLAlchemy 2.1 reads columns with correlated subqueries within CASE, which are refused",
+)
 def test_reflection(engine):
-    inspector = sqlalchemy.inspect(engine)
-    assert "trades" in inspector.get_table_names()
-    columns = {column["name"]: column for column in inspector.get_columns("trades")}
+    columns = {column["name"]: column for column in sqlalchemy.inspect(engine).get_columns("trades")}
     assert list(columns) == ["symbol", "price", "size", "amount", "ts"]
     assert isinstance(columns["size"]["type"], sqlalchemy.BigInteger)
     assert columns["symbol"]["nullable"] is False
 
 
 def test_expressions(engine):
-    trades = sqlalchemy.Table("trades", sqlalchemy.MetaData(), autoload_with=engine)
+    trades = sqlalchemy.table(
+        "trades",
+        sqlalchemy.column("symbol", sqlalchemy.Text),
+        sqlalchemy.column("price", sqlalchemy.Double),
+        sqlalchemy.column("size", sqlalchemy.BigInteger),
+    )
     query = (
         sqlalchemy.select(trades.c.symbol, sqlalchemy.func.sum(trades.c.size))
         .where(trades.c.price > 100.0)
