@@ -50,15 +50,20 @@ fn payload_format(name: &str, options: &Options) -> Result<&'static str, Connect
         .with_hint(format!("Possible values: {list}.")));
     };
     let wanted = format.trim();
-    if let Some(found) = FORMATS.iter().find(|known| known.eq_ignore_ascii_case(wanted)) {
+    if let Some(found) = FORMATS
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(wanted))
+    {
         return Ok(found);
     }
     let hint = match nearest(wanted, FORMATS) {
         Some(near) => format!("Did you mean '{near}'? Possible values: {list}."),
         None => format!("Possible values: {list}."),
     };
-    Err(ConnectorError::invalid(format!("unknown format \"{format}\" of source \"{name}\""))
-        .with_hint(hint))
+    Err(
+        ConnectorError::invalid(format!("unknown format \"{format}\" of source \"{name}\""))
+            .with_hint(hint),
+    )
 }
 
 /// The SQL name of a column type, for messages: `DECIMAL(18,8)`, `TIMESTAMP(6) WITH TIME ZONE`.
@@ -77,7 +82,11 @@ pub fn sql_type(data_type: &DataType) -> String {
         DataType::Date32 => "DATE".to_owned(),
         DataType::Timestamp(unit, zone) => {
             let digits = timestamp_digits(*unit);
-            let zone = if zone.is_some() { " WITH TIME ZONE" } else { "" };
+            let zone = if zone.is_some() {
+                " WITH TIME ZONE"
+            } else {
+                ""
+            };
             format!("TIMESTAMP({digits}){zone}")
         }
         DataType::List(element) => format!("{}[]", sql_type(element.data_type())),

@@ -73,7 +73,7 @@ impl Engine {
             EngineError::internal(format!("cannot set up queries: {error}"))
         };
         let statics = Arc::new(PgCatalogStaticTables::try_new().map_err(broken)?);
-        let base = query::base::base_state(&config, &registry, &statics).map_err(broken)?;
+        let base = query::defaults::base_state(&config, &registry, &statics).map_err(broken)?;
         let store = Arc::clone(&config.store);
         let (store, catalog) = CatalogStore::open(store, config.writer.clone()).await?;
         let mut runtime = RuntimeConfig::new(Arc::clone(&config.store));

@@ -27,9 +27,9 @@ mod column;
 pub(crate) mod functions;
 mod keys;
 mod namespace;
+pub(crate) mod pg_type;
 pub(crate) mod relations;
 mod session_functions;
-pub(crate) mod types;
 
 /// The tables that are made here; the rest is constant.
 const OWN: [&str; 20] = [

@@ -19,8 +19,8 @@ use crate::query::guard::Guard;
 use crate::query::served::Reading;
 use crate::response::BatchStream;
 
-pub(crate) mod base;
 pub(crate) mod compatible;
+pub(crate) mod defaults;
 pub(crate) mod diagnose;
 pub(crate) mod guard;
 pub(crate) mod names;

@@ -18,7 +18,14 @@ pub fn text(plan: &StreamPlan) -> String {
 fn write_node(plan: &StreamPlan, index: NodeIndex, depth: usize, out: &mut String) {
     let node = &plan.nodes[index];
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{:indent$}{}{}", "", operator(node), properties(node), indent = depth * 2);
+    let _ = writeln!(
+        out,
+        "{:indent$}{}{}",
+        "",
+        operator(node),
+        properties(node),
+        indent = depth * 2
+    );
     for input in &node.inputs {
         write_node(plan, *input, depth + 1, out);
     }
@@ -34,7 +41,11 @@ pub fn operator(node: &Node) -> String {
             let columns = exprs.iter().zip(fields).map(|(expr, field)| {
                 let text = expr.to_string();
                 let bare = text.split('@').next() == Some(field.name().as_str());
-                if bare { text } else { format!("{text} AS {}", field.name()) }
+                if bare {
+                    text
+                } else {
+                    format!("{text} AS {}", field.name())
+                }
             });
             format!("Project: {}", columns.collect::<Vec<_>>().join(", "))
         }
@@ -80,7 +91,10 @@ pub fn properties(node: &Node) -> String {
     let properties = &node.properties;
     let mut out = format!(" | mode={}", properties.mode.name());
     if !properties.key.is_empty() {
-        let key = properties.key.iter().map(|index| properties.schema.field(*index).name().as_str());
+        let key = properties
+            .key
+            .iter()
+            .map(|index| properties.schema.field(*index).name().as_str());
         let _ = write!(out, "({})", key.collect::<Vec<_>>().join(", "));
     }
     if let Some(index) = properties.event_time {
@@ -92,11 +106,19 @@ pub fn properties(node: &Node) -> String {
 
 fn column_names(node: &Node) -> String {
     let fields = node.properties.schema.fields();
-    fields.iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
+    fields
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn list<T: std::fmt::Display + ?Sized>(items: &[std::sync::Arc<T>]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    items
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn aggregates(specs: &[AggregateSpec]) -> String {

@@ -67,7 +67,10 @@ impl StreamPlan {
     /// # Errors
     /// [`PlanCheckError::Empty`] if there is no node.
     pub fn output(&self) -> Result<&StreamProperties, PlanCheckError> {
-        self.nodes.last().map(|node| &node.properties).ok_or(PlanCheckError::Empty)
+        self.nodes
+            .last()
+            .map(|node| &node.properties)
+            .ok_or(PlanCheckError::Empty)
     }
 
     /// Checks what every plan must fulfil.
@@ -80,7 +83,10 @@ impl StreamPlan {
         }
         for (index, node) in self.nodes.iter().enumerate() {
             if let Some(input) = node.inputs.iter().find(|input| **input >= index) {
-                return Err(PlanCheckError::Order { node: index, input: *input });
+                return Err(PlanCheckError::Order {
+                    node: index,
+                    input: *input,
+                });
             }
             let fits = match node.spec {
                 OperatorSpec::Input { .. } => node.inputs.is_empty(),
@@ -89,12 +95,24 @@ impl StreamPlan {
             };
             if !fits {
                 let (name, found) = (node.spec.name(), node.inputs.len());
-                return Err(PlanCheckError::Inputs { node: index, name, found });
+                return Err(PlanCheckError::Inputs {
+                    node: index,
+                    name,
+                    found,
+                });
             }
             let columns = node.properties.schema.fields().len();
-            let named = node.properties.key.iter().chain(&node.properties.event_time);
+            let named = node
+                .properties
+                .key
+                .iter()
+                .chain(&node.properties.event_time);
             if let Some(column) = named.copied().find(|column| *column >= columns) {
-                return Err(PlanCheckError::Column { node: index, column, columns });
+                return Err(PlanCheckError::Column {
+                    node: index,
+                    column,
+                    columns,
+                });
             }
         }
         Ok(())
@@ -107,7 +125,9 @@ impl StreamPlan {
 
     /// The first node that can find rows late: its input's rows are what `<view>$late` shows.
     pub fn late_node(&self) -> Option<NodeIndex> {
-        self.nodes.iter().position(|node| matches!(node.spec, OperatorSpec::WindowAggregate(_)))
+        self.nodes
+            .iter()
+            .position(|node| matches!(node.spec, OperatorSpec::WindowAggregate(_)))
     }
 }
 

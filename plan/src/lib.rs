@@ -1,7 +1,8 @@
-//! The compiled form of a view: the contract between `planner`, which builds it, and `runtime`, which runs it.
+//! The compiled form of a view: the contract between `planner`, which builds it, and `runtime`,
+//! which runs it.
 //!
-//! Public fields; no behaviour beyond checking, fingerprinting and printing itself. Reading order: [`graph`],
-//! [`operator`], [`window`], [`properties`], [`explain`].
+//! Public fields; no behaviour beyond checking, fingerprinting and printing itself. Reading order:
+//! [`graph`], [`operator`], [`window`], [`properties`], [`explain`].
 
 pub mod explain;
 pub mod graph;

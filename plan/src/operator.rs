@@ -26,7 +26,8 @@ pub enum OperatorSpec {
         object: ObjectId,
         /// Its name, for people.
         name: String,
-        /// Which of its columns, in the order of this node's schema. A source decodes only what some view names here.
+        /// Which of its columns, in the order of this node's schema. A source decodes only what
+        /// some view names here.
         columns: Vec<usize>,
     },
     /// Computes columns. One input.
@@ -39,7 +40,8 @@ pub enum OperatorSpec {
         /// Boolean over the input's columns.
         predicate: Arc<dyn PhysicalExpr>,
     },
-    /// Puts each row into its windows: the input's columns plus `window_start`, `window_end`, `window_time`. One input.
+    /// Puts each row into its windows: the input's columns plus `window_start`, `window_end`,
+    /// `window_time`. One input.
     WindowAssign {
         /// Which windows.
         window: WindowSpec,
@@ -83,7 +85,8 @@ pub struct AggregateSpec {
 pub enum Emit {
     /// Every publish shows the windows as they stand: the edge is an upsert by window and key.
     Changes,
-    /// Once, when the watermark has passed the window's end by `delay_nanos`: the edge is append-only.
+    /// Once, when the watermark has passed the window's end by `delay_nanos`: the edge is
+    /// append-only.
     OnClose {
         /// How long to wait beyond the window's end.
         delay_nanos: i64,
@@ -97,7 +100,8 @@ pub enum WindowColumn {
     Start,
     /// First point after the window.
     End,
-    /// The last point inside in the time column's unit: end − 1 unit (Flink's rule), so windows over windows line up.
+    /// The last point inside in the time column's unit: end − 1 unit (Flink's rule), so windows
+    /// over windows line up.
     Time,
     /// Group key `n`.
     Key(usize),
@@ -120,14 +124,16 @@ pub struct WindowAggregateSpec {
     pub output: Vec<WindowColumn>,
     /// When results show.
     pub emit: Emit,
-    /// A row is late for a window once the watermark is this far past its end, and past the delay of `emit`.
+    /// A row is late for a window once the watermark is this far past its end, and past the delay
+    /// of `emit`.
     pub lateness_nanos: i64,
 }
 
 /// Aggregation by key without a window. Output columns: the keys, then the aggregates.
 #[derive(Clone, Debug)]
 pub struct GroupAggregateSpec {
-    /// Group keys over the input's columns. Empty: one group, which exists from the start (`SELECT count(*)`).
+    /// Group keys over the input's columns. Empty: one group, which exists from the start
+    /// (`SELECT count(*)`).
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
     /// The aggregates.
     pub aggregates: Vec<AggregateSpec>,

@@ -12,7 +12,8 @@ pub struct StreamProperties {
     pub schema: SchemaRef,
     /// Which changes may come.
     pub mode: ChangelogMode,
-    /// Indices of the columns that identify a row. Empty when `mode` is `Append`; may be empty for `Retract`.
+    /// Indices of the columns that identify a row. Empty when `mode` is `Append`; may be empty for
+    /// `Retract`.
     pub key: Vec<usize>,
     /// Index of the column that watermarks speak about, if any.
     pub event_time: Option<usize>,
@@ -20,7 +21,8 @@ pub struct StreamProperties {
     pub state: StateBound,
 }
 
-/// How much a node must remember. `EXPLAIN` prints it; `planner/streaming/guard.rs` refuses the last one.
+/// How much a node must remember. `EXPLAIN` prints it; `planner/streaming/guard.rs` refuses the
+/// last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateBound {
     /// Nothing.
@@ -40,7 +42,9 @@ impl std::fmt::Display for StateBound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::None => f.write_str("none"),
-            Self::EventTime { retention_nanos } => write!(f, "event time {}", Nanos(*retention_nanos)),
+            Self::EventTime { retention_nanos } => {
+                write!(f, "event time {}", Nanos(*retention_nanos))
+            }
             Self::PerKey => f.write_str("per key"),
             Self::Unbounded => f.write_str("unbounded"),
         }

@@ -14,8 +14,8 @@ pub enum WindowSpec {
         /// Where one window starts.
         offset_nanos: i64,
     },
-    /// A window of `size_nanos` starts every `slide_nanos`; a point is in ⌈size / slide⌉ of them, or in none when
-    /// the slide is longer than the size.
+    /// A window of `size_nanos` starts every `slide_nanos`; a point is in ⌈size / slide⌉ of them,
+    /// or in none when the slide is longer than the size.
     Hop {
         /// Length of a window.
         size_nanos: i64,
@@ -74,16 +74,25 @@ impl WindowSpec {
         let (size, slide) = (self.size_nanos(), self.slide_nanos());
         let last = time - (time - self.offset_nanos()).rem_euclid(slide);
         // Starts in (time − size, time], i.e. from the first aligned start above time − size.
-        let count = if time - last >= size { 0 } else { (size - (time - last) + slide - 1) / slide };
+        let count = if time - last >= size {
+            0
+        } else {
+            (size - (time - last) + slide - 1) / slide
+        };
         (0..count).rev().map(move |back| {
             let start = last - back * slide;
-            Window { start, end: start + size }
+            Window {
+                start,
+                end: start + size,
+            }
         })
     }
 
     /// The end of the last window that holds `time`, or `time` itself if none does.
     pub fn last_end(&self, time: i64) -> i64 {
-        self.windows_of(time).last().map_or(time, |window| window.end)
+        self.windows_of(time)
+            .last()
+            .map_or(time, |window| window.end)
     }
 }
 
@@ -91,8 +100,17 @@ impl fmt::Display for WindowSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tumble { size_nanos, .. } => write!(f, "tumble({})", Nanos(*size_nanos))?,
-            Self::Hop { size_nanos, slide_nanos, .. } => {
-                write!(f, "hop(slide {}, size {})", Nanos(*slide_nanos), Nanos(*size_nanos))?;
+            Self::Hop {
+                size_nanos,
+                slide_nanos,
+                ..
+            } => {
+                write!(
+                    f,
+                    "hop(slide {}, size {})",
+                    Nanos(*slide_nanos),
+                    Nanos(*size_nanos)
+                )?;
             }
         }
         match self.offset_nanos() {

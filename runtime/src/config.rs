@@ -12,9 +12,11 @@ use crate::clock::{Clock, SystemClock};
 pub struct RuntimeConfig {
     /// Where checkpoints and table logs live.
     pub store: Arc<dyn ObjectStore>,
-    /// Shortest time between two publishes while data flows; when nothing waits, a publish follows at once.
+    /// Shortest time between two publishes while data flows; when nothing waits, a publish follows
+    /// at once.
     pub publish_interval: Duration,
-    /// Shortest time between the starts of two checkpoints. Nothing is written while nothing changes.
+    /// Shortest time between the starts of two checkpoints. Nothing is written while nothing
+    /// changes.
     pub checkpoint_interval: Duration,
     /// Rows a reader decodes at most into one batch.
     pub batch_rows_max: usize,
@@ -24,7 +26,8 @@ pub struct RuntimeConfig {
     pub view_bytes_max: usize,
     /// Change batches a subscriber may lag behind before it is disconnected.
     pub subscriber_batches_max: usize,
-    /// Rows kept of each `$late` and `$errors` relation; the oldest go first. The ledger counts them all.
+    /// Rows kept of each `$late` and `$errors` relation; the oldest go first. The ledger counts
+    /// them all.
     pub side_rows_max: usize,
     /// The time.
     pub clock: Arc<dyn Clock>,

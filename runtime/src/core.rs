@@ -1,7 +1,8 @@
 //! The core: the one thread that owns all dataflows and moves them in steps.
 //!
-//! A step takes what readers have decoded and feeds it; a publish makes one cut of everything visible; a checkpoint is
-//! a publish whose state is handed to a job. Commands from sessions are carried out between steps.
+//! A step takes what readers have decoded and feeds it; a publish makes one cut of everything
+//! visible; a checkpoint is a publish whose state is handed to a job. Commands from sessions are
+//! carried out between steps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,10 +41,12 @@ use relation::Relation;
 use sinks::SinkEntry;
 use source::SourceEntry;
 
-/// Rows a step takes from one reader at most, so that no source starves another or delays a publish.
+/// Rows a step takes from one reader at most, so that no source starves another or delays a
+/// publish.
 const STEP_ROWS_MAX: usize = 65_536;
 
-/// Shortest time between two publishes however little data flows: a publish costs some hundred microseconds.
+/// Shortest time between two publishes however little data flows: a publish costs some hundred
+/// microseconds.
 const PUBLISH_GAP_MIN: Duration = Duration::from_millis(2);
 
 /// How often idle splits, retries and memory limits are looked at.
@@ -62,18 +65,38 @@ pub(crate) enum Command {
     Insert(LogEntry, Answer<()>),
     Flush(Answer<()>),
     Checkpoint(Answer<u64>),
-    Subscribe { object: ObjectId, part: Part, snapshot: bool, answer: Answer<Subscription> },
+    Subscribe {
+        object: ObjectId,
+        part: Part,
+        snapshot: bool,
+        answer: Answer<Subscription>,
+    },
     Stop(Answer<()>),
 }
 
 /// What background work reports.
 pub(crate) enum Report {
-    ReaderOpened { intake: u64, attempt: u64, result: Result<Opened, RuntimeError> },
+    ReaderOpened {
+        intake: u64,
+        attempt: u64,
+        result: Result<Opened, RuntimeError>,
+    },
     CheckpointDone(Result<Committed, CheckpointError>),
     CheckpointProblem(String),
-    SinkFenced { sink: u64, target: String, applied: u64 },
-    SinkApplied { sink: u64, epoch: u64 },
-    SinkProblem { sink: u64, retried: bool, reason: String },
+    SinkFenced {
+        sink: u64,
+        target: String,
+        applied: u64,
+    },
+    SinkApplied {
+        sink: u64,
+        epoch: u64,
+    },
+    SinkProblem {
+        sink: u64,
+        retried: bool,
+        reason: String,
+    },
 }
 
 /// Everything that reaches the core.
@@ -147,7 +170,10 @@ pub(crate) struct Parts {
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
         let (bell_in, bell) = crossbeam_channel::bounded(1);
-        let checkpoint = CheckpointStatus { epoch: parts.manifest.epoch, ..Default::default() };
+        let checkpoint = CheckpointStatus {
+            epoch: parts.manifest.epoch,
+            ..Default::default()
+        };
         Self {
             config: parts.config,
             shared: parts.shared,
@@ -196,7 +222,8 @@ impl Core {
                 self.end("a newer process has taken over this data directory");
                 return;
             }
-            if self.stopping.is_some() && self.in_flight.is_none() && !self.changed_since_checkpoint {
+            if self.stopping.is_some() && self.in_flight.is_none() && !self.changed_since_checkpoint
+            {
                 let answer = self.stopping.take();
                 self.end("stopped");
                 if let Some(answer) = answer {
@@ -276,7 +303,12 @@ impl Core {
                 self.changed_since_checkpoint = true;
                 self.checkpoint_waiters.push(answer);
             }
-            Command::Subscribe { object, part, snapshot, answer } => {
+            Command::Subscribe {
+                object,
+                part,
+                snapshot,
+                answer,
+            } => {
                 let _ = answer.send(self.subscribe(object, part, snapshot));
             }
             Command::Stop(answer) => {
@@ -288,14 +320,26 @@ impl Core {
 
     fn take_report(&mut self, report: Report) {
         match report {
-            Report::ReaderOpened { intake, attempt, result } => {
+            Report::ReaderOpened {
+                intake,
+                attempt,
+                result,
+            } => {
                 self.reader_opened(intake, attempt, result);
             }
             Report::CheckpointDone(result) => self.checkpoint_done(result),
             Report::CheckpointProblem(problem) => self.checkpoint.problem = Some(problem),
-            Report::SinkFenced { sink, target, applied } => self.sink_fenced(sink, target, applied),
+            Report::SinkFenced {
+                sink,
+                target,
+                applied,
+            } => self.sink_fenced(sink, target, applied),
             Report::SinkApplied { sink, epoch } => self.sink_applied(sink, epoch),
-            Report::SinkProblem { sink, retried, reason } => {
+            Report::SinkProblem {
+                sink,
+                retried,
+                reason,
+            } => {
                 self.sink_problem(sink, retried, reason);
             }
         }
@@ -303,7 +347,8 @@ impl Core {
 
     /// Feeds what readers have decoded. Returns whether more waits.
     fn step(&mut self) -> bool {
-        // The shared reader of a source comes before private ones, which follow it up to where it stands.
+        // The shared reader of a source comes before private ones, which follow it up to where it
+        // stands.
         for index in 0..self.intakes.len() {
             self.drain(index);
         }
@@ -312,8 +357,16 @@ impl Core {
     }
 
     fn publish_if_due(&mut self, more_waits: bool) {
-        let since = self.config.clock.elapsed().saturating_sub(self.last_publish);
-        let gap = if more_waits { self.config.publish_interval } else { PUBLISH_GAP_MIN };
+        let since = self
+            .config
+            .clock
+            .elapsed()
+            .saturating_sub(self.last_publish);
+        let gap = if more_waits {
+            self.config.publish_interval
+        } else {
+            PUBLISH_GAP_MIN
+        };
         let asked = !self.flushes.is_empty();
         if (self.touched && since >= gap) || asked {
             self.publish();
@@ -337,7 +390,11 @@ impl Core {
         if self.in_flight.is_some() || !self.changed_since_checkpoint {
             return;
         }
-        let since = self.config.clock.elapsed().saturating_sub(self.last_checkpoint);
+        let since = self
+            .config
+            .clock
+            .elapsed()
+            .saturating_sub(self.last_checkpoint);
         let asked = !self.checkpoint_waiters.is_empty() || self.stopping.is_some();
         if asked || since >= self.config.checkpoint_interval {
             self.publish();

@@ -1,4 +1,5 @@
-//! A running plan: operators wired together. Synchronous, and free of clocks and I/O: a test drives it as the core does.
+//! A running plan: operators wired together. Synchronous, and free of clocks and I/O: a test drives
+//! it as the core does.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -42,7 +43,8 @@ struct NodeState {
     operator: Option<Box<dyn Operator>>,
     consumers: Vec<(NodeIndex, usize)>,
     ports: Vec<Option<Watermark>>,
-    /// Rows that go no further than here are *used*: the node keeps them in its state or multiplies them.
+    /// Rows that go no further than here are *used*: the node keeps them in its state or multiplies
+    /// them.
     absorbs: bool,
     /// No node before this one absorbs rows, so what comes here are rows of the inputs.
     takes_input_rows: bool,
@@ -72,13 +74,21 @@ impl Dataflow {
         let mut nodes = Vec::with_capacity(plan.nodes.len());
         let mut inputs = Vec::new();
         for (index, node) in plan.nodes.iter().enumerate() {
-            let operator = if let OperatorSpec::Input { object, columns, .. } = &node.spec {
-                inputs.push(Input { object: *object, columns: columns.clone(), node: index });
+            let operator = if let OperatorSpec::Input {
+                object, columns, ..
+            } = &node.spec
+            {
+                inputs.push(Input {
+                    object: *object,
+                    columns: columns.clone(),
+                    node: index,
+                });
                 None
             } else {
                 let schemas = node.inputs.iter();
-                let schemas: Vec<SchemaRef> =
-                    schemas.map(|i| Arc::clone(&plan.nodes[*i].properties.schema)).collect();
+                let schemas: Vec<SchemaRef> = schemas
+                    .map(|i| Arc::clone(&plan.nodes[*i].properties.schema))
+                    .collect();
                 Some(instantiate::operator(node, &schemas)?)
             };
             let absorbs = matches!(
@@ -155,10 +165,15 @@ impl Dataflow {
 
     /// Bytes of state in all operators.
     pub fn state_bytes(&self) -> usize {
-        self.nodes.iter().filter_map(|n| n.operator.as_ref()).map(|o| o.state_bytes()).sum()
+        self.nodes
+            .iter()
+            .filter_map(|n| n.operator.as_ref())
+            .map(|o| o.state_bytes())
+            .sum()
     }
 
-    /// Takes changes of `object`. `place_of(c)` is where column *c* of the object lies in `changes`.
+    /// Takes changes of `object`. `place_of(c)` is where column *c* of the object lies in
+    /// `changes`.
     ///
     /// # Errors
     /// [`OperatorError`]; the dataflow must not be used afterwards.
@@ -173,11 +188,13 @@ impl Dataflow {
                 continue;
             }
             let columns = self.inputs[leaf].columns.iter();
-            let places: Option<Vec<usize>> =
-                columns.map(|column| place_of(*column)).collect();
+            let places: Option<Vec<usize>> = columns.map(|column| place_of(*column)).collect();
             let Some(places) = places else {
                 let found = format!("rows of object {object} without a column it needs");
-                return Err(OperatorError::Contract { operator: "Input", found });
+                return Err(OperatorError::Contract {
+                    operator: "Input",
+                    found,
+                });
             };
             let node = self.inputs[leaf].node;
             let batch = project(changes, &places)?;
@@ -214,7 +231,8 @@ impl Dataflow {
         Ok(())
     }
 
-    /// A cut is about to be published: operators emit what they held back. Then [`Dataflow::take_results`].
+    /// A cut is about to be published: operators emit what they held back. Then
+    /// [`Dataflow::take_results`].
     ///
     /// # Errors
     /// As [`Dataflow::feed`].
@@ -234,7 +252,10 @@ impl Dataflow {
     /// What has come out since the last call.
     pub fn take_results(&mut self) -> Results {
         let changes = std::mem::take(&mut self.results);
-        Results { changes, late: std::mem::take(&mut self.late) }
+        Results {
+            changes,
+            late: std::mem::take(&mut self.late),
+        }
     }
 
     /// Writes the state of all operators. Right after [`Dataflow::publish`].
@@ -251,7 +272,8 @@ impl Dataflow {
         Ok(())
     }
 
-    /// Restores what [`Dataflow::snapshot`] wrote, with the ledger and the inputs' watermarks of that moment.
+    /// Restores what [`Dataflow::snapshot`] wrote, with the ledger and the inputs' watermarks of
+    /// that moment.
     ///
     /// # Errors
     /// [`StateError`] if the state is not of this plan.
@@ -285,9 +307,14 @@ impl Dataflow {
         Ok(())
     }
 
-    /// Counts rows where they leave the stream of input rows: in a node that absorbs them, or in the result.
+    /// Counts rows where they leave the stream of input rows: in a node that absorbs them, or in
+    /// the result.
     fn count(&mut self, node: NodeIndex, rows: u64, output: &Output) {
-        let late: u64 = output.late.iter().map(|batch| batch.num_rows() as u64).sum();
+        let late: u64 = output
+            .late
+            .iter()
+            .map(|batch| batch.num_rows() as u64)
+            .sum();
         self.ledger.filtered += output.filtered_rows;
         self.ledger.late += late;
         if self.nodes[node].absorbs && self.nodes[node].takes_input_rows {
@@ -295,7 +322,11 @@ impl Dataflow {
         }
         let to_result = self.nodes[node].consumers.is_empty();
         if to_result && !self.nodes[node].absorbs && self.nodes[node].takes_input_rows {
-            self.ledger.used += output.changes.iter().map(|batch| batch.len() as u64).sum::<u64>();
+            self.ledger.used += output
+                .changes
+                .iter()
+                .map(|batch| batch.len() as u64)
+                .sum::<u64>();
         }
     }
 
@@ -314,7 +345,9 @@ impl Dataflow {
                 }
             }
         }
-        let Some(time) = least.filter(|time| *time > self.nodes[node].time) else { return Ok(()) };
+        let Some(time) = least.filter(|time| *time > self.nodes[node].time) else {
+            return Ok(());
+        };
         self.nodes[node].time = time;
         let mut output = Output::default();
         let promise = match &mut self.nodes[node].operator {
@@ -360,11 +393,18 @@ impl Dataflow {
             if self.late_node != Some(node) {
                 // Downstream of the first window no row is late: its promise says so.
                 let found = "late rows behind the first window".to_owned();
-                return Err(OperatorError::Contract { operator: "WindowAggregate", found });
+                return Err(OperatorError::Contract {
+                    operator: "WindowAggregate",
+                    found,
+                });
             }
             self.late.extend(output.late);
         }
-        for changes in output.changes.into_iter().filter(|changes| !changes.is_empty()) {
+        for changes in output
+            .changes
+            .into_iter()
+            .filter(|changes| !changes.is_empty())
+        {
             if self.nodes[node].consumers.is_empty() {
                 self.results.push(changes);
             } else {
@@ -374,12 +414,7 @@ impl Dataflow {
         Ok(())
     }
 
-    fn send(
-        &self,
-        node: NodeIndex,
-        event: Event,
-        queue: &mut VecDeque<(NodeIndex, usize, Event)>,
-    ) {
+    fn send(&self, node: NodeIndex, event: Event, queue: &mut VecDeque<(NodeIndex, usize, Event)>) {
         for (to, port) in &self.nodes[node].consumers {
             let copy = match &event {
                 Event::Changes(changes) => Event::Changes(changes.clone()),
@@ -391,13 +426,19 @@ impl Dataflow {
 }
 
 fn project(changes: &ChangeBatch, places: &[usize]) -> Result<ChangeBatch, OperatorError> {
-    let arrow = |source| OperatorError::Arrow { operator: "Input", source };
+    let arrow = |source| OperatorError::Arrow {
+        operator: "Input",
+        source,
+    };
     let rows = changes.rows().project(places).map_err(arrow)?;
     match changes.ops() {
         None => Ok(ChangeBatch::inserts(rows)),
-        Some(ops) => ChangeBatch::try_new(rows, ops.clone()).map_err(|error| {
-            OperatorError::Contract { operator: "Input", found: error.to_string() }
-        }),
+        Some(ops) => {
+            ChangeBatch::try_new(rows, ops.clone()).map_err(|error| OperatorError::Contract {
+                operator: "Input",
+                found: error.to_string(),
+            })
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What the engine holds: a runtime that is opened, filled from the catalog, started, and told what to do.
+//! What the engine holds: a runtime that is opened, filled from the catalog, started, and told what
+//! to do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,7 +67,8 @@ enum BootSpec {
 }
 
 impl Runtime {
-    /// Takes over the state under `config.store`: every process that wrote there before is fenced from now on.
+    /// Takes over the state under `config.store`: every process that wrote there before is fenced
+    /// from now on.
     ///
     /// # Errors
     /// [`RuntimeError::Checkpoint`] if the state cannot be read or trusted.
@@ -89,7 +91,15 @@ impl Runtime {
             ended: Mutex::new(None),
         });
         let specs = Vec::new();
-        let boot = Boot { config, store, chain, receiver, manifest, log: entries, specs };
+        let boot = Boot {
+            config,
+            store,
+            chain,
+            receiver,
+            manifest,
+            log: entries,
+            specs,
+        };
         let inner = Inner {
             shared,
             messages,
@@ -98,7 +108,9 @@ impl Runtime {
             thread: Mutex::new(None),
             generation,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The number of this life of the process on its state.
@@ -131,7 +143,8 @@ impl Runtime {
     /// Starts a view. Its inputs must have been added before.
     ///
     /// # Errors
-    /// [`RuntimeError::Operator`] if an operator cannot be built, [`RuntimeError::Spec`] if an input is unknown.
+    /// [`RuntimeError::Operator`] if an operator cannot be built, [`RuntimeError::Spec`] if an
+    /// input is unknown.
     pub async fn add_view(&self, spec: ViewSpec) -> Result<(), RuntimeError> {
         let Some(BootSpec::View(spec)) = self.at_boot(BootSpec::View(spec)) else {
             return Ok(());
@@ -150,10 +163,12 @@ impl Runtime {
         self.ask(|answer| Command::AddSink(spec, answer)).await
     }
 
-    /// Restores what the last checkpoint knows of the objects added so far, and begins to run. Call once.
+    /// Restores what the last checkpoint knows of the objects added so far, and begins to run. Call
+    /// once.
     ///
     /// # Errors
-    /// [`RuntimeError::Checkpoint`] if saved state cannot be read, and whatever adding an object can give.
+    /// [`RuntimeError::Checkpoint`] if saved state cannot be read, and whatever adding an object
+    /// can give.
     pub async fn start(&self) -> Result<(), RuntimeError> {
         let boot = self.inner.boot.lock().take();
         let Some(boot) = boot else { return Ok(()) };
@@ -174,7 +189,8 @@ impl Runtime {
     /// Adds rows to a table. When this returns they are durable and published.
     ///
     /// # Errors
-    /// [`RuntimeError::NotA`] if it is no table, [`RuntimeError::Checkpoint`] if they could not be made durable.
+    /// [`RuntimeError::NotA`] if it is no table, [`RuntimeError::Checkpoint`] if they could not be
+    /// made durable.
     pub async fn insert(
         &self,
         table: ObjectId,
@@ -191,7 +207,8 @@ impl Runtime {
         Ok(count)
     }
 
-    /// Waits until everything written before, and everything bounded sources hold, is visible in every view.
+    /// Waits until everything written before, and everything bounded sources hold, is visible in
+    /// every view.
     ///
     /// # Errors
     /// [`RuntimeError::Stopped`].
@@ -217,7 +234,13 @@ impl Runtime {
         part: Part,
         snapshot: bool,
     ) -> Result<Subscription, RuntimeError> {
-        self.ask(|answer| Command::Subscribe { object, part, snapshot, answer }).await
+        self.ask(|answer| Command::Subscribe {
+            object,
+            part,
+            snapshot,
+            answer,
+        })
+        .await
     }
 
     /// The last publish.
@@ -302,5 +325,9 @@ fn writer_name(config: &RuntimeConfig) -> String {
     hash.update(config.clock.wall().micros().to_le_bytes());
     hash.update(std::process::id().to_le_bytes());
     hash.update(format!("{:p}", Arc::as_ptr(&config.clock)));
-    hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .take(12)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -7,14 +7,15 @@
 //!                                        checkpoint: snapshot at a cut ──job──▶            store → manifest → sinks
 //! ```
 //!
-//! All dataflows of a process advance in steps driven by one thread, the core; a step ends in a publish, which is one
-//! consistent cut of all views. A checkpoint is a publish whose state is written (ADR 0002).
+//! All dataflows of a process advance in steps driven by one thread, the core; a step ends in a
+//! publish, which is one consistent cut of all views. A checkpoint is a publish whose state is
+//! written (ADR 0002).
 //!
-//! Reading order: [`handle`] (what the engine calls), [`core`], [`dataflow`], [`operator`], [`serve`], [`reader`],
-//! [`checkpoint`].
+//! Reading order: [`handle`] (what the engine calls), [`core`], [`dataflow`], [`operator`],
+//! [`serve`], [`reader`], [`checkpoint`].
 //!
-//! Invariants: operators never wait; every queue is bounded; no thread is detached; state leaves the process only
-//! through `checkpoint/store.rs`.
+//! Invariants: operators never wait; every queue is bounded; no thread is detached; state leaves
+//! the process only through `checkpoint/store.rs`.
 
 pub mod aggregate;
 pub mod checkpoint;

@@ -18,9 +18,17 @@ pub const CHECKPOINT_EPOCH: &str = "rtsap_runtime_checkpoint_epoch";
 /// Registers help and units with the installed recorder. Call once, after the recorder stands.
 pub fn describe() {
     use ::metrics::Unit;
-    ::metrics::describe_counter!(ROWS_IN, Unit::Count, "Rows a view has taken from its inputs");
+    ::metrics::describe_counter!(
+        ROWS_IN,
+        Unit::Count,
+        "Rows a view has taken from its inputs"
+    );
     ::metrics::describe_counter!(LATE_ROWS, Unit::Count, "Rows that came too late for a view");
-    ::metrics::describe_counter!(ERROR_ROWS, Unit::Count, "Payloads that could not be decoded");
+    ::metrics::describe_counter!(
+        ERROR_ROWS,
+        Unit::Count,
+        "Payloads that could not be decoded"
+    );
     ::metrics::describe_gauge!(STATE_BYTES, Unit::Bytes, "State and served rows of a view");
     ::metrics::describe_histogram!(PUBLISH_SECONDS, Unit::Seconds, "Duration of a publish");
     ::metrics::describe_histogram!(

@@ -14,25 +14,31 @@ pub mod window_aggregate;
 
 /// One step of a dataflow: a deterministic state machine over the messages of its inputs.
 ///
-/// The same messages give the same output in a test as in production, and a checkpoint can cut between any two calls.
+/// The same messages give the same output in a test as in production, and a checkpoint can cut
+/// between any two calls.
 ///
 /// # Contract
 ///
-/// - The sum of all output changes does not depend on how the input is cut into batches or where publishes fall.
-/// - A `Delete` on a retract edge matches an earlier `Insert` of an equal row; on an upsert edge an insert replaces.
-/// - `snapshot` followed by `restore` into a fresh operator of the same spec continues as if nothing had happened.
+/// - The sum of all output changes does not depend on how the input is cut into batches or where
+///   publishes fall.
+/// - A `Delete` on a retract edge matches an earlier `Insert` of an equal row; on an upsert edge an
+///   insert replaces.
+/// - `snapshot` followed by `restore` into a fresh operator of the same spec continues as if
+///   nothing had happened.
 pub trait Operator: Send {
     /// As shown by `EXPLAIN` and in metrics: `WindowAggregate`.
     fn name(&self) -> &'static str;
 
-    /// From now on each row that takes the place of another follows the delete of that row, and every delete carries
-    /// a row as it was inserted. Called first, on operators before one that adds up their rows.
+    /// From now on each row that takes the place of another follows the delete of that row, and
+    /// every delete carries a row as it was inserted. Called first, on operators before one that
+    /// adds up their rows.
     fn send_replaced(&mut self) {}
 
     /// Takes changes that arrived on input `port` (0-based).
     ///
     /// # Errors
-    /// [`OperatorError`] when an expression cannot be computed for a row (division by zero, overflow, bad cast).
+    /// [`OperatorError`] when an expression cannot be computed for a row (division by zero,
+    /// overflow, bad cast).
     fn on_changes(
         &mut self,
         port: usize,
@@ -40,8 +46,8 @@ pub trait Operator: Send {
         out: &mut Output,
     ) -> Result<(), OperatorError>;
 
-    /// Event time has reached `time` on all inputs. Returns the promise this operator makes downstream about its own
-    /// event-time column. Called only with growing times.
+    /// Event time has reached `time` on all inputs. Returns the promise this operator makes
+    /// downstream about its own event-time column. Called only with growing times.
     ///
     /// # Errors
     /// As [`Operator::on_changes`].
@@ -51,7 +57,8 @@ pub trait Operator: Send {
         out: &mut Output,
     ) -> Result<EventTime, OperatorError>;
 
-    /// A cut is about to be published: emits what has changed since the last one and was held back until now.
+    /// A cut is about to be published: emits what has changed since the last one and was held back
+    /// until now.
     ///
     /// # Errors
     /// As [`Operator::on_changes`].

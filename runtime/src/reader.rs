@@ -1,6 +1,8 @@
-//! Reader threads: poll a source, decode, compute columns, set bad rows aside. One thread an open reader.
+//! Reader threads: poll a source, decode, compute columns, set bad rows aside. One thread an open
+//! reader.
 //!
-//! A reader knows nothing of views; it hands decoded batches to the core over a bounded queue and rings its bell.
+//! A reader knows nothing of views; it hands decoded batches to the core over a bounded queue and
+//! rings its bell.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,9 +61,9 @@ impl RowOffsets {
     /// How many rows lie before `limit`.
     pub fn count_below(&self, limit: Offset, rows: usize) -> usize {
         match self {
-            Self::From(first) => {
-                usize::try_from(limit.0.saturating_sub(*first)).unwrap_or(usize::MAX).min(rows)
-            }
+            Self::From(first) => usize::try_from(limit.0.saturating_sub(*first))
+                .unwrap_or(usize::MAX)
+                .min(rows),
             Self::Listed(offsets) => offsets.partition_point(|offset| *offset < limit.0),
         }
     }
@@ -143,9 +145,11 @@ pub struct ReaderSetup {
     pub bell: Sender<()>,
 }
 
-/// The physical columns that `projection` of the relation needs: the schema to open and decode with.
+/// The physical columns that `projection` of the relation needs: the schema to open and decode
+/// with.
 ///
-/// Computed columns may look at any physical column, so they need all of those their expressions name.
+/// Computed columns may look at any physical column, so they need all of those their expressions
+/// name.
 pub fn physical_columns(spec: &SourceSpec, projection: &[usize]) -> Vec<usize> {
     let mut needed: Vec<usize> = Vec::new();
     for column in projection {
@@ -164,10 +168,16 @@ pub fn physical_columns(spec: &SourceSpec, projection: &[usize]) -> Vec<usize> {
 
 /// The decode schema of `columns` of the source.
 pub fn decode_schema(spec: &SourceSpec, columns: &[usize]) -> DecodeSchema {
-    let fields = columns.iter().map(|index| Arc::clone(&spec.physical.schema.fields()[*index]));
-    let schema: SchemaRef =
-        Arc::new(arrow::datatypes::Schema::new(fields.collect::<arrow::datatypes::Fields>()));
-    let origins = columns.iter().map(|index| spec.physical.origins[*index].clone()).collect();
+    let fields = columns
+        .iter()
+        .map(|index| Arc::clone(&spec.physical.schema.fields()[*index]));
+    let schema: SchemaRef = Arc::new(arrow::datatypes::Schema::new(
+        fields.collect::<arrow::datatypes::Fields>(),
+    ));
+    let origins = columns
+        .iter()
+        .map(|index| spec.physical.origins[*index].clone())
+        .collect();
     DecodeSchema { schema, origins }
 }
 
@@ -188,14 +198,29 @@ pub fn start(
     let seen = Arc::clone(&stop);
     let work = move || {
         let decoder = None;
-        let mut task =
-            ReaderTask { setup, reader, columns, decoder, finisher, events: events_in, stop: seen };
+        let mut task = ReaderTask {
+            setup,
+            reader,
+            columns,
+            decoder,
+            finisher,
+            events: events_in,
+            stop: seen,
+        };
         task.run();
     };
-    let thread = std::thread::Builder::new().name(name.clone()).spawn(work).map_err(|error| {
-        RuntimeError::Spec { what: name, found: format!("no thread: {error}") }
-    })?;
-    Ok(ReaderHandle { events, stop, thread: Some(thread) })
+    let thread = std::thread::Builder::new()
+        .name(name.clone())
+        .spawn(work)
+        .map_err(|error| RuntimeError::Spec {
+            what: name,
+            found: format!("no thread: {error}"),
+        })?;
+    Ok(ReaderHandle {
+        events,
+        stop,
+        thread: Some(thread),
+    })
 }
 
 struct ReaderTask {
@@ -251,9 +276,14 @@ impl ReaderTask {
         let SplitBatch { split, payloads } = batch;
         Ok(match payloads {
             Payloads::Ended => self.finisher.ended(split),
-            Payloads::Rows { rows, first, resume_at } => {
+            Payloads::Rows {
+                rows,
+                first,
+                resume_at,
+            } => {
                 let offsets = RowOffsets::From(first.0);
-                self.finisher.finish(split, rows, offsets, Vec::new(), resume_at, None)
+                self.finisher
+                    .finish(split, rows, offsets, Vec::new(), resume_at, None)
             }
             Payloads::Raw(raw) => {
                 let decoder = match &mut self.decoder {
@@ -264,7 +294,8 @@ impl ReaderTask {
                 let offsets = finish::offsets(raw.as_ref(), &decoded.rejects);
                 let resume_at = raw.resume_at();
                 let (rows, rejects) = (decoded.rows, decoded.rejects);
-                self.finisher.finish(split, rows, offsets, rejects, resume_at, Some(raw.as_ref()))
+                self.finisher
+                    .finish(split, rows, offsets, rejects, resume_at, Some(raw.as_ref()))
             }
         })
     }

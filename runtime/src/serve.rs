@@ -85,7 +85,13 @@ impl ServedSnapshot {
         rows: usize,
         watermark: Option<EventTime>,
     ) -> Self {
-        Self { schema, chunks, rows, watermark, filtered: OnceLock::new() }
+        Self {
+            schema,
+            chunks,
+            rows,
+            watermark,
+            filtered: OnceLock::new(),
+        }
     }
 
     /// Columns and types.
@@ -103,7 +109,8 @@ impl ServedSnapshot {
         self.watermark
     }
 
-    /// The rows, in no particular order. The first reader of a cut pays for leaving out replaced rows.
+    /// The rows, in no particular order. The first reader of a cut pays for leaving out replaced
+    /// rows.
     ///
     /// # Errors
     /// [`ServeError::Arrow`] if the filter kernel refuses.

@@ -1,6 +1,7 @@
 //! The task of one sink: takes ownership of the target, then applies the outbox, epoch by epoch.
 //!
-//! It awaits the target and nothing else does: an outage stops neither ingestion nor serving nor checkpoints.
+//! It awaits the target and nothing else does: an outage stops neither ingestion nor serving nor
+//! checkpoints.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -44,7 +45,9 @@ impl Outbox {
     }
 
     fn forget(&self, applied: Epoch) {
-        self.entries.lock().retain(|entry| entry.epoch > applied.number());
+        self.entries
+            .lock()
+            .retain(|entry| entry.epoch > applied.number());
     }
 }
 
@@ -69,12 +72,22 @@ pub(crate) struct Work {
 /// Runs until the sink is suspended or the task is aborted.
 pub(crate) async fn run(work: Work, tell: impl Fn(SinkEvent) + Send) {
     if let Err(error) = drain(work, &tell).await {
-        tell(SinkEvent::Problem { retried: false, reason: describe(&error) });
+        tell(SinkEvent::Problem {
+            retried: false,
+            reason: describe(&error),
+        });
     }
 }
 
 async fn drain(work: Work, tell: &(impl Fn(SinkEvent) + Send)) -> Result<(), ConnectorError> {
-    let Work { mut sink, outbox, store, schema, generation, applied } = work;
+    let Work {
+        mut sink,
+        outbox,
+        store,
+        schema,
+        generation,
+        applied,
+    } = work;
     let expected = (applied > Epoch::ZERO).then_some(applied);
     let mut wait = RETRY_WAIT_MIN;
     let report = loop {
@@ -85,7 +98,10 @@ async fn drain(work: Work, tell: &(impl Fn(SinkEvent) + Send)) -> Result<(), Con
     };
     let mut applied = report.applied;
     outbox.forget(applied);
-    tell(SinkEvent::Fenced { target: report.target, applied });
+    tell(SinkEvent::Fenced {
+        target: report.target,
+        applied,
+    });
     loop {
         let Some(entry) = outbox.first() else {
             outbox.news.notified().await;
@@ -112,7 +128,10 @@ async fn rest(
     if error.kind != ErrorKind::Unavailable {
         return Err(error);
     }
-    tell(SinkEvent::Problem { retried: true, reason: describe(&error) });
+    tell(SinkEvent::Problem {
+        retried: true,
+        reason: describe(&error),
+    });
     tokio::time::sleep(*wait).await;
     *wait = (*wait * 2).min(RETRY_WAIT_MAX);
     Ok(())

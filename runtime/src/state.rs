@@ -57,7 +57,8 @@ impl StateWriter {
         self.sections.entry(name).or_default().push(batch);
     }
 
-    /// Puts everything written from now on under `prefix` (a node's number); replaces the prefix before.
+    /// Puts everything written from now on under `prefix` (a node's number); replaces the prefix
+    /// before.
     pub fn set_prefix(&mut self, prefix: String) {
         self.prefix = prefix;
     }
@@ -78,7 +79,10 @@ pub struct StateReader {
 impl StateReader {
     /// A reader over `sections`.
     pub fn new(sections: BTreeMap<String, Vec<RecordBatch>>) -> Self {
-        Self { prefix: String::new(), sections }
+        Self {
+            prefix: String::new(),
+            sections,
+        }
     }
 
     /// The batches of `section`; none if it was never written.
@@ -92,9 +96,13 @@ impl StateReader {
     pub fn under(&self, prefix: &str) -> Self {
         let full = format!("{}{prefix}", self.prefix);
         let sections = self.sections.iter().filter_map(|(name, batches)| {
-            name.strip_prefix(&full).map(|rest| (rest.to_owned(), batches.clone()))
+            name.strip_prefix(&full)
+                .map(|rest| (rest.to_owned(), batches.clone()))
         });
-        Self { prefix: String::new(), sections: sections.collect() }
+        Self {
+            prefix: String::new(),
+            sections: sections.collect(),
+        }
     }
 
     /// Names of all sections, in order.
@@ -103,7 +111,8 @@ impl StateReader {
     }
 }
 
-/// Writes sections as bytes: magic, count, then per section name and an Arrow IPC stream, each with its length.
+/// Writes sections as bytes: magic, count, then per section name and an Arrow IPC stream, each with
+/// its length.
 ///
 /// # Errors
 /// [`StateError::Arrow`] if a batch does not have its section's schema.
@@ -134,21 +143,32 @@ pub fn encode(sections: &BTreeMap<String, Vec<RecordBatch>>) -> Result<Vec<u8>, 
 pub fn decode(bytes: &[u8]) -> Result<BTreeMap<String, Vec<RecordBatch>>, StateError> {
     let mut cursor = Bytes { bytes, at: 0 };
     if cursor.take(MAGIC.len())? != MAGIC {
-        return Err(StateError::Damaged { at: 0, found: "unknown magic" });
+        return Err(StateError::Damaged {
+            at: 0,
+            found: "unknown magic",
+        });
     }
     let count = cursor.u32()?;
     if count > SECTIONS_MAX {
-        return Err(StateError::Damaged { at: cursor.at, found: "absurd section count" });
+        return Err(StateError::Damaged {
+            at: cursor.at,
+            found: "absurd section count",
+        });
     }
     let mut sections = BTreeMap::new();
     for _ in 0..count {
         let name_bytes = cursor.u32()? as usize;
         let at = cursor.at;
         let name = std::str::from_utf8(cursor.take(name_bytes)?)
-            .map_err(|_| StateError::Damaged { at, found: "section name is not UTF-8" })?
+            .map_err(|_| StateError::Damaged {
+                at,
+                found: "section name is not UTF-8",
+            })?
             .to_owned();
-        let ipc_bytes = usize::try_from(cursor.u64()?)
-            .map_err(|_| StateError::Damaged { at: cursor.at, found: "absurd section length" })?;
+        let ipc_bytes = usize::try_from(cursor.u64()?).map_err(|_| StateError::Damaged {
+            at: cursor.at,
+            found: "absurd section length",
+        })?;
         let ipc = cursor.take(ipc_bytes)?;
         let batches = if ipc.is_empty() {
             Vec::new()
@@ -161,7 +181,10 @@ pub fn decode(bytes: &[u8]) -> Result<BTreeMap<String, Vec<RecordBatch>>, StateE
 }
 
 fn length(value: usize) -> Result<u32, StateError> {
-    u32::try_from(value).map_err(|_| StateError::Damaged { at: 0, found: "section too long" })
+    u32::try_from(value).map_err(|_| StateError::Damaged {
+        at: 0,
+        found: "section too long",
+    })
 }
 
 struct Bytes<'a> {
@@ -171,9 +194,15 @@ struct Bytes<'a> {
 
 impl<'a> Bytes<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], StateError> {
-        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
+        let end = self
+            .at
+            .checked_add(count)
+            .filter(|end| *end <= self.bytes.len());
         let Some(end) = end else {
-            return Err(StateError::Damaged { at: self.at, found: "cut short" });
+            return Err(StateError::Damaged {
+                at: self.at,
+                found: "cut short",
+            });
         };
         let taken = &self.bytes[self.at..end];
         self.at = end;

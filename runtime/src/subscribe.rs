@@ -69,7 +69,8 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// Hands `event` over without waiting. `false` if the subscriber is gone or too far behind: forget it then.
+    /// Hands `event` over without waiting. `false` if the subscriber is gone or too far behind:
+    /// forget it then.
     pub fn send(&self, event: SubscriptionEvent) -> bool {
         match self.events.try_send(event) {
             Ok(()) => true,
@@ -82,7 +83,8 @@ impl Subscriber {
     }
 }
 
-/// The two ends of a subscription that begins with `initial` and may lag `batches_max` batches behind after that.
+/// The two ends of a subscription that begins with `initial` and may lag `batches_max` batches
+/// behind after that.
 pub fn pair(
     schema: SchemaRef,
     batches_max: usize,
@@ -90,6 +92,18 @@ pub fn pair(
 ) -> (Subscriber, Subscription) {
     let (sender, events) = mpsc::channel(batches_max);
     let overrun = Arc::new(AtomicBool::new(false));
-    let subscriber = Subscriber { events: sender, overrun: Arc::clone(&overrun) };
-    (subscriber, Subscription { schema, initial, events, overrun, batches_max })
+    let subscriber = Subscriber {
+        events: sender,
+        overrun: Arc::clone(&overrun),
+    };
+    (
+        subscriber,
+        Subscription {
+            schema,
+            initial,
+            events,
+            overrun,
+            batches_max,
+        },
+    )
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Json};
+use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rtsap_engine::Engine;
@@ -27,11 +27,13 @@ struct Admin {
 /// # Errors
 /// [`ServerError::Listen`].
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
-    TcpListener::bind(address).await.map_err(|error| ServerError::Listen {
-        address: address.to_string(),
-        purpose: "HTTP",
-        reason: error.to_string(),
-    })
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| ServerError::Listen {
+            address: address.to_string(),
+            purpose: "HTTP",
+            reason: error.to_string(),
+        })
 }
 
 /// Serves until `shutdown`.
@@ -54,7 +56,10 @@ pub async fn serve(
     axum::serve(listener, router)
         .with_graceful_shutdown(shutdown)
         .await
-        .map_err(|source| ServerError::Io { action: "serve HTTP".to_owned(), source })
+        .map_err(|source| ServerError::Io {
+            action: "serve HTTP".to_owned(),
+            source,
+        })
 }
 
 /// The process answers: restart it if it does not.
@@ -69,13 +74,19 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
         None if status.ready => (StatusCode::OK, "ready\n".to_owned()),
         problem => {
             let reason = problem.unwrap_or_else(|| "starting".to_owned());
-            (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n"))
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("not ready: {reason}\n"),
+            )
         }
     }
 }
 
 async fn scrape(State(admin): State<Admin>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.render())
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        admin.metrics.render(),
+    )
 }
 
 async fn status(State(admin): State<Admin>) -> impl IntoResponse {
@@ -92,14 +103,18 @@ async fn status(State(admin): State<Admin>) -> impl IntoResponse {
         })
     };
     let views: Vec<_> = admin.engine.view_reports().into_iter().map(view).collect();
-    Json(json!({
+    let body = json!({
         "ready": status.ready,
         "problem": status.problem,
         "checkpoint_epoch": status.checkpoint_epoch,
         "sessions": status.sessions,
         "troubles": status.troubles,
         "views": views,
-    }))
+    });
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        body.to_string(),
+    )
 }
 
 async fn page() -> Html<&'static str> {

@@ -9,7 +9,7 @@ use rtsap_connectors::registry::BuiltinConnectors;
 use rtsap_engine::Engine;
 use rtsap_engine::config::EngineConfig;
 use rtsap_flight_server::FlightServerConfig;
-use rtsap_pgwire_server::PgServerConfig;
+use rtsap_pgwire_server::server::{self as pg_server, PgServerConfig};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -31,8 +31,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything that `config` describes. Listeners are bound before state is touched, so a taken port fences
-    /// nobody; clients are served once the catalog runs.
+    /// Starts everything that `config` describes. Listeners are bound before state is touched, so a
+    /// taken port fences nobody; clients are served once the catalog runs.
     ///
     /// # Errors
     /// [`ServerError`]; nothing is left running.
@@ -45,18 +45,28 @@ impl Server {
             }
         };
         let insecure_listen = config.insecure_listen;
-        let pg = PgServerConfig { listen: config.pg, insecure_listen };
+        let pg = PgServerConfig {
+            listen: config.pg,
+            insecure_listen,
+        };
         let pg_failed = listen(config.pg, "PostgreSQL clients");
-        let pg = rtsap_pgwire_server::bind(pg).await.map_err(|error| pg_failed(&error))?;
-        let flight = FlightServerConfig { listen: config.flight, insecure_listen };
+        let pg = pg_server::bind(pg)
+            .await
+            .map_err(|error| pg_failed(&error))?;
+        let flight = FlightServerConfig {
+            listen: config.flight,
+            insecure_listen,
+        };
         let flight_failed = listen(config.flight, "Arrow Flight clients");
-        let flight =
-            rtsap_flight_server::bind(flight).await.map_err(|error| flight_failed(&error))?;
+        let flight = rtsap_flight_server::bind(flight)
+            .await
+            .map_err(|error| flight_failed(&error))?;
         let http = admin::bind(config.http).await?;
         let (pg_address, flight_address) = (pg.local_addr(), flight.local_addr());
-        let http_address = http
-            .local_addr()
-            .map_err(|source| ServerError::Io { action: "bind HTTP".to_owned(), source })?;
+        let http_address = http.local_addr().map_err(|source| ServerError::Io {
+            action: "bind HTTP".to_owned(),
+            source,
+        })?;
 
         let engine = Engine::start(engine_config(config)?, Arc::new(BuiltinConnectors)).await?;
         let shutdown = CancellationToken::new();
@@ -64,13 +74,23 @@ impl Server {
         let mut parts: Vec<JoinHandle<Result<(), ServerError>>> = Vec::new();
         let (serving, stop) = (engine.clone(), ended());
         parts.push(tokio::spawn(async move {
-            pg.serve(serving, stop).await.map_err(|error| pg_failed(&error))
+            pg.serve(serving, stop)
+                .await
+                .map_err(|error| pg_failed(&error))
         }));
         let (serving, stop) = (engine.clone(), ended());
         parts.push(tokio::spawn(async move {
-            flight.serve(serving, stop).await.map_err(|error| flight_failed(&error))
+            flight
+                .serve(serving, stop)
+                .await
+                .map_err(|error| flight_failed(&error))
         }));
-        parts.push(tokio::spawn(admin::serve(http, engine.clone(), metrics, ended())));
+        parts.push(tokio::spawn(admin::serve(
+            http,
+            engine.clone(),
+            metrics,
+            ended(),
+        )));
         Ok(Self {
             engine,
             shutdown,

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Streaming SQL for market data: views over Kafka topics, served over the PostgreSQL wire and Arrow Flight.
+/// Streaming SQL for market data: views over Kafka topics, served over the PostgreSQL wire and
+/// Arrow Flight.
 #[derive(Debug, Parser)]
 #[command(name = "rtsap", version, about, max_term_width = 100)]
 pub struct Cli {
@@ -18,7 +19,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server.
     Serve(ServeArgs),
-    /// Run the server with a market of its own: an in-process Kafka broker, generated trades and quotes, four views.
+    /// Run the server with a market of its own: an in-process Kafka broker, generated trades and
+    /// quotes, four views.
     Demo(DemoArgs),
 }
 
@@ -34,7 +36,8 @@ pub struct CommonArgs {
     /// Port for Arrow Flight clients, on loopback; 0 picks a free one [default: 8815].
     #[arg(long, env = "RTSAP_FLIGHT_PORT", value_name = "PORT")]
     pub flight_port: Option<u16>,
-    /// Port for probes, metrics and the status page, on loopback; 0 picks a free one [default: 8090].
+    /// Port for probes, metrics and the status page, on loopback; 0 picks a free one [default:
+    /// 8090].
     #[arg(long, env = "RTSAP_HTTP_PORT", value_name = "PORT")]
     pub http_port: Option<u16>,
     /// Log filter, such as `info` or `rtsap_runtime=debug` [default: info].
@@ -54,7 +57,8 @@ pub struct ServeArgs {
     /// Where checkpoints go: file:///dir or s3://bucket/prefix [default: the data directory].
     #[arg(long, env = "RTSAP_CHECKPOINT_URL", value_name = "URL")]
     pub checkpoint_url: Option<String>,
-    /// Listen on other than loopback addresses without TLS and without passwords: for closed networks only.
+    /// Listen on other than loopback addresses without TLS and without passwords: for closed
+    /// networks only.
     #[arg(long, env = "RTSAP_INSECURE_LISTEN")]
     pub insecure_listen: bool,
 }

@@ -141,12 +141,15 @@ impl Config {
 
     /// Refuses addresses that are open to others: this version has neither TLS nor passwords.
     fn check(&self) -> Result<(), ServerError> {
-        let open = [self.pg, self.flight, self.http].into_iter().find(|a| !a.ip().is_loopback());
+        let open = [self.pg, self.flight, self.http]
+            .into_iter()
+            .find(|a| !a.ip().is_loopback());
         match open {
             Some(address) if !self.insecure_listen => Err(ServerError::Config {
                 message: format!("refusing to listen on {address} without TLS and authentication"),
                 hint: Some(
-                    "Listen on 127.0.0.1, or say --insecure-listen in a network that is closed by other means."
+                    "Listen on 127.0.0.1, or say --insecure-listen in a network that is closed by \
+                     other means."
                         .to_owned(),
                 ),
             }),

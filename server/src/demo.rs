@@ -1,5 +1,6 @@
-//! `rtsap demo`: the main job on embedded defaults. A broker in this process speaks the Kafka protocol, a seeded market
-//! writes trades and quotes into it, and four views answer over both protocols.
+//! `rtsap demo`: the main job on embedded defaults. A broker in this process speaks the Kafka
+//! protocol, a seeded market writes trades and quotes into it, and four views answer over both
+//! protocols.
 
 use std::io::Write;
 use std::time::Duration;
@@ -47,7 +48,10 @@ pub async fn run(
     out: &mut (impl Write + Send),
     signal: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let mut config = Config { log: "warn".to_owned(), ..Config::default() };
+    let mut config = Config {
+        log: "warn".to_owned(),
+        ..Config::default()
+    };
     config.apply(&args.common);
     let (directory, temporary) = directory(&args)?;
     config.data_dir = directory;
@@ -61,7 +65,10 @@ pub async fn run(
     let answer = first_answer(server.engine()).await?;
     write!(out, "{}", greeting(&server, &broker, &answer))
         .and_then(|()| out.flush())
-        .map_err(|source| ServerError::Io { action: "print".to_owned(), source })?;
+        .map_err(|source| ServerError::Io {
+            action: "print".to_owned(),
+            source,
+        })?;
     let result = server.run(signal).await;
     producer.stop();
     drop(temporary);
@@ -72,7 +79,10 @@ pub async fn run(
 fn directory(
     args: &DemoArgs,
 ) -> Result<(std::path::PathBuf, Option<tempfile::TempDir>), ServerError> {
-    let failed = |source| ServerError::Io { action: "make a data directory".to_owned(), source };
+    let failed = |source| ServerError::Io {
+        action: "make a data directory".to_owned(),
+        source,
+    };
     let Some(given) = &args.common.data_dir else {
         let temporary = tempfile::tempdir().map_err(failed)?;
         return Ok((temporary.path().to_owned(), Some(temporary)));
@@ -95,14 +105,17 @@ fn directory(
 fn say(out: &mut impl Write, text: &str) -> Result<(), ServerError> {
     writeln!(out, "==> {text}")
         .and_then(|()| out.flush())
-        .map_err(|source| ServerError::Io { action: "print".to_owned(), source })
+        .map_err(|source| ServerError::Io {
+            action: "print".to_owned(),
+            source,
+        })
 }
 
 async fn define(engine: &Engine, brokers: &str) -> Result<(), ServerError> {
     let mut session = engine.session(settings())?;
     let sql = DEFINITIONS.replace("{brokers}", brokers);
     for statement in session.parse(&sql)? {
-        let prepared = session.prepare(statement, &[]).await?;
+        let prepared = session.prepare(&statement, &[]).await?;
         session.execute(&prepared, &[]).await?;
     }
     Ok(())
@@ -136,19 +149,27 @@ async fn first_answer(engine: &Engine) -> Result<String, ServerError> {
 async fn ask(session: &mut Session) -> Result<Option<String>, ServerError> {
     let mut batches = Vec::new();
     for statement in session.parse(FIRST_ANSWER)? {
-        let prepared = session.prepare(statement, &[]).await?;
-        if let Response::Rows { batches: mut rows, .. } = session.execute(&prepared, &[]).await? {
+        let prepared = session.prepare(&statement, &[]).await?;
+        if let Response::Rows {
+            batches: mut rows, ..
+        } = session.execute(&prepared, &[]).await?
+        {
             while let Some(batch) = rows.next().await {
                 batches.push(batch?);
             }
         }
     }
-    let rows: usize = batches.iter().map(arrow::record_batch::RecordBatch::num_rows).sum();
+    let rows: usize = batches
+        .iter()
+        .map(arrow::record_batch::RecordBatch::num_rows)
+        .sum();
     if rows < 5 {
         return Ok(None);
     }
     let table = pretty_format_batches(&batches);
-    table.map(|table| Some(table.to_string())).map_err(|error| ServerError::Demo(error.to_string()))
+    table
+        .map(|table| Some(table.to_string()))
+        .map_err(|error| ServerError::Demo(error.to_string()))
 }
 
 fn greeting(server: &Server, broker: &Broker, answer: &str) -> String {

@@ -2,7 +2,8 @@
 
 use rtsap_engine::error::EngineError;
 
-/// Why the server cannot start or go on. Each is printed once, with its hint, before the process ends with code 2.
+/// Why the server cannot start or go on. Each is printed once, with its hint, before the process
+/// ends with code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The configuration is wrong.
@@ -45,9 +46,10 @@ impl ServerError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Config { hint, .. } => hint.as_deref(),
-            Self::Listen { .. } => {
-                Some("Another process may use the port; choose one with --pg-port, --flight-port or --http-port.")
-            }
+            Self::Listen { .. } => Some(
+                "Another process may use the port; choose one with --pg-port, --flight-port or \
+                 --http-port.",
+            ),
             Self::Engine(error) => error.hint.as_deref(),
             Self::Io { .. } | Self::Demo(_) => None,
         }

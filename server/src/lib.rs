@@ -1,4 +1,5 @@
-//! The server: configuration, wiring, telemetry, shutdown. Wiring only: what it does is done elsewhere.
+//! The server: configuration, wiring, telemetry, shutdown. Wiring only: what it does is done
+//! elsewhere.
 //!
 //! Reading order: [`cli`], [`config`], [`assemble`], [`admin`], [`demo`].
 

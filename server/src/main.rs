@@ -19,10 +19,16 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(source) => {
-            return fail(&ServerError::Io { action: "start a runtime".to_owned(), source });
+            return fail(&ServerError::Io {
+                action: "start a runtime".to_owned(),
+                source,
+            });
         }
     };
     let result = runtime.block_on(run(cli));
@@ -66,7 +72,10 @@ async fn serve(args: &ServeArgs) -> Result<(), ServerError> {
 
 /// Completes at Ctrl-C or SIGTERM; a second one ends the process at once.
 fn stop_signal() -> Result<impl Future<Output = ()>, ServerError> {
-    let failed = |source| ServerError::Io { action: "listen for signals".to_owned(), source };
+    let failed = |source| ServerError::Io {
+        action: "listen for signals".to_owned(),
+        source,
+    };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     Ok(async move {

@@ -15,19 +15,28 @@ use crate::error::ServerError;
 /// Opens the store that `config` names.
 ///
 /// # Errors
-/// [`ServerError::Config`] for a URL of another kind, [`ServerError::Io`] if the directory cannot be made.
+/// [`ServerError::Config`] for a URL of another kind, [`ServerError::Io`] if the directory cannot
+/// be made.
 pub fn open(config: &Config) -> Result<Arc<dyn ObjectStore>, ServerError> {
-    let Some(text) = &config.checkpoint_url else { return local(&config.data_dir) };
+    let Some(text) = &config.checkpoint_url else {
+        return local(&config.data_dir);
+    };
     let bad = |message: String, hint: &str| ServerError::Config {
         message,
         hint: Some(hint.to_owned()),
     };
     let forms = "Use file:///directory or s3://bucket/prefix.";
-    let url = Url::parse(text)
-        .map_err(|error| bad(format!("cannot read checkpoint URL {text:?}: {error}"), forms))?;
+    let url = Url::parse(text).map_err(|error| {
+        bad(
+            format!("cannot read checkpoint URL {text:?}: {error}"),
+            forms,
+        )
+    })?;
     match url.scheme() {
         "file" => {
-            let path = url.to_file_path().map_err(|()| bad(format!("{text:?} is no path"), forms))?;
+            let path = url
+                .to_file_path()
+                .map_err(|()| bad(format!("{text:?} is no path"), forms))?;
             local(&path)
         }
         "s3" => s3(&url),
@@ -40,10 +49,11 @@ fn local(directory: &Path) -> Result<Arc<dyn ObjectStore>, ServerError> {
         action: format!("make data directory {}", directory.display()),
         source,
     })?;
-    let store = LocalFileSystem::new_with_prefix(directory).map_err(|error| ServerError::Config {
-        message: format!("cannot use data directory {}: {error}", directory.display()),
-        hint: None,
-    })?;
+    let store =
+        LocalFileSystem::new_with_prefix(directory).map_err(|error| ServerError::Config {
+            message: format!("cannot use data directory {}: {error}", directory.display()),
+            hint: None,
+        })?;
     // A checkpoint that is acknowledged survives a power cut: file and directory are synced.
     Ok(Arc::new(store.with_fsync(true)))
 }

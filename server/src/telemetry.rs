@@ -11,11 +11,20 @@ use crate::error::ServerError;
 /// # Errors
 /// [`ServerError::Config`] if the filter cannot be read or something is installed already.
 pub fn install(config: &Config) -> Result<PrometheusHandle, ServerError> {
-    let bad = |message: String| ServerError::Config { message, hint: None };
+    let bad = |message: String| ServerError::Config {
+        message,
+        hint: None,
+    };
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|error| bad(format!("cannot read log filter {:?}: {error}", config.log)))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let installed = if config.log_json { logs.json().try_init() } else { logs.try_init() };
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let installed = if config.log_json {
+        logs.json().try_init()
+    } else {
+        logs.try_init()
+    };
     installed.map_err(|error| bad(format!("cannot install the logger: {error}")))?;
     let handle = PrometheusBuilder::new()
         .install_recorder()

@@ -4,8 +4,8 @@ use arrow_array::{Int8Array, RecordBatch};
 
 /// What a row does to the relation it belongs to. The value is the row's weight in a Z-set.
 ///
-/// An update is a `Delete` of the old row followed at once, in the same batch, by an `Insert` of the new row with
-/// the same key (the pairing rule is RisingWave's; the weights are DBSP's).
+/// An update is a `Delete` of the old row followed at once, in the same batch, by an `Insert` of
+/// the new row with the same key (the pairing rule is RisingWave's; the weights are DBSP's).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i8)]
 pub enum Op {
@@ -17,8 +17,9 @@ pub enum Op {
 
 /// A batch of row-level changes.
 ///
-/// `rows` has *n* rows in the edge's schema. `ops`, when present, has *n* entries, each +1 or −1 and never null;
-/// `None` means all +1, so the append-only edge carries no extra column. Cloning copies no data.
+/// `rows` has *n* rows in the edge's schema. `ops`, when present, has *n* entries, each +1 or −1
+/// and never null; `None` means all +1, so the append-only edge carries no extra column. Cloning
+/// copies no data.
 #[derive(Clone, Debug)]
 pub struct ChangeBatch {
     rows: RecordBatch,
@@ -53,18 +54,24 @@ impl ChangeBatch {
     /// Pairs `rows` (*n* rows) with `ops` (*n* entries of +1 or −1).
     ///
     /// # Errors
-    /// [`ChangeBatchError::Length`] if the two differ in length; [`ChangeBatchError::Op`] at the first entry that
-    /// is null or neither +1 nor −1.
+    /// [`ChangeBatchError::Length`] if the two differ in length; [`ChangeBatchError::Op`] at the
+    /// first entry that is null or neither +1 nor −1.
     pub fn try_new(rows: RecordBatch, ops: Int8Array) -> Result<Self, ChangeBatchError> {
         if rows.num_rows() != ops.len() {
-            return Err(ChangeBatchError::Length { rows: rows.num_rows(), ops: ops.len() });
+            return Err(ChangeBatchError::Length {
+                rows: rows.num_rows(),
+                ops: ops.len(),
+            });
         }
         let bad = ops.iter().position(|op| !matches!(op, Some(1 | -1)));
         if let Some(index) = bad {
             return Err(ChangeBatchError::Op { index });
         }
         let all_inserts = ops.values().iter().all(|op| *op == 1);
-        Ok(Self { rows, ops: (!all_inserts).then_some(ops) })
+        Ok(Self {
+            rows,
+            ops: (!all_inserts).then_some(ops),
+        })
     }
 
     /// The rows, inserted and deleted.
@@ -106,7 +113,8 @@ impl ChangeBatch {
 pub enum ChangelogMode {
     /// Inserts only; rows never change.
     Append,
-    /// At most one live row per key; an insert replaces the row of its key, a delete carries at least the key.
+    /// At most one live row per key; an insert replaces the row of its key, a delete carries at
+    /// least the key.
     Upsert,
     /// Any mixture of inserts and deletes; every delete matches an earlier insert of an equal row.
     Retract,

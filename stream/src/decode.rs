@@ -36,8 +36,8 @@ pub enum Metadata {
 
 /// The physical columns a decoder must fill, in order.
 ///
-/// `schema` field *i* takes its value from `origins[i]`; a field that is not nullable and is null or missing in the
-/// payload makes the payload a reject.
+/// `schema` field *i* takes its value from `origins[i]`; a field that is not nullable and is null
+/// or missing in the payload makes the payload a reject.
 #[derive(Clone, Debug)]
 pub struct DecodeSchema {
     /// Names and types.
@@ -51,10 +51,11 @@ pub trait Decoder: Send {
     /// The schema of the rows it makes.
     fn schema(&self) -> &SchemaRef;
 
-    /// Decodes every payload of `raw`. Each ends up in `rows` or in `rejects`; none in both, none in neither.
+    /// Decodes every payload of `raw`. Each ends up in `rows` or in `rejects`; none in both, none
+    /// in neither.
     ///
-    /// Returns no `Result` on purpose: a bad payload is data, not a failure of the stream (rust-analyzer's
-    /// `(T, Vec<Error>)`; Feldera's `Parser`; Materialize's errors as data).
+    /// Returns no `Result` on purpose: a bad payload is data, not a failure of the stream
+    /// (rust-analyzer's `(T, Vec<Error>)`; Feldera's `Parser`; Materialize's errors as data).
     fn decode(&mut self, split: &SplitId, raw: &dyn RawBatch) -> Decoded;
 }
 
@@ -68,8 +69,9 @@ pub struct Decoded {
 
 /// A payload that could not be decoded, with what somebody needs to find it.
 ///
-/// Rejects become rows of the relation `<source>$errors`, in the same epoch as the rows around them: counted in the
-/// ledger, checkpointed, subscribable. Nothing is dropped because a queue is full.
+/// Rejects become rows of the relation `<source>$errors`, in the same epoch as the rows around
+/// them: counted in the ledger, checkpointed, subscribable. Nothing is dropped because a queue is
+/// full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
     /// The split it came from.

@@ -2,8 +2,8 @@
 
 /// What the receiver of an error must do. Every error in the workspace has exactly one.
 ///
-/// Coarse and prescriptive (SlateDB RFC 7, Arroyo's `ErrorDomain`). A new kind needs an ADR: SQLSTATE, gRPC status
-/// and the retry policy each match on it exhaustively.
+/// Coarse and prescriptive (SlateDB RFC 7, Arroyo's `ErrorDomain`). A new kind needs an ADR:
+/// SQLSTATE, gRPC status and the retry policy each match on it exhaustively.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The statement, option or value is wrong. Correct it; a retry cannot succeed.
@@ -12,7 +12,8 @@ pub enum ErrorKind {
     Denied,
     /// An outside system cannot be reached. Retried with backoff.
     Unavailable,
-    /// Bytes that should be readable are not: a checkpoint, a schema, a catalog file. Never retried.
+    /// Bytes that should be readable are not: a checkpoint, a schema, a catalog file. Never
+    /// retried.
     Data,
     /// A configured limit was reached. Raise it or reduce the load.
     Exhausted,
@@ -30,7 +31,8 @@ pub enum ErrorKind {
 pub struct ConnectorError {
     /// Who must act.
     pub kind: ErrorKind,
-    /// What was attempted and on what, lowercase, no full stop: `cannot read split "orders/3" at offset 4711`.
+    /// What was attempted and on what, lowercase, no full stop:
+    /// `cannot read split "orders/3" at offset 4711`.
     pub message: String,
     /// What exactly, in complete sentences.
     pub detail: Option<String>,
@@ -44,7 +46,13 @@ pub struct ConnectorError {
 impl ConnectorError {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), detail: None, hint: None, source: None }
+        Self {
+            kind,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            source: None,
+        }
     }
 
     /// A wrong option or value.

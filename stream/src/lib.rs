@@ -4,10 +4,12 @@
 //! SourceReader ──RawBatch──▶ Decoder ──ChangeBatch──▶ operators ──ChangeBatch──▶ served tables, Sink
 //! ```
 //!
-//! A *step* moves data: it takes batches that readers have decoded, runs every operator they concern, lets the
-//! watermarks advance, and ends in one consistent cut. Steps are numbered by nothing; checkpoints are, by [`message::Epoch`].
+//! A *step* moves data: it takes batches that readers have decoded, runs every operator they
+//! concern, lets the watermarks advance, and ends in one consistent cut. Steps are numbered by
+//! nothing; checkpoints are, by [`message::Epoch`].
 //!
-//! Reading order: [`time`], [`change`], [`message`], [`source`], [`decode`], [`sink`], [`registry`], [`error`].
+//! Reading order: [`time`], [`change`], [`message`], [`source`], [`decode`], [`sink`],
+//! [`registry`], [`error`].
 //!
 //! Invariant: no I/O, no clock, no Tokio runtime, no DataFusion.
 

@@ -6,8 +6,8 @@ use crate::time::EventTime;
 
 /// A promise about one edge.
 ///
-/// On an edge the times of `At` never decrease. Which rows below it count as late is the business of the operator
-/// that would have needed them (`late_policy`); none vanishes uncounted.
+/// On an edge the times of `At` never decrease. Which rows below it count as late is the business
+/// of the operator that would have needed them (`late_policy`); none vanishes uncounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watermark {
     /// No row sent after this is expected to have an event time below the given one.
@@ -49,7 +49,8 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// The number of a writer's life: each start of a process on a state takes the next one, which fences all before it.
+/// The number of a writer's life: each start of a process on a state takes the next one, which
+/// fences all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(u64);
 

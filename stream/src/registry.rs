@@ -10,7 +10,8 @@ use crate::error::ConnectorError;
 use crate::sink::{Sink, SinkInput};
 use crate::source::Source;
 
-/// `WITH` options as written: lowercase keys, values as text, secrets resolved. `Debug` shows keys only.
+/// `WITH` options as written: lowercase keys, values as text, secrets resolved. `Debug` shows keys
+/// only.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Options(pub BTreeMap<String, String>);
 
@@ -38,7 +39,8 @@ pub struct SourceRequest {
     pub options: Options,
 }
 
-/// Makes sources, decoders and sinks from names and options. Injected into the engine; the engine knows no connector.
+/// Makes sources, decoders and sinks from names and options. Injected into the engine; the engine
+/// knows no connector.
 #[async_trait]
 pub trait ConnectorRegistry: Send + Sync {
     /// Names of the source connectors, for error messages.
@@ -50,7 +52,8 @@ pub trait ConnectorRegistry: Send + Sync {
     /// Checks all options of a source without touching the network.
     ///
     /// # Errors
-    /// `Invalid` for an unknown connector, an unknown option (with the nearest name), or a bad value.
+    /// `Invalid` for an unknown connector, an unknown option (with the nearest name), or a bad
+    /// value.
     fn check_source(&self, request: &SourceRequest) -> Result<(), ConnectorError>;
 
     /// The source itself.
@@ -59,7 +62,8 @@ pub trait ConnectorRegistry: Send + Sync {
     /// As [`ConnectorRegistry::check_source`].
     fn source(&self, request: &SourceRequest) -> Result<Arc<dyn Source>, ConnectorError>;
 
-    /// A decoder for the payloads of this source that fills only `columns` (a subset of the source's columns).
+    /// A decoder for the payloads of this source that fills only `columns` (a subset of the
+    /// source's columns).
     ///
     /// # Errors
     /// `Invalid` if the format cannot fill a column of that type.
@@ -69,11 +73,13 @@ pub trait ConnectorRegistry: Send + Sync {
         columns: &DecodeSchema,
     ) -> Result<Box<dyn Decoder>, ConnectorError>;
 
-    /// The widest changelog that the sink connector named in `options` takes, and its options checked, offline.
+    /// The widest changelog that the sink connector named in `options` takes, and its options
+    /// checked, offline.
     ///
     /// # Errors
     /// `Invalid` for an unknown connector or option.
-    fn check_sink(&self, options: &Options) -> Result<crate::change::ChangelogMode, ConnectorError>;
+    fn check_sink(&self, options: &Options)
+    -> Result<crate::change::ChangelogMode, ConnectorError>;
 
     /// The sink itself; it connects in [`Sink::fence`].
     ///

@@ -31,32 +31,37 @@ pub struct SinkReport {
     pub applied: Epoch,
 }
 
-/// A relation outside RTSAP that each epoch's net changes are applied to, exactly once and in order.
+/// A relation outside RTSAP that each epoch's net changes are applied to, exactly once and in
+/// order.
 ///
-/// Order of calls: `fence(g)`, then `apply(e1)`, `apply(e2)`, …; an epoch comes only after its manifest is durable.
-/// Epochs in which the view did not change are skipped, so numbers may have gaps; `previous` closes the chain.
+/// Order of calls: `fence(g)`, then `apply(e1)`, `apply(e2)`, …; an epoch comes only after its
+/// manifest is durable. Epochs in which the view did not change are skipped, so numbers may have
+/// gaps; `previous` closes the chain.
 ///
 /// # Contract
 ///
-/// - `fence(g)` checks or creates the target, makes every writer of a generation below *g* fail from now on, and
-///   returns the last epoch applied.
-/// - `apply(e)` makes all of epoch *e* visible in one step together with the record that *e* is applied, or nothing.
-///   It may be called again after a crash or an unclear answer and then changes nothing.
-/// - "No record" for a sink that has applied before never means "not applied": it is [`crate::error::ErrorKind::Data`],
-///   and the sink stops.
+/// - `fence(g)` checks or creates the target, makes every writer of a generation below *g* fail
+///   from now on, and returns the last epoch applied.
+/// - `apply(e)` makes all of epoch *e* visible in one step together with the record that *e* is
+///   applied, or nothing. It may be called again after a crash or an unclear answer and then
+///   changes nothing.
+/// - "No record" for a sink that has applied before never means "not applied": it is
+///   [`crate::error::ErrorKind::Data`], and the sink stops.
 ///
-/// The epoch record inside the target's own transaction is Materialize's progress topic; the outbox that feeds it is
-/// RisingWave's log store.
+/// The epoch record inside the target's own transaction is Materialize's progress topic; the outbox
+/// that feeds it is RisingWave's log store.
 #[async_trait]
 pub trait Sink: Send {
     /// The widest changelog this sink can take. The planner refuses a view that is wider.
     fn accepts(&self) -> ChangelogMode;
 
-    /// Takes ownership for `generation`. `expected` is the last epoch known to be applied, if any ever was.
+    /// Takes ownership for `generation`. `expected` is the last epoch known to be applied, if any
+    /// ever was.
     ///
     /// # Errors
-    /// `Unavailable` if the target cannot be reached (retried), `Fenced` if a newer generation owns it, `Invalid` if
-    /// the target's shape does not fit, `Data` if the progress record is missing though `expected` says it was there.
+    /// `Unavailable` if the target cannot be reached (retried), `Fenced` if a newer generation owns
+    /// it, `Invalid` if the target's shape does not fit, `Data` if the progress record is missing
+    /// though `expected` says it was there.
     async fn fence(
         &mut self,
         generation: Generation,
@@ -66,7 +71,8 @@ pub trait Sink: Send {
     /// Applies the net changes of `epoch`, which follow those of `previous`.
     ///
     /// # Errors
-    /// `Unavailable` (retried with the same arguments), `Fenced`, `Data` for a gap or a constraint violation.
+    /// `Unavailable` (retried with the same arguments), `Fenced`, `Data` for a gap or a constraint
+    /// violation.
     async fn apply(
         &mut self,
         epoch: Epoch,

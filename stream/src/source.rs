@@ -33,7 +33,8 @@ impl fmt::Display for SplitId {
     }
 }
 
-/// A position in a split: the number of the next payload to read. Kafka's offset, a file's row, a generator's row.
+/// A position in a split: the number of the next payload to read. Kafka's offset, a file's row, a
+/// generator's row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset(pub u64);
 
@@ -50,31 +51,36 @@ pub type Positions = BTreeMap<SplitId, Offset>;
 ///
 /// # Contract
 ///
-/// Reading a split twice from the same [`Offset`] yields the same payloads in the same order. Recovery rests on
-/// this; a system that cannot promise it must be written to one that can first.
+/// Reading a split twice from the same [`Offset`] yields the same payloads in the same order.
+/// Recovery rests on this; a system that cannot promise it must be written to one that can first.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// The splits that exist now and where a reading from scratch starts in each, by the source's start mode.
+    /// The splits that exist now and where a reading from scratch starts in each, by the source's
+    /// start mode.
     ///
     /// # Errors
-    /// `Unavailable` if the system cannot be reached, `Invalid` if the topic or path does not exist.
+    /// `Unavailable` if the system cannot be reached, `Invalid` if the topic or path does not
+    /// exist.
     async fn start_positions(&self) -> Result<Positions, ConnectorError>;
 
-    /// The ends of the splits as of now (the next offset that will be written), for lag, backfill and progress.
+    /// The ends of the splits as of now (the next offset that will be written), for lag, backfill
+    /// and progress.
     ///
     /// # Errors
     /// As [`Source::start_positions`].
     async fn end_positions(&self) -> Result<Positions, ConnectorError>;
 
-    /// Whether the source ends: once every split has been read up to its end, the reader reports `Ended` for it.
+    /// Whether the source ends: once every split has been read up to its end, the reader reports
+    /// `Ended` for it.
     fn is_bounded(&self) -> bool {
         false
     }
 
-    /// Opens a reader on the given splits, each so that the next payload read is the one at its offset.
+    /// Opens a reader on the given splits, each so that the next payload read is the one at its
+    /// offset.
     ///
-    /// `projection` names the physical columns that are needed (see [`crate::decode::DecodeSchema`]); a source that
-    /// yields raw payloads ignores it.
+    /// `projection` names the physical columns that are needed (see
+    /// [`crate::decode::DecodeSchema`]); a source that yields raw payloads ignores it.
     ///
     /// # Errors
     /// `Unavailable` if the system cannot be reached; `Data` if an offset no longer exists there.
@@ -87,14 +93,15 @@ pub trait Source: Send + Sync {
 
 /// Reads the splits of a source, each in order, on a thread of its own.
 pub trait SourceReader: Send {
-    /// Waits up to `wait` for something to read, then returns what has arrived for one split, at most `rows_max`
-    /// payloads. `None` when nothing arrived in time.
+    /// Waits up to `wait` for something to read, then returns what has arrived for one split, at
+    /// most `rows_max` payloads. `None` when nothing arrived in time.
     ///
     /// A reader takes turns between its splits so that none starves.
     ///
     /// # Errors
-    /// `Unavailable` for an outage that the client library has not bridged (the caller retries by calling again);
-    /// any other kind ends the source: `Data` for offsets that vanished (retention, a recreated topic).
+    /// `Unavailable` for an outage that the client library has not bridged (the caller retries by
+    /// calling again); any other kind ends the source: `Data` for offsets that vanished (retention,
+    /// a recreated topic).
     fn poll(
         &mut self,
         rows_max: usize,
@@ -114,7 +121,8 @@ pub struct SplitBatch {
 pub enum Payloads {
     /// Undecoded bytes, still in the client library's buffers.
     Raw(Box<dyn RawBatch>),
-    /// Rows that the source itself makes (generator, Parquet), in the projected schema, from `first` on, one offset a row.
+    /// Rows that the source itself makes (generator, Parquet), in the projected schema, from
+    /// `first` on, one offset a row.
     Rows {
         /// The rows, in the order of the projection given to [`Source::open`].
         rows: RecordBatch,
@@ -129,7 +137,8 @@ pub enum Payloads {
 
 /// Undecoded payloads of one split, in order: nothing is copied before decoding.
 ///
-/// Dropping it gives the buffers back. *n* payloads, keys and broker timestamps by index; a null payload is a Kafka tombstone.
+/// Dropping it gives the buffers back. *n* payloads, keys and broker timestamps by index; a null
+/// payload is a Kafka tombstone.
 pub trait RawBatch: Send {
     /// Number of payloads.
     fn len(&self) -> usize;
@@ -141,7 +150,8 @@ pub trait RawBatch: Send {
     fn payload(&self, index: usize) -> Option<&[u8]>;
     /// The bytes of its key.
     fn key(&self, index: usize) -> Option<&[u8]>;
-    /// Its broker timestamp in microseconds since the epoch (Kafka gives milliseconds), if it has one.
+    /// Its broker timestamp in microseconds since the epoch (Kafka gives milliseconds), if it has
+    /// one.
     fn timestamp(&self, index: usize) -> Option<i64>;
     /// Its offset.
     fn offset(&self, index: usize) -> Offset;
@@ -149,7 +159,7 @@ pub trait RawBatch: Send {
     fn headers(&self, _index: usize) -> Vec<(String, Option<Vec<u8>>)> {
         Vec::new()
     }
-    /// The position after the last payload here. This, not the last offset plus one, goes into the checkpoint:
-    /// compacted and transactional topics have gaps.
+    /// The position after the last payload here. This, not the last offset plus one, goes into the
+    /// checkpoint: compacted and transactional topics have gaps.
     fn resume_at(&self) -> Offset;
 }

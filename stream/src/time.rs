@@ -6,7 +6,8 @@ use arrow_schema::TimeUnit;
 
 /// A point in event time: nanoseconds since 1970-01-01T00:00:00Z, negative before it.
 ///
-/// Nanoseconds because exchanges stamp in them and `TIMESTAMP(9)` must stay exact; the range ends in 2262.
+/// Nanoseconds because exchanges stamp in them and `TIMESTAMP(9)` must stay exact; the range ends
+/// in 2262.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventTime(i64);
 
@@ -58,9 +59,11 @@ pub const fn nanos_per(unit: TimeUnit) -> i64 {
     }
 }
 
-/// A point on this machine's wall clock, in microseconds since the Unix epoch. Read through a clock only.
+/// A point on this machine's wall clock, in microseconds since the Unix epoch. Read through a clock
+/// only.
 ///
-/// No conversion to [`EventTime`] exists; [`WallTime::as_event_time`] names the mixing where it is meant.
+/// No conversion to [`EventTime`] exists; [`WallTime::as_event_time`] names the mixing where it is
+/// meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(i64);
 

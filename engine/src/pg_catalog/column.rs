@@ -8,8 +8,8 @@ use arrow::record_batch::RecordBatch;
 use datafusion_pg_catalog::pg_catalog::oid_field::kind;
 
 use super::class::text_list;
+use super::pg_type::{PgType, pg_type};
 use super::relations::Relations;
-use super::types::{PgType, pg_type};
 use crate::tabular::Tabular;
 
 struct Column {

@@ -149,6 +149,72 @@ pub(crate) fn stateless(statics: &PgCatalogStaticTables) -> Vec<ScalarUDF> {
     all
 }
 
+/// Sizes on disk: there are no files.
+const SIZES: [&str; 6] = [
+    "pg_relation_size",
+    "pg_total_relation_size",
+    "pg_table_size",
+    "pg_indexes_size",
+    "pg_database_size",
+    "pg_tablespace_size",
+];
+
+/// What no object here has.
+const NOTHING: [&str; 14] = [
+    "inet_server_addr",
+    "inet_client_addr",
+    "pg_get_ruledef",
+    "pg_get_triggerdef",
+    "pg_get_functiondef",
+    "pg_get_function_sqlbody",
+    "pg_get_serial_sequence",
+    "pg_get_statisticsobjdef",
+    "shobj_description",
+    "col_description",
+    "pg_collation_for",
+    "pg_last_wal_replay_lsn",
+    "pg_advisory_unlock_all",
+    "pg_export_snapshot",
+];
+
+/// There is one role, which may do everything, and one schema, whose names are all visible.
+const TRUE: [&str; 24] = [
+    "pg_table_is_visible",
+    "pg_type_is_visible",
+    "pg_function_is_visible",
+    "pg_operator_is_visible",
+    "pg_opclass_is_visible",
+    "pg_opfamily_is_visible",
+    "pg_collation_is_visible",
+    "pg_conversion_is_visible",
+    "pg_statistics_obj_is_visible",
+    "pg_ts_config_is_visible",
+    "pg_ts_dict_is_visible",
+    "has_table_privilege",
+    "has_schema_privilege",
+    "has_database_privilege",
+    "has_any_column_privilege",
+    "has_column_privilege",
+    "has_function_privilege",
+    "has_sequence_privilege",
+    "has_tablespace_privilege",
+    "has_type_privilege",
+    "has_language_privilege",
+    "has_foreign_data_wrapper_privilege",
+    "has_server_privilege",
+    "pg_has_role",
+];
+
+/// What this server never is.
+const FALSE: [&str; 6] = [
+    "pg_is_in_recovery",
+    "pg_is_wal_replay_paused",
+    "pg_is_other_temp_schema",
+    "row_security_active",
+    "pg_cancel_backend",
+    "pg_terminate_backend",
+];
+
 fn constants() -> Vec<ScalarUDF> {
     let text = |value: &str| ScalarValue::Utf8(Some(value.to_owned()));
     let no_text = ScalarValue::Utf8(None);
@@ -178,68 +244,9 @@ fn constants() -> Vec<ScalarUDF> {
         size_pretty(),
         json_build_object(),
     ];
-    const SIZES: [&str; 6] = [
-        "pg_relation_size",
-        "pg_total_relation_size",
-        "pg_table_size",
-        "pg_indexes_size",
-        "pg_database_size",
-        "pg_tablespace_size",
-    ];
     all.extend(SIZES.map(|name| constant(name, ScalarValue::Int64(Some(0)))));
-    const NOTHING: [&str; 14] = [
-        "inet_server_addr",
-        "inet_client_addr",
-        "pg_get_ruledef",
-        "pg_get_triggerdef",
-        "pg_get_functiondef",
-        "pg_get_function_sqlbody",
-        "pg_get_serial_sequence",
-        "pg_get_statisticsobjdef",
-        "shobj_description",
-        "col_description",
-        "pg_collation_for",
-        "pg_last_wal_replay_lsn",
-        "pg_advisory_unlock_all",
-        "pg_export_snapshot",
-    ];
     all.extend(NOTHING.map(|name| constant(name, no_text.clone())));
-    // There is one role, which may do everything, and one schema, whose names are all visible.
-    const TRUE: [&str; 24] = [
-        "pg_table_is_visible",
-        "pg_type_is_visible",
-        "pg_function_is_visible",
-        "pg_operator_is_visible",
-        "pg_opclass_is_visible",
-        "pg_opfamily_is_visible",
-        "pg_collation_is_visible",
-        "pg_conversion_is_visible",
-        "pg_statistics_obj_is_visible",
-        "pg_ts_config_is_visible",
-        "pg_ts_dict_is_visible",
-        "has_table_privilege",
-        "has_schema_privilege",
-        "has_database_privilege",
-        "has_any_column_privilege",
-        "has_column_privilege",
-        "has_function_privilege",
-        "has_sequence_privilege",
-        "has_tablespace_privilege",
-        "has_type_privilege",
-        "has_language_privilege",
-        "has_foreign_data_wrapper_privilege",
-        "has_server_privilege",
-        "pg_has_role",
-    ];
     all.extend(TRUE.map(|name| constant(name, yes.clone())));
-    const FALSE: [&str; 6] = [
-        "pg_is_in_recovery",
-        "pg_is_wal_replay_paused",
-        "pg_is_other_temp_schema",
-        "row_security_active",
-        "pg_cancel_backend",
-        "pg_terminate_backend",
-    ];
     all.extend(FALSE.map(|name| constant(name, no.clone())));
     all
 }

@@ -14,8 +14,8 @@ use super::functions::{
     SharedVariables, TableFunctionBox, integer_argument, lenient, text_argument,
 };
 use super::keys::index_definition;
+use super::pg_type::pg_type;
 use super::relations::{PgRelation, Relations};
-use super::types::pg_type;
 use crate::error::EngineError;
 use crate::instance::Instance;
 use crate::session::SessionSettings;

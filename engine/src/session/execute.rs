@@ -7,7 +7,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use rtsap_planner::statement::{
-    CopyDirection, CopyStatement, DeclareCursor, StatementKind, TransactionStatement,
+    CopyDirection, CopyStatement, DeclareCursor, Name, StatementKind, TransactionStatement,
 };
 use rtsap_runtime::serve::Cut;
 
@@ -131,10 +131,7 @@ async fn execute_plain(
             Ok(done)
         }
         StatementKind::Delete { table } | StatementKind::Update { table } => {
-            prepared::writable(&session.instance.snapshot(), table)?;
-            Err(EngineError::unsupported("UPDATE or DELETE")
-                .hint("INSERT into a table with a PRIMARY KEY replaces the row of the same key.")
-                .at(Some(table.position)))
+            Err(refused_change(session, table))
         }
         // Prepared statements of SQL's own PREPARE do not exist; protocols keep theirs.
         StatementKind::Deallocate { .. } | StatementKind::Unlisten => Ok(done),
@@ -146,6 +143,16 @@ async fn execute_plain(
             Ok(Response::Done(outcome.tag))
         }
     }
+}
+
+/// Why rows of `table` cannot be changed in place.
+fn refused_change(session: &Session, table: &Name) -> EngineError {
+    if let Err(error) = prepared::writable(&session.instance.snapshot(), table) {
+        return error;
+    }
+    EngineError::unsupported("UPDATE or DELETE")
+        .hint("INSERT into a table with a PRIMARY KEY replaces the row of the same key.")
+        .at(Some(table.position))
 }
 
 fn refuse_read_only(session: &Session, what: &str) -> Result<(), EngineError> {

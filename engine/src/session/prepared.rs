@@ -114,32 +114,31 @@ pub(super) async fn prepare(
                 Vec::new(),
             )
         }
+        other => {
+            let (tag, result) = shown(session, other)?;
+            (tag, result, Work::Other, Vec::new())
+        }
+    };
+    Ok(assemble(statement, tag, result, work, parameter_types))
+}
+
+/// The answer of a statement that needs no plan: what it will say, and its columns.
+fn shown(
+    session: &Session,
+    kind: &StatementKind,
+) -> Result<(CommandTag, Option<SchemaRef>), EngineError> {
+    Ok(match kind {
         StatementKind::Show(target) => {
             let schema = show::objects(&session.instance, target)?.schema();
-            (
-                CommandTag::Plain(show_tag(target)),
-                Some(schema),
-                Work::Other,
-                Vec::new(),
-            )
+            (CommandTag::Plain(show_tag(target)), Some(schema))
         }
         StatementKind::ShowVariable { name } => {
             let schema = show::variable(session, name)?.schema();
-            (
-                CommandTag::Plain("SHOW"),
-                Some(schema),
-                Work::Other,
-                Vec::new(),
-            )
+            (CommandTag::Plain("SHOW"), Some(schema))
         }
         StatementKind::Describe { name, extended } => {
             let schema = show::describe(&session.instance, name, *extended)?.schema();
-            (
-                CommandTag::Plain("DESCRIBE"),
-                Some(schema),
-                Work::Other,
-                Vec::new(),
-            )
+            (CommandTag::Plain("DESCRIBE"), Some(schema))
         }
         StatementKind::Explain(_) => (
             CommandTag::Plain("EXPLAIN"),
@@ -147,9 +146,8 @@ pub(super) async fn prepare(
             Work::Other,
             Vec::new(),
         ),
-        other => (plain_tag(other), None, Work::Other, Vec::new()),
-    };
-    Ok(assemble(statement, tag, result, work, parameter_types))
+        other => (plain_tag(other), None),
+    })
 }
 
 fn assemble(

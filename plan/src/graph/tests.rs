@@ -18,8 +18,16 @@ fn input() -> Node {
         event_time: None,
         state: StateBound::None,
     };
-    let spec = OperatorSpec::Input { object: ObjectId(1), name: "t".to_owned(), columns: vec![0] };
-    Node { spec, inputs: vec![], properties }
+    let spec = OperatorSpec::Input {
+        object: ObjectId(1),
+        name: "t".to_owned(),
+        columns: vec![0],
+    };
+    Node {
+        spec,
+        inputs: vec![],
+        properties,
+    }
 }
 
 #[test]
@@ -27,8 +35,13 @@ fn a_node_reads_only_from_earlier_ones() {
     let mut second = input();
     second.spec = OperatorSpec::Union;
     second.inputs = vec![0, 1];
-    let plan = StreamPlan { nodes: vec![input(), second] };
-    assert_eq!(plan.check(), Err(PlanCheckError::Order { node: 1, input: 1 }));
+    let plan = StreamPlan {
+        nodes: vec![input(), second],
+    };
+    assert_eq!(
+        plan.check(),
+        Err(PlanCheckError::Order { node: 1, input: 1 })
+    );
 }
 
 #[test]
@@ -36,12 +49,21 @@ fn properties_name_existing_columns() {
     let mut node = input();
     node.properties.event_time = Some(3);
     let plan = StreamPlan { nodes: vec![node] };
-    assert_eq!(plan.check(), Err(PlanCheckError::Column { node: 0, column: 3, columns: 1 }));
+    assert_eq!(
+        plan.check(),
+        Err(PlanCheckError::Column {
+            node: 0,
+            column: 3,
+            columns: 1
+        })
+    );
 }
 
 #[test]
 fn a_plan_prints_itself() {
-    let plan = StreamPlan { nodes: vec![input()] };
+    let plan = StreamPlan {
+        nodes: vec![input()],
+    };
     expect_test::expect![[r"
         Input: t [a] | mode=append state=none
     "]]

@@ -6,7 +6,10 @@ fn by_definition(spec: &WindowSpec, time: i64) -> Vec<Window> {
     (-300..300)
         .map(|index| spec.offset_nanos() + index * spec.slide_nanos())
         .filter(|start| *start <= time && time < start + spec.size_nanos())
-        .map(|start| Window { start, end: start + spec.size_nanos() })
+        .map(|start| Window {
+            start,
+            end: start + spec.size_nanos(),
+        })
         .collect()
 }
 
@@ -14,10 +17,18 @@ fn by_definition(spec: &WindowSpec, time: i64) -> Vec<Window> {
 fn windows_of_agrees_with_the_definition() {
     for (size, slide) in [(10, 10), (10, 5), (10, 3), (7, 10), (1, 1), (60, 1)] {
         for offset in [0, 1, 4] {
-            let spec = WindowSpec::Hop { size_nanos: size, slide_nanos: slide, offset_nanos: offset };
+            let spec = WindowSpec::Hop {
+                size_nanos: size,
+                slide_nanos: slide,
+                offset_nanos: offset,
+            };
             for time in -50..50 {
                 let got: Vec<Window> = spec.windows_of(time).collect();
-                assert_eq!(got, by_definition(&spec, time), "size {size} slide {slide} time {time}");
+                assert_eq!(
+                    got,
+                    by_definition(&spec, time),
+                    "size {size} slide {slide} time {time}"
+                );
             }
         }
     }
@@ -25,7 +36,11 @@ fn windows_of_agrees_with_the_definition() {
 
 #[test]
 fn slices_start_at_or_before_the_point_and_are_aligned() {
-    let spec = WindowSpec::Hop { size_nanos: 10, slide_nanos: 4, offset_nanos: 1 };
+    let spec = WindowSpec::Hop {
+        size_nanos: 10,
+        slide_nanos: 4,
+        offset_nanos: 1,
+    };
     assert_eq!(spec.slice_nanos(), 2);
     for time in -20..20 {
         let start = spec.slice_start(time);

@@ -1,7 +1,8 @@
 //! The chain of manifests: the one commit point.
 //!
-//! An epoch is committed when its manifest lies at the next place of the chain, written with put-if-absent. "Already
-//! exists" means "go and look": our own bytes are a success whose answer was lost; another writer's fence us.
+//! An epoch is committed when its manifest lies at the next place of the chain, written with
+//! put-if-absent. "Already exists" means "go and look": our own bytes are a success whose answer
+//! was lost; another writer's fence us.
 
 use std::collections::BTreeSet;
 
@@ -25,12 +26,14 @@ pub struct Chain {
     writer: String,
     tip: ManifestV1,
     tip_hash: String,
-    /// The manifests before the tip that are still there, oldest first, with the objects each needs.
+    /// The manifests before the tip that are still there, oldest first, with the objects each
+    /// needs.
     kept: Vec<(u64, BTreeSet<String>)>,
 }
 
 impl Chain {
-    /// Finds the tip, verifies the chain, and takes over by appending a fence with the next generation.
+    /// Finds the tip, verifies the chain, and takes over by appending a fence with the next
+    /// generation.
     ///
     /// # Errors
     /// [`CheckpointError::Chain`] or [`CheckpointError::Damaged`] if the chain cannot be trusted.
@@ -59,8 +62,8 @@ impl Chain {
     /// Appends `manifest`, whose place, link and writer are filled in here.
     ///
     /// # Errors
-    /// [`CheckpointError::Fenced`] if another writer has the place; [`CheckpointError::Store`] if it stays unclear:
-    /// call again with the same manifest.
+    /// [`CheckpointError::Fenced`] if another writer has the place; [`CheckpointError::Store`] if
+    /// it stays unclear: call again with the same manifest.
     pub async fn append(&mut self, mut manifest: ManifestV1) -> Result<(), CheckpointError> {
         manifest.sequence = self.tip.sequence + 1;
         manifest.previous = (self.tip.sequence > 0).then(|| self.tip_hash.clone());
@@ -88,7 +91,11 @@ impl Chain {
                 }
             }
         }
-        let needs = self.tip.objects().map(|object| object.path.clone()).collect();
+        let needs = self
+            .tip
+            .objects()
+            .map(|object| object.path.clone())
+            .collect();
         if self.tip.sequence > 0 {
             self.kept.push((self.tip.sequence, needs));
         }
@@ -103,15 +110,23 @@ impl Chain {
     /// [`CheckpointError::Store`]; what was not deleted is tried again next time.
     pub async fn collect_garbage(&mut self) -> Result<(), CheckpointError> {
         let oldest = (self.tip.sequence + 1).saturating_sub(MANIFESTS_KEPT);
-        let split = self.kept.partition_point(|(sequence, _)| *sequence < oldest);
+        let split = self
+            .kept
+            .partition_point(|(sequence, _)| *sequence < oldest);
         if split == 0 {
             return Ok(());
         }
         let mut needed: BTreeSet<&str> = self.tip.objects().map(|o| o.path.as_str()).collect();
-        needed.extend(self.kept[split..].iter().flat_map(|(_, o)| o.iter().map(String::as_str)));
+        needed.extend(
+            self.kept[split..]
+                .iter()
+                .flat_map(|(_, o)| o.iter().map(String::as_str)),
+        );
         let dropped = self.kept[..split].iter();
         let objects: BTreeSet<&String> = dropped.flat_map(|(_, objects)| objects).collect();
-        let objects = objects.into_iter().filter(|path| !needed.contains(path.as_str()));
+        let objects = objects
+            .into_iter()
+            .filter(|path| !needed.contains(path.as_str()));
         self.store.delete(objects.cloned().collect()).await?;
         // Oldest first and one by one: a crash in between leaves no gap.
         for (sequence, _) in &self.kept[..split] {
@@ -127,11 +142,19 @@ impl Chain {
     /// [`CheckpointError::Store`].
     pub async fn collect_orphans(&self, prefixes: &[&str]) -> Result<usize, CheckpointError> {
         let mut needed: BTreeSet<&str> = self.tip.objects().map(|o| o.path.as_str()).collect();
-        needed.extend(self.kept.iter().flat_map(|(_, o)| o.iter().map(String::as_str)));
+        needed.extend(
+            self.kept
+                .iter()
+                .flat_map(|(_, o)| o.iter().map(String::as_str)),
+        );
         let mut orphans = Vec::new();
         for prefix in prefixes {
             let found = self.store.list(prefix).await?;
-            orphans.extend(found.into_iter().filter(|path| !needed.contains(path.as_str())));
+            orphans.extend(
+                found
+                    .into_iter()
+                    .filter(|path| !needed.contains(path.as_str())),
+            );
         }
         let count = orphans.len();
         self.store.delete(orphans).await?;
@@ -139,12 +162,16 @@ impl Chain {
     }
 
     async fn is_ours(&self, path: &str, bytes: &Bytes) -> Result<bool, CheckpointError> {
-        let Some(found) = self.store.find(path).await? else { return Ok(false) };
+        let Some(found) = self.store.find(path).await? else {
+            return Ok(false);
+        };
         if found == *bytes {
             return Ok(true);
         }
         let other = decode(&found, path)?;
-        Err(CheckpointError::Fenced { generation: other.generation })
+        Err(CheckpointError::Fenced {
+            generation: other.generation,
+        })
     }
 
     async fn read(store: &Store, writer: &str) -> Result<Self, CheckpointError> {
@@ -157,20 +184,37 @@ impl Chain {
             kept: Vec::new(),
         };
         for path in paths {
-            let broken = |found: String| CheckpointError::Chain { path: path.clone(), found };
-            let Some(bytes) = store.find(&path).await? else { continue };
+            let broken = |found: String| CheckpointError::Chain {
+                path: path.clone(),
+                found,
+            };
+            let Some(bytes) = store.find(&path).await? else {
+                continue;
+            };
             let manifest = decode(&bytes, &path)?;
             if path != path_of(manifest.sequence) {
-                return Err(broken(format!("it calls itself number {}", manifest.sequence)));
+                return Err(broken(format!(
+                    "it calls itself number {}",
+                    manifest.sequence
+                )));
             }
             if chain.tip.sequence > 0 {
                 if manifest.sequence != chain.tip.sequence + 1 {
-                    return Err(broken(format!("number {} is missing", chain.tip.sequence + 1)));
+                    return Err(broken(format!(
+                        "number {} is missing",
+                        chain.tip.sequence + 1
+                    )));
                 }
                 if manifest.previous.as_ref() != Some(&chain.tip_hash) {
-                    return Err(broken("its link does not fit the manifest before it".to_owned()));
+                    return Err(broken(
+                        "its link does not fit the manifest before it".to_owned(),
+                    ));
                 }
-                let needs = chain.tip.objects().map(|object| object.path.clone()).collect();
+                let needs = chain
+                    .tip
+                    .objects()
+                    .map(|object| object.path.clone())
+                    .collect();
                 chain.kept.push((chain.tip.sequence, needs));
             }
             chain.tip_hash = hash(&bytes);
@@ -185,15 +229,20 @@ fn path_of(sequence: u64) -> String {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn encode(manifest: &ManifestV1, path: &str) -> Result<Bytes, CheckpointError> {
     let persisted = PersistedManifest::V1(manifest.clone());
-    serde_json::to_vec(&persisted).map(Bytes::from).map_err(|error| CheckpointError::Chain {
-        path: path.to_owned(),
-        found: format!("it cannot be written: {error}"),
-    })
+    serde_json::to_vec(&persisted)
+        .map(Bytes::from)
+        .map_err(|error| CheckpointError::Chain {
+            path: path.to_owned(),
+            found: format!("it cannot be written: {error}"),
+        })
 }
 
 fn decode(bytes: &[u8], path: &str) -> Result<ManifestV1, CheckpointError> {

@@ -1,4 +1,5 @@
-//! The work of one checkpoint off the core thread: encode, write objects, append the manifest, collect garbage.
+//! The work of one checkpoint off the core thread: encode, write objects, append the manifest,
+//! collect garbage.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,7 +89,10 @@ pub async fn run(
     store: Store,
     problem: impl Fn(String) + Send,
 ) -> Result<Committed, CheckpointError> {
-    let Job { mut manifest, blobs } = job;
+    let Job {
+        mut manifest,
+        blobs,
+    } = job;
     let mut bytes = 0;
     for blob in blobs {
         let encoded = encoded(blob.sections).await?;
@@ -118,12 +122,13 @@ pub async fn run(
     if let Err(error) = table_log::forget(&store, manifest.table_log).await {
         tracing::warn!(%error, "cannot shorten the table log");
     }
-    Ok(Committed { manifest: chain.tip().clone(), bytes })
+    Ok(Committed {
+        manifest: chain.tip().clone(),
+        bytes,
+    })
 }
 
-async fn encoded(
-    sections: BTreeMap<String, Vec<RecordBatch>>,
-) -> Result<Vec<u8>, CheckpointError> {
+async fn encoded(sections: BTreeMap<String, Vec<RecordBatch>>) -> Result<Vec<u8>, CheckpointError> {
     let work = tokio::task::spawn_blocking(move || encode(&sections));
     let done = work.await.map_err(|error| {
         CheckpointError::State(StateError::Section {
@@ -144,23 +149,44 @@ fn place(manifest: &mut ManifestV1, target: &Target, reference: ObjectRef) {
     };
     match target {
         Target::Operators => manifest.operators = Some(reference),
-        Target::Rows { relation, base, kept, sinks } => {
-            let found = manifest.relations.iter_mut().find(|state| state.id == *relation);
+        Target::Rows {
+            relation,
+            base,
+            kept,
+            sinks,
+        } => {
+            let found = manifest
+                .relations
+                .iter_mut()
+                .find(|state| state.id == *relation);
             if let Some(state) = found.filter(|_| *kept) {
                 add(&mut state.rows, *base, reference.clone());
             }
-            for sink in manifest.sinks.iter_mut().filter(|sink| sinks.contains(&sink.id)) {
-                sink.outbox.push(OutboxEntry { epoch, delta: reference.clone() });
+            for sink in manifest
+                .sinks
+                .iter_mut()
+                .filter(|sink| sinks.contains(&sink.id))
+            {
+                sink.outbox.push(OutboxEntry {
+                    epoch,
+                    delta: reference.clone(),
+                });
             }
         }
         Target::Late { relation, base } => {
-            let found = manifest.relations.iter_mut().find(|state| state.id == *relation);
+            let found = manifest
+                .relations
+                .iter_mut()
+                .find(|state| state.id == *relation);
             if let Some(state) = found {
                 add(&mut state.late, *base, reference);
             }
         }
         Target::Errors { source, base } => {
-            let found = manifest.sources.iter_mut().find(|state| state.id == *source);
+            let found = manifest
+                .sources
+                .iter_mut()
+                .find(|state| state.id == *source);
             if let Some(state) = found {
                 add(&mut state.errors, *base, reference);
             }

@@ -84,7 +84,8 @@ pub struct SplitState {
 pub struct RelationState {
     /// Its identity.
     pub id: u64,
-    /// SHA-256 of the plan's fingerprint; empty for a table. State is never restored into another plan.
+    /// SHA-256 of the plan's fingerprint; empty for a table. State is never restored into another
+    /// plan.
     pub fingerprint: String,
     /// Base and deltas of its rows, to be applied in order.
     pub rows: Vec<ObjectRef>,
@@ -140,9 +141,15 @@ pub struct OutboxEntry {
 impl ManifestV1 {
     /// Every object that this manifest needs.
     pub fn objects(&self) -> impl Iterator<Item = &ObjectRef> {
-        let relations = self.relations.iter().flat_map(|r| r.rows.iter().chain(&r.late));
+        let relations = self
+            .relations
+            .iter()
+            .flat_map(|r| r.rows.iter().chain(&r.late));
         let sources = self.sources.iter().flat_map(|source| &source.errors);
-        let sinks = self.sinks.iter().flat_map(|sink| sink.outbox.iter().map(|e| &e.delta));
+        let sinks = self
+            .sinks
+            .iter()
+            .flat_map(|sink| sink.outbox.iter().map(|e| &e.delta));
         relations.chain(sources).chain(sinks).chain(&self.operators)
     }
 }

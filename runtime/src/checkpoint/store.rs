@@ -1,6 +1,8 @@
-//! The only I/O on checkpoint storage: put, get, list, delete, each object checked against its reference.
+//! The only I/O on checkpoint storage: put, get, list, delete, each object checked against its
+//! reference.
 //!
-//! Durability is the store's: for a local directory it must be opened with fsync (file and directory).
+//! Durability is the store's: for a local directory it must be opened with fsync (file and
+//! directory).
 
 use std::sync::Arc;
 
@@ -59,9 +61,16 @@ impl Store {
     /// # Errors
     /// [`CheckpointError::Store`]: then it is unclear whether the object was written.
     pub async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<Put, CheckpointError> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let options = PutOptions {
+            mode: PutMode::Create,
+            ..PutOptions::default()
+        };
         let payload = PutPayload::from(bytes);
-        match self.inner.put_opts(&Path::from(path), payload, options).await {
+        match self
+            .inner
+            .put_opts(&Path::from(path), payload, options)
+            .await
+        {
             Ok(_) => Ok(Put::Done),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Exists),
             Err(source) => Err(failed("write", path, source)),
@@ -78,7 +87,11 @@ impl Store {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(source) => return Err(failed("read", path, source)),
         };
-        found.bytes().await.map(Some).map_err(|source| failed("read", path, source))
+        found
+            .bytes()
+            .await
+            .map(Some)
+            .map_err(|source| failed("read", path, source))
     }
 
     /// The bytes that `reference` names, checked.
@@ -90,7 +103,10 @@ impl Store {
             path: reference.path.clone(),
             found: found.to_owned(),
         };
-        let bytes = self.find(&reference.path).await?.ok_or_else(|| damaged("it is missing"))?;
+        let bytes = self
+            .find(&reference.path)
+            .await?
+            .ok_or_else(|| damaged("it is missing"))?;
         if bytes.len() as u64 != reference.bytes {
             return Err(damaged("its length is wrong"));
         }
@@ -126,10 +142,17 @@ impl Store {
                 Err(source) => Err(failed("delete", &path, source)),
             }
         });
-        work.buffer_unordered(DELETES_MAX).try_collect::<Vec<()>>().await.map(|_| ())
+        work.buffer_unordered(DELETES_MAX)
+            .try_collect::<Vec<()>>()
+            .await
+            .map(|_| ())
     }
 }
 
 fn failed(action: &'static str, path: &str, source: object_store::Error) -> CheckpointError {
-    CheckpointError::Store { action, path: path.to_owned(), source }
+    CheckpointError::Store {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -1,7 +1,7 @@
 //! The log of table writes: an entry is durable before its `INSERT` is acknowledged.
 //!
-//! One entry a write, numbered without gaps over all tables, put if absent; a checkpoint says how far it contains the
-//! log, and what lies before that is deleted.
+//! One entry a write, numbered without gaps over all tables, put if absent; a checkpoint says how
+//! far it contains the log, and what lies before that is deleted.
 
 use std::collections::BTreeMap;
 
@@ -50,8 +50,14 @@ impl TableLog {
         let mut entries = Vec::new();
         let mut next = contained + 1;
         for path in store.list(PREFIX).await? {
-            let damaged = |found: String| CheckpointError::Damaged { path: path.clone(), found };
-            let number = path.rsplit('/').next().and_then(|name| name.parse::<u64>().ok());
+            let damaged = |found: String| CheckpointError::Damaged {
+                path: path.clone(),
+                found,
+            };
+            let number = path
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.parse::<u64>().ok());
             let number = number.ok_or_else(|| damaged("it has no number".to_owned()))?;
             if number <= contained {
                 continue;
@@ -64,14 +70,21 @@ impl TableLog {
             entries.push(read_entry(number, &bytes, &path)?);
             next += 1;
         }
-        Ok((Self { store, generation, next }, entries))
+        Ok((
+            Self {
+                store,
+                generation,
+                next,
+            },
+            entries,
+        ))
     }
 
     /// Makes `rows` of `table` durable and returns the entry.
     ///
     /// # Errors
-    /// [`CheckpointError::Fenced`] if another process writes this log; [`CheckpointError::Store`] if it is unclear
-    /// whether the rows were written: the next write resolves it.
+    /// [`CheckpointError::Fenced`] if another process writes this log; [`CheckpointError::Store`]
+    /// if it is unclear whether the rows were written: the next write resolves it.
     pub async fn append(
         &mut self,
         table: u64,
@@ -93,14 +106,20 @@ impl TableLog {
             match (self.store.find(&path).await?, unclear) {
                 (Some(found), _) if found == bytes => break,
                 (Some(_), _) => {
-                    return Err(CheckpointError::Fenced { generation: self.generation + 1 });
+                    return Err(CheckpointError::Fenced {
+                        generation: self.generation + 1,
+                    });
                 }
                 (None, Some(error)) if attempt >= ATTEMPTS_MAX => return Err(error),
                 (None, _) => {}
             }
         }
         self.next += 1;
-        Ok(LogEntry { number, table, rows })
+        Ok(LogEntry {
+            number,
+            table,
+            rows,
+        })
     }
 }
 
@@ -111,7 +130,9 @@ impl TableLog {
 pub async fn forget(store: &Store, contained: u64) -> Result<(), CheckpointError> {
     let last = format!("{PREFIX}/{contained:020}");
     let paths = store.list(PREFIX).await?;
-    store.delete(paths.into_iter().filter(|path| *path <= last).collect()).await
+    store
+        .delete(paths.into_iter().filter(|path| *path <= last).collect())
+        .await
 }
 
 fn read_entry(number: u64, bytes: &[u8], path: &str) -> Result<LogEntry, CheckpointError> {
@@ -121,6 +142,14 @@ fn read_entry(number: u64, bytes: &[u8], path: &str) -> Result<LogEntry, Checkpo
     };
     let mut sections = decode(bytes)?;
     let (name, rows) = sections.pop_first().ok_or_else(damaged)?;
-    let table = name.split('/').next().and_then(|id| id.parse().ok()).ok_or_else(damaged)?;
-    Ok(LogEntry { number, table, rows })
+    let table = name
+        .split('/')
+        .next()
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(damaged)?;
+    Ok(LogEntry {
+        number,
+        table,
+        rows,
+    })
 }

@@ -1,4 +1,5 @@
-//! Objects come and go: between two steps, so every other dataflow sees either all of it or nothing.
+//! Objects come and go: between two steps, so every other dataflow sees either all of it or
+//! nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -27,7 +28,11 @@ use crate::status::Ledger;
 use crate::subscribe::{Subscription, SubscriptionEvent, pair};
 
 impl Core {
-    pub(crate) fn add_source(&mut self, spec: SourceSpec, saved: Option<(SourceState, Vec<StateReader>)>) {
+    pub(crate) fn add_source(
+        &mut self,
+        spec: SourceSpec,
+        saved: Option<(SourceState, Vec<StateReader>)>,
+    ) {
         let spec = Arc::new(spec);
         let name = spec.name.clone();
         let mut entry = match SourceEntry::new(Arc::clone(&spec)) {
@@ -41,7 +46,9 @@ impl Core {
             entry.saved = state;
             for delta in errors {
                 let restored = Delta::read(&delta, &errors_schema());
-                if let Ok(delta) = restored && let Err(error) = entry.errors.restore(&delta) {
+                if let Ok(delta) = restored
+                    && let Err(error) = entry.errors.restore(&delta)
+                {
                     tracing::error!(source = name, %error, "cannot restore errors of source");
                 }
             }
@@ -56,10 +63,16 @@ impl Core {
         spec: TableSpec,
         saved: Option<Saved>,
     ) -> Result<(), RuntimeError> {
-        let shape =
-            if spec.key.is_empty() { Shape::Append } else { Shape::Keyed(spec.key.clone()) };
+        let shape = if spec.key.is_empty() {
+            Shape::Append
+        } else {
+            Shape::Keyed(spec.key.clone())
+        };
         let served = ServedTable::new(Arc::clone(&spec.schema), shape)?;
-        let body = Body::Table { event_time: spec.event_time, latest: None };
+        let body = Body::Table {
+            event_time: spec.event_time,
+            latest: None,
+        };
         let mut relation = Relation::new(spec.id, spec.name, body, served, None);
         if let Some(saved) = saved {
             relation.restore_rows(&saved)?;
@@ -77,24 +90,33 @@ impl Core {
         spec: ViewSpec,
         saved: Option<Saved>,
     ) -> Result<(), RuntimeError> {
-        let fail = |found: String| RuntimeError::Spec { what: spec.name.clone(), found };
+        let fail = |found: String| RuntimeError::Spec {
+            what: spec.name.clone(),
+            found,
+        };
         spec.plan.check().map_err(|error| fail(error.to_string()))?;
-        let output = spec.plan.output().map_err(|error| fail(error.to_string()))?.clone();
+        let output = spec
+            .plan
+            .output()
+            .map_err(|error| fail(error.to_string()))?
+            .clone();
         let dataflow = Dataflow::new(&spec.plan)?;
         let inputs: Vec<ObjectId> = dataflow.inputs().iter().map(|input| input.object).collect();
-        let unknown = |id: &&ObjectId| {
-            !self.sources.contains_key(*id) && !self.relations.contains_key(*id)
-        };
+        let unknown =
+            |id: &&ObjectId| !self.sources.contains_key(*id) && !self.relations.contains_key(*id);
         if let Some(id) = inputs.iter().find(unknown) {
             return Err(fail(format!("it reads object {id}, which does not exist")));
         }
         let shape = shape_of(output.mode, &output.key);
         let served = ServedTable::new(Arc::clone(&output.schema), shape)?;
-        let late = dataflow.late_schema().map(|schema| {
-            ServedTable::new(Arc::clone(schema), Shape::Append)
-        });
-        let body = Body::View { dataflow: Box::new(dataflow) };
-        let mut relation = Relation::new(spec.id, spec.name.clone(), body, served, late.transpose()?);
+        let late = dataflow
+            .late_schema()
+            .map(|schema| ServedTable::new(Arc::clone(schema), Shape::Append));
+        let body = Body::View {
+            dataflow: Box::new(dataflow),
+        };
+        let mut relation =
+            Relation::new(spec.id, spec.name.clone(), body, served, late.transpose()?);
         let fresh = saved.is_none();
         let fingerprint = super::save::fingerprint(&spec.plan);
         if let Some(saved) = saved {
@@ -130,24 +152,37 @@ impl Core {
         upstream: ObjectId,
         fresh: bool,
     ) -> Result<(), RuntimeError> {
-        let Some(from) = self.relations.get_mut(&upstream) else { return Ok(()) };
+        let Some(from) = self.relations.get_mut(&upstream) else {
+            return Ok(());
+        };
         from.consumers.push(view);
-        let rows = if fresh { from.served.everything()?.upserts } else { Vec::new() };
+        let rows = if fresh {
+            from.served.everything()?.upserts
+        } else {
+            Vec::new()
+        };
         let watermark = from.watermark;
-        let Some(relation) = self.relations.get_mut(&view) else { return Ok(()) };
+        let Some(relation) = self.relations.get_mut(&view) else {
+            return Ok(());
+        };
         for rows in rows {
             let arrival = Arrival::Changes(ChangeBatch::inserts(rows));
             relation.inbox.push((upstream, arrival));
         }
         if let Some(time) = watermark {
-            relation.inbox.push((upstream, Arrival::Watermark(Watermark::At(time))));
+            relation
+                .inbox
+                .push((upstream, Arrival::Watermark(Watermark::At(time))));
         }
         Ok(())
     }
 
-    /// Adds a reader of the last checkpoint, where it stood; views that no longer exist are left out.
+    /// Adds a reader of the last checkpoint, where it stood; views that no longer exist are left
+    /// out.
     pub(crate) fn restore_reader(&mut self, state: ReaderState) {
-        let Some(source) = self.sources.get(&ObjectId(state.source)) else { return };
+        let Some(source) = self.sources.get(&ObjectId(state.source)) else {
+            return;
+        };
         let views = state.views.iter().map(|view| ObjectId(*view));
         let views: Vec<ObjectId> = views.filter(|v| self.relations.contains_key(v)).collect();
         if views.is_empty() {
@@ -170,7 +205,8 @@ impl Core {
         self.promise_from(self.intakes.len() - 1);
     }
 
-    /// Ends the boot: what was restored becomes visible, and the last checkpoint is what is committed.
+    /// Ends the boot: what was restored becomes visible, and the last checkpoint is what is
+    /// committed.
     pub(crate) fn settle(&mut self) {
         self.attach_forgotten();
         self.publish();
@@ -178,11 +214,14 @@ impl Core {
         self.report();
     }
 
-    /// Opens readers for views that the last checkpoint knows without one: it was made before their reader stood.
+    /// Opens readers for views that the last checkpoint knows without one: it was made before their
+    /// reader stood.
     fn attach_forgotten(&mut self) {
         let mut forgotten = Vec::new();
         for relation in self.relations.values().filter(|r| r.suspended.is_none()) {
-            let Body::View { dataflow } = &relation.body else { continue };
+            let Body::View { dataflow } = &relation.body else {
+                continue;
+            };
             for input in dataflow.inputs() {
                 let read = |i: &Intake| i.spec.id == input.object && i.views.contains(&relation.id);
                 let source = self.sources.contains_key(&input.object);
@@ -204,13 +243,16 @@ impl Core {
             self.sinks.remove(&id.0);
         }
         for relation in self.relations.values_mut() {
-            relation.consumers.retain(|consumer| !objects.contains(consumer));
+            relation
+                .consumers
+                .retain(|consumer| !objects.contains(consumer));
         }
         for intake in &mut self.intakes {
             intake.views.retain(|view| !objects.contains(view));
         }
         // A reader without views stops; should one come again it begins anew.
-        self.intakes.retain(|i| !i.views.is_empty() && !objects.contains(&i.spec.id));
+        self.intakes
+            .retain(|i| !i.views.is_empty() && !objects.contains(&i.spec.id));
         self.touched = true;
         self.changed_since_checkpoint = true;
     }
@@ -220,8 +262,13 @@ impl Core {
         self.table_log = entry.number;
         self.changed_since_checkpoint = true;
         let id = ObjectId(entry.table);
-        let not_a_table = RuntimeError::NotA { id: entry.table, wanted: "table" };
-        let Some(relation) = self.relations.get_mut(&id) else { return Err(not_a_table) };
+        let not_a_table = RuntimeError::NotA {
+            id: entry.table,
+            wanted: "table",
+        };
+        let Some(relation) = self.relations.get_mut(&id) else {
+            return Err(not_a_table);
+        };
         let Body::Table { event_time, latest } = &mut relation.body else {
             return Err(not_a_table);
         };
@@ -233,11 +280,14 @@ impl Core {
             }
             relation.saved.ledger[0] += rows.num_rows() as u64;
             relation.saved.ledger[1] += rows.num_rows() as u64;
-            relation.inbox.push((id, Arrival::Changes(ChangeBatch::inserts(rows))));
+            relation
+                .inbox
+                .push((id, Arrival::Changes(ChangeBatch::inserts(rows))));
         }
         relation.touched = true;
         self.touched = true;
-        // One write, one publish: how event time moves does not depend on how writes happen to be grouped.
+        // One write, one publish: how event time moves does not depend on how writes happen to be
+        // grouped.
         self.publish();
         Ok(())
     }
@@ -250,22 +300,39 @@ impl Core {
     ) -> Result<Subscription, RuntimeError> {
         let batches_max = self.config.subscriber_batches_max;
         let at_us = self.config.clock.wall().micros();
-        let missing = RuntimeError::NotA { id: object.0, wanted: "relation with that part" };
+        let missing = RuntimeError::NotA {
+            id: object.0,
+            wanted: "relation with that part",
+        };
         if part == Part::Errors {
-            let Some(source) = self.sources.get_mut(&object) else { return Err(missing) };
-            let rows = if snapshot { source.errors.everything()?.upserts } else { Vec::new() };
+            let Some(source) = self.sources.get_mut(&object) else {
+                return Err(missing);
+            };
+            let rows = if snapshot {
+                source.errors.everything()?.upserts
+            } else {
+                Vec::new()
+            };
             let initial = initial_events(rows, at_us, None);
             let (subscriber, subscription) = pair(errors_schema(), batches_max, initial);
             source.subscribers.push(subscriber);
             return Ok(subscription);
         }
-        let Some(relation) = self.relations.get_mut(&object) else { return Err(missing) };
+        let Some(relation) = self.relations.get_mut(&object) else {
+            return Err(missing);
+        };
         if let Some(reason) = &relation.suspended {
             let (what, found) = (relation.name.clone(), format!("it is suspended: {reason}"));
             return Err(RuntimeError::Spec { what, found });
         }
-        let Some(table) = relation.table(part) else { return Err(missing) };
-        let rows = if snapshot { table.everything()?.upserts } else { Vec::new() };
+        let Some(table) = relation.table(part) else {
+            return Err(missing);
+        };
+        let rows = if snapshot {
+            table.everything()?.upserts
+        } else {
+            Vec::new()
+        };
         let initial = initial_events(rows, at_us, relation.watermark);
         let (subscriber, subscription) = pair(Arc::clone(table.schema()), batches_max, initial);
         relation.subscribers.push((part, subscriber));
@@ -280,7 +347,12 @@ fn initial_events(
 ) -> VecDeque<SubscriptionEvent> {
     let event = |rows| {
         let changes = Some(ChangeBatch::inserts(rows));
-        SubscriptionEvent { at_us, watermark, changes, snapshot: true }
+        SubscriptionEvent {
+            at_us,
+            watermark,
+            changes,
+            snapshot: true,
+        }
     };
     rows.into_iter().map(event).collect()
 }
@@ -305,16 +377,23 @@ impl Relation {
             watermark: None,
             touched: true,
             suspended: None,
-            saved: RelationState { id: id.0, ..RelationState::default() },
+            saved: RelationState {
+                id: id.0,
+                ..RelationState::default()
+            },
             snapshots: HashMap::new(),
         }
     }
 
     fn restore_rows(&mut self, saved: &Saved) -> Result<(), RuntimeError> {
-        let fail = |source| RuntimeError::Restore { what: self.name.clone(), source };
+        let fail = |source| RuntimeError::Restore {
+            what: self.name.clone(),
+            source,
+        };
         let schema = Arc::clone(self.served.schema());
         for delta in &saved.rows {
-            self.served.restore(&Delta::read(delta, &schema).map_err(fail)?)?;
+            self.served
+                .restore(&Delta::read(delta, &schema).map_err(fail)?)?;
         }
         if let Some(late) = &mut self.late {
             let schema = Arc::clone(late.schema());
@@ -329,7 +408,8 @@ impl Relation {
     fn restore(&mut self, saved: Saved, fingerprint: &str) -> Result<(), RuntimeError> {
         if saved.state.fingerprint != fingerprint {
             self.suspend(
-                "its saved state belongs to another plan of the same text; drop it and create it again"
+                "its saved state belongs to another plan of the same text; drop it and create it \
+                 again"
                     .to_owned(),
             );
             return Ok(());
@@ -337,8 +417,16 @@ impl Relation {
         self.restore_rows(&saved)?;
         if let Body::View { dataflow } = &mut self.body {
             let [rows_in, used, filtered, late] = saved.state.ledger;
-            let ledger = Ledger { rows_in, used, filtered, late };
-            let fail = |source| RuntimeError::Restore { what: self.name.clone(), source };
+            let ledger = Ledger {
+                rows_in,
+                used,
+                filtered,
+                late,
+            };
+            let fail = |source| RuntimeError::Restore {
+                what: self.name.clone(),
+                source,
+            };
             dataflow.restore(&saved.operators, ledger).map_err(fail)?;
         }
         self.suspended.clone_from(&saved.state.suspended);

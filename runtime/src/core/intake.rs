@@ -1,5 +1,6 @@
-//! Intakes: readers as the core sees them. Each source has a shared one; a view that starts later first catches up
-//! through a private one and is handed over to the shared one when both stand at the same offsets (ADR 0007).
+//! Intakes: readers as the core sees them. Each source has a shared one; a view that starts later
+//! first catches up through a private one and is handed over to the shared one when both stand at
+//! the same offsets (ADR 0007).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -51,9 +52,17 @@ pub(crate) struct Intake {
 /// How far a reader's life has come.
 pub(crate) enum Phase {
     Opening,
-    Open { reader: ReaderHandle, away: Option<String> },
-    Waiting { until: Duration, reason: String },
-    Failed { reason: String },
+    Open {
+        reader: ReaderHandle,
+        away: Option<String>,
+    },
+    Waiting {
+        until: Duration,
+        reason: String,
+    },
+    Failed {
+        reason: String,
+    },
 }
 
 /// One split.
@@ -107,11 +116,18 @@ impl Intake {
 
     /// Where it stands.
     pub(crate) fn positions(&self) -> Positions {
-        self.splits.iter().map(|(id, split)| (id.clone(), split.offset)).collect()
+        self.splits
+            .iter()
+            .map(|(id, split)| (id.clone(), split.offset))
+            .collect()
     }
 
     fn set_projection(&mut self, columns: Vec<usize>) {
-        self.column_of = columns.iter().enumerate().map(|(place, c)| (*c, place)).collect();
+        self.column_of = columns
+            .iter()
+            .enumerate()
+            .map(|(place, c)| (*c, place))
+            .collect();
         self.projection = columns;
     }
 
@@ -135,7 +151,11 @@ impl Intake {
             idle = false;
             least = Some(least.map_or(promised, |least| least.min(promised)));
         }
-        if idle { Some(Watermark::Idle) } else { least.map(Watermark::At) }
+        if idle {
+            Some(Watermark::Idle)
+        } else {
+            least.map(Watermark::At)
+        }
     }
 }
 
@@ -144,9 +164,14 @@ impl Core {
     fn columns_needed(&self, spec: &SourceSpec, views: &[ObjectId]) -> Vec<usize> {
         let mut columns: Vec<usize> = spec.event_time.iter().map(|time| time.column).collect();
         for view in views {
-            let Some(relation) = self.relations.get(view) else { continue };
+            let Some(relation) = self.relations.get(view) else {
+                continue;
+            };
             if let super::relation::Body::View { dataflow } = &relation.body {
-                let inputs = dataflow.inputs().iter().filter(|input| input.object == spec.id);
+                let inputs = dataflow
+                    .inputs()
+                    .iter()
+                    .filter(|input| input.object == spec.id);
                 columns.extend(inputs.flat_map(|input| input.columns.iter().copied()));
             }
         }
@@ -161,9 +186,14 @@ impl Core {
 
     /// Attaches `view` to source `source`, from where `start` says.
     pub(super) fn attach_to_source(&mut self, view: ObjectId, source: ObjectId, start: StartFrom) {
-        let Some(entry) = self.sources.get(&source) else { return };
+        let Some(entry) = self.sources.get(&source) else {
+            return;
+        };
         let spec = Arc::clone(&entry.spec);
-        let shared = self.intakes.iter().position(|i| i.shared && i.spec.id == source);
+        let shared = self
+            .intakes
+            .iter()
+            .position(|i| i.shared && i.spec.id == source);
         match (shared, start) {
             (Some(index), StartFrom::Now) => {
                 self.intakes[index].views.push(view);
@@ -196,8 +226,8 @@ impl Core {
         self.reopen(self.intakes.len() - 1);
     }
 
-    /// (Re)opens an intake where it stands, with the columns its views need now. What its old reader has read ahead
-    /// is dropped and will be read again.
+    /// (Re)opens an intake where it stands, with the columns its views need now. What its old
+    /// reader has read ahead is dropped and will be read again.
     pub(super) fn reopen(&mut self, index: usize) {
         let columns = self.columns_needed(&self.intakes[index].spec, &self.intakes[index].views);
         let intake = &mut self.intakes[index];
@@ -227,7 +257,11 @@ impl Core {
                 Ok(Opened { positions, reader })
             };
             let result = open.await;
-            report(Report::ReaderOpened { intake: id, attempt, result });
+            report(Report::ReaderOpened {
+                intake: id,
+                attempt,
+                result,
+            });
         });
     }
 
@@ -238,7 +272,9 @@ impl Core {
         result: Result<Opened, RuntimeError>,
     ) {
         let now = self.config.clock.elapsed();
-        let Some(intake) = self.intakes.iter_mut().find(|intake| intake.id == id) else { return };
+        let Some(intake) = self.intakes.iter_mut().find(|intake| intake.id == id) else {
+            return;
+        };
         if intake.attempt != attempt {
             return;
         }
@@ -263,20 +299,28 @@ impl Core {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 let reason = error.to_string();
                 tracing::warn!(source = intake.spec.name, reason, "source unavailable");
-                Phase::Waiting { until: now + OPEN_RETRY_WAIT, reason }
+                Phase::Waiting {
+                    until: now + OPEN_RETRY_WAIT,
+                    reason,
+                }
             }
             Err(error) => {
                 tracing::error!(source = intake.spec.name, %error, "source suspended");
-                Phase::Failed { reason: error.to_string() }
+                Phase::Failed {
+                    reason: error.to_string(),
+                }
             }
         };
-        // Where reading starts must survive a crash, or `latest` would mean something else after it.
+        // Where reading starts must survive a crash, or `latest` would mean something else after
+        // it.
         self.changed_since_checkpoint = true;
     }
 
     pub(super) fn retry_readers(&mut self, now: Duration) {
         let due = |intake: &Intake| matches!(&intake.phase, Phase::Waiting { until, .. } if *until <= now);
-        let due: Vec<usize> = (0..self.intakes.len()).filter(|i| due(&self.intakes[*i])).collect();
+        let due: Vec<usize> = (0..self.intakes.len())
+            .filter(|i| due(&self.intakes[*i]))
+            .collect();
         for index in due {
             self.reopen(index);
         }
@@ -289,7 +333,9 @@ impl Core {
         }
         let mut rows = 0;
         while rows < STEP_ROWS_MAX && self.intakes[index].frozen_since.is_none() {
-            let Phase::Open { reader, away } = &mut self.intakes[index].phase else { return };
+            let Phase::Open { reader, away } = &mut self.intakes[index].phase else {
+                return;
+            };
             let Some(event) = reader.next() else { return };
             match event {
                 ReadEvent::Batch(batch) => {
@@ -301,7 +347,11 @@ impl Core {
                 ReadEvent::Unavailable(reason) => *away = Some(reason),
                 ReadEvent::Failed(error) => {
                     let reason = error.to_string();
-                    tracing::error!(source = self.intakes[index].spec.name, reason, "source suspended");
+                    tracing::error!(
+                        source = self.intakes[index].spec.name,
+                        reason,
+                        "source suspended"
+                    );
                     self.intakes[index].phase = Phase::Failed { reason };
                 }
             }
@@ -312,7 +362,10 @@ impl Core {
         if self.intakes[index].shared {
             self.process(index, batch);
         } else {
-            let stash = self.intakes[index].stash.entry(batch.split.clone()).or_default();
+            let stash = self.intakes[index]
+                .stash
+                .entry(batch.split.clone())
+                .or_default();
             stash.push_back(batch);
             self.drain_stash(index);
         }
@@ -321,7 +374,11 @@ impl Core {
     /// Processes what a private reader has read, up to where the shared one stands.
     fn drain_stash(&mut self, index: usize) {
         let source = self.intakes[index].spec.id;
-        let Some(shared) = self.intakes.iter().position(|i| i.shared && i.spec.id == source) else {
+        let Some(shared) = self
+            .intakes
+            .iter()
+            .position(|i| i.shared && i.spec.id == source)
+        else {
             // The shared reader went away with its last view: this one takes its place.
             self.intakes[index].shared = true;
             let stash = std::mem::take(&mut self.intakes[index].stash);
@@ -333,7 +390,9 @@ impl Core {
         let splits: Vec<SplitId> = self.intakes[index].stash.keys().cloned().collect();
         for split in splits {
             let stand = self.intakes[shared].splits.get(&split);
-            let Some((limit, shared_ended)) = stand.map(|s| (s.offset, s.ended)) else { continue };
+            let Some((limit, shared_ended)) = stand.map(|s| (s.offset, s.ended)) else {
+                continue;
+            };
             while let Some(batch) = self.intakes[index].pop_stash(&split, limit, shared_ended) {
                 self.process(index, batch);
             }
@@ -356,7 +415,10 @@ impl Core {
         } else {
             split.offset = batch.resume_at;
         }
-        let place = intake.spec.event_time.and_then(|t| intake.column_of.get(&t.column).copied());
+        let place = intake
+            .spec
+            .event_time
+            .and_then(|t| intake.column_of.get(&t.column).copied());
         let times = place.and_then(|place| reader::nanos(batch.rows.column(place)));
         if let Some(latest) = times.and_then(|times| arrow::compute::max(&times)) {
             split.latest = Some(split.latest.map_or(latest, |before| before.max(latest)));
@@ -380,9 +442,12 @@ impl Core {
     /// Counts rows of a source and sets its bad payloads aside.
     fn count_read(&mut self, index: usize, rows: usize, rejects: &[Reject]) {
         let intake = &mut self.intakes[index];
-        let Some(entry) = self.sources.get_mut(&intake.spec.id) else { return };
+        let Some(entry) = self.sources.get_mut(&intake.spec.id) else {
+            return;
+        };
         if !intake.shared {
-            // The shared reader has read, or will have skipped, the same payloads: it alone speaks of them.
+            // The shared reader has read, or will have skipped, the same payloads: it alone speaks
+            // of them.
             return;
         }
         entry.saved.rows += rows as u64;
@@ -406,11 +471,15 @@ impl Core {
     fn dead_letter(&mut self, index: usize, rejects: &[Reject]) {
         let now = self.config.clock.wall();
         let source = self.intakes[index].spec.id;
-        let Some(entry) = self.sources.get_mut(&source) else { return };
+        let Some(entry) = self.sources.get_mut(&source) else {
+            return;
+        };
         match entry.set_aside(rejects, now) {
             Ok(changes) => self.tell_error_subscribers(source, changes),
             Err(error) => {
-                self.intakes[index].phase = Phase::Failed { reason: error.to_string() };
+                self.intakes[index].phase = Phase::Failed {
+                    reason: error.to_string(),
+                };
             }
         }
     }
@@ -418,7 +487,9 @@ impl Core {
     /// Passes the promise of an intake on to its views, if it has moved.
     pub(super) fn promise_from(&mut self, index: usize) {
         let intake = &mut self.intakes[index];
-        let Some(promise) = intake.promise() else { return };
+        let Some(promise) = intake.promise() else {
+            return;
+        };
         if let Watermark::At(time) = promise {
             if intake.watermark.is_some_and(|before| before >= time) {
                 return;
@@ -456,13 +527,16 @@ impl Core {
         }
     }
 
-    /// Hands the views of a private intake over to the shared one where both stand at the same offsets; holds the
-    /// shared one back for a moment where they nearly do.
+    /// Hands the views of a private intake over to the shared one where both stand at the same
+    /// offsets; holds the shared one back for a moment where they nearly do.
     pub(super) fn merge_intakes(&mut self) {
         let mut index = 0;
         while index < self.intakes.len() {
             let source = self.intakes[index].spec.id;
-            let shared = self.intakes.iter().position(|i| i.shared && i.spec.id == source);
+            let shared = self
+                .intakes
+                .iter()
+                .position(|i| i.shared && i.spec.id == source);
             let Some(shared) = shared.filter(|_| !self.intakes[index].shared) else {
                 index += 1;
                 continue;
@@ -471,7 +545,10 @@ impl Core {
             if level == Some(0) {
                 let private = self.intakes.remove(index);
                 let shared = if shared > index { shared - 1 } else { shared };
-                tracing::info!(source = private.spec.name, "view caught up with the shared reader");
+                tracing::info!(
+                    source = private.spec.name,
+                    "view caught up with the shared reader"
+                );
                 self.intakes[shared].views.extend(private.views);
                 self.intakes[shared].frozen_since = None;
                 self.reopen(shared);
@@ -492,7 +569,8 @@ impl Core {
         }
     }
 
-    /// How many payloads a private intake is behind the shared one; `None` if it cannot be said yet.
+    /// How many payloads a private intake is behind the shared one; `None` if it cannot be said
+    /// yet.
     fn level(&self, private: usize, shared: usize) -> Option<u64> {
         let (private, shared) = (&self.intakes[private], &self.intakes[shared]);
         if !matches!(private.phase, Phase::Open { .. }) || shared.splits.is_empty() {
@@ -530,7 +608,10 @@ impl Intake {
             }
             return batch;
         }
-        let own = self.splits.get(split).map_or(Offset(0), |split| split.offset);
+        let own = self
+            .splits
+            .get(split)
+            .map_or(Offset(0), |split| split.offset);
         if own >= limit {
             return None;
         }
@@ -540,7 +621,12 @@ impl Intake {
             split: split.clone(),
             rows: front.rows.slice(0, count),
             offsets: front.offsets.clone(),
-            rejects: front.rejects.iter().filter(|r| r.offset < limit).cloned().collect(),
+            rejects: front
+                .rejects
+                .iter()
+                .filter(|r| r.offset < limit)
+                .cloned()
+                .collect(),
             resume_at: limit,
             ended: false,
         };

@@ -1,4 +1,5 @@
-//! Publishing: one pass over all relations in order of creation, which is an order of dependence, then one new cut.
+//! Publishing: one pass over all relations in order of creation, which is an order of dependence,
+//! then one new cut.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::message::Watermark;
 use rtsap_stream::time::EventTime;
 
-use super::relation::{Arrival, Body, Relation};
 use super::Core;
+use super::relation::{Arrival, Body, Relation};
 use crate::error::RuntimeError;
 use crate::serve::{Cut, Part, ServeError};
 use crate::subscribe::SubscriptionEvent;
@@ -36,14 +37,17 @@ impl Core {
         let at_us = self.config.clock.wall().micros();
         let ids: Vec<ObjectId> = self.relations.keys().copied().collect();
         for id in ids {
-            let Some(relation) = self.relations.get_mut(&id) else { continue };
+            let Some(relation) = self.relations.get_mut(&id) else {
+                continue;
+            };
             if !relation.touched {
                 continue;
             }
             relation.touched = false;
             let published = relation.publish(self.config.side_rows_max);
             relation.tell_subscribers(at_us, &published);
-            self.changed_since_checkpoint |= !published.net.is_empty() || !published.late.is_empty();
+            self.changed_since_checkpoint |=
+                !published.net.is_empty() || !published.late.is_empty();
             self.pass_on(id, published);
         }
         self.make_cut(at_us);
@@ -51,20 +55,29 @@ impl Core {
         metrics::histogram!(crate::metrics::PUBLISH_SECONDS).record(took.as_secs_f64());
     }
 
-    /// Puts what one relation published into the inboxes of those that read it. They come later in the same pass.
+    /// Puts what one relation published into the inboxes of those that read it. They come later in
+    /// the same pass.
     fn pass_on(&mut self, from: ObjectId, published: Published) {
-        let Some(relation) = self.relations.get(&from) else { return };
+        let Some(relation) = self.relations.get(&from) else {
+            return;
+        };
         for consumer in relation.consumers.clone() {
-            let Some(consumer) = self.relations.get_mut(&consumer) else { continue };
+            let Some(consumer) = self.relations.get_mut(&consumer) else {
+                continue;
+            };
             if consumer.suspended.is_some() {
                 continue;
             }
             for changes in &published.net {
-                consumer.inbox.push((from, Arrival::Changes(changes.clone())));
+                consumer
+                    .inbox
+                    .push((from, Arrival::Changes(changes.clone())));
                 consumer.touched = true;
             }
             if let Some(time) = published.watermark {
-                consumer.inbox.push((from, Arrival::Watermark(Watermark::At(time))));
+                consumer
+                    .inbox
+                    .push((from, Arrival::Watermark(Watermark::At(time))));
                 consumer.touched = true;
             }
         }
@@ -87,7 +100,11 @@ impl Core {
                 tables.insert((*id, Part::Errors), Arc::clone(snapshot));
             }
         }
-        let cut = Cut { publish: self.publishes, at_us, tables };
+        let cut = Cut {
+            publish: self.publishes,
+            at_us,
+            tables,
+        };
         self.shared.fresh.store(Arc::new(cut));
     }
 
@@ -96,7 +113,9 @@ impl Core {
         let at_us = self.config.clock.wall().micros();
         if let Some(entry) = self.sources.get_mut(&source) {
             let event = event(at_us, None, Some(changes));
-            entry.subscribers.retain(|subscriber| subscriber.send(event.clone()));
+            entry
+                .subscribers
+                .retain(|subscriber| subscriber.send(event.clone()));
         }
     }
 
@@ -127,13 +146,20 @@ pub(super) fn event(
     watermark: Option<EventTime>,
     changes: Option<ChangeBatch>,
 ) -> SubscriptionEvent {
-    SubscriptionEvent { at_us, watermark, changes, snapshot: false }
+    SubscriptionEvent {
+        at_us,
+        watermark,
+        changes,
+        snapshot: false,
+    }
 }
 
 impl Relation {
     fn publish(&mut self, side_rows_max: usize) -> Published {
         let mut published = Published::default();
-        if self.suspended.is_none() && let Err(error) = self.compute(&mut published) {
+        if self.suspended.is_none()
+            && let Err(error) = self.compute(&mut published)
+        {
             self.suspend(error.to_string());
             published = Published::default();
         }
@@ -141,7 +167,8 @@ impl Relation {
         self.snapshots.insert(Part::Rows, snapshot);
         if let Some(late) = &mut self.late {
             late.trim(side_rows_max);
-            self.snapshots.insert(Part::Late, late.snapshot(self.watermark));
+            self.snapshots
+                .insert(Part::Late, late.snapshot(self.watermark));
         }
         published
     }
@@ -178,7 +205,9 @@ impl Relation {
             published.net.extend(self.served.apply(&changes)?);
         }
         self.keep_late(late, published)?;
-        published.watermark = self.watermark.filter(|time| before.is_none_or(|b| b < *time));
+        published.watermark = self
+            .watermark
+            .filter(|time| before.is_none_or(|b| b < *time));
         Ok(())
     }
 
@@ -187,7 +216,9 @@ impl Relation {
         late: Vec<RecordBatch>,
         published: &mut Published,
     ) -> Result<(), ServeError> {
-        let Some(table) = &mut self.late else { return Ok(()) };
+        let Some(table) = &mut self.late else {
+            return Ok(());
+        };
         for rows in late.into_iter().filter(|rows| rows.num_rows() > 0) {
             metrics::counter!(crate::metrics::LATE_ROWS, "view" => self.name.clone())
                 .increment(rows.num_rows() as u64);
@@ -210,8 +241,9 @@ impl Relation {
                 // Progress: event time moved on without a change.
                 return !moved || subscriber.send(event(at_us, watermark, None));
             }
-            changes.iter().all(|c| subscriber.send(event(at_us, watermark, Some(c.clone()))))
+            changes
+                .iter()
+                .all(|c| subscriber.send(event(at_us, watermark, Some(c.clone()))))
         });
     }
 }
-

@@ -42,7 +42,10 @@ pub(crate) struct Relation {
 /// What makes the rows.
 pub(crate) enum Body {
     /// `INSERT`.
-    Table { event_time: Option<EventTimeSpec>, latest: Option<i64> },
+    Table {
+        event_time: Option<EventTimeSpec>,
+        latest: Option<i64>,
+    },
     /// A plan.
     View { dataflow: Box<Dataflow> },
 }
@@ -77,7 +80,12 @@ impl Relation {
             Body::View { dataflow } => dataflow.ledger(),
             Body::Table { .. } => {
                 let rows = self.saved.ledger;
-                Ledger { rows_in: rows[0], used: rows[1], filtered: rows[2], late: rows[3] }
+                Ledger {
+                    rows_in: rows[0],
+                    used: rows[1],
+                    filtered: rows[2],
+                    late: rows[3],
+                }
             }
         }
     }
@@ -108,7 +116,9 @@ impl Relation {
             return;
         }
         self.touched = true;
-        let Body::View { dataflow } = &mut self.body else { return };
+        let Body::View { dataflow } = &mut self.body else {
+            return;
+        };
         if let Err(error) = dataflow.feed(object, changes, place_of) {
             self.suspend(error.to_string());
         }
@@ -120,7 +130,9 @@ impl Relation {
             return;
         }
         self.touched = true;
-        let Body::View { dataflow } = &mut self.body else { return };
+        let Body::View { dataflow } = &mut self.body else {
+            return;
+        };
         if let Err(error) = dataflow.advance(object, watermark) {
             self.suspend(error.to_string());
         }

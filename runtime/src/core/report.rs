@@ -15,7 +15,10 @@ impl Core {
             ..RuntimeStatus::default()
         };
         for (id, source) in &self.sources {
-            let shared = self.intakes.iter().find(|intake| intake.shared && intake.spec.id == *id);
+            let shared = self
+                .intakes
+                .iter()
+                .find(|intake| intake.shared && intake.spec.id == *id);
             status.sources.push(SourceStatus {
                 id: *id,
                 health: shared.map_or(Health::Waiting, |intake| health(intake)),
@@ -37,7 +40,10 @@ impl Core {
                 pending: sink.state.outbox.len() as u64,
             });
         }
-        #[expect(clippy::cast_precision_loss, reason = "a gauge of an epoch needs no more")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge of an epoch needs no more"
+        )]
         metrics::gauge!(crate::metrics::CHECKPOINT_EPOCH).set(self.checkpoint.epoch as f64);
         *self.shared.status.lock() = status;
     }
@@ -63,9 +69,14 @@ impl Core {
 
     fn view_health(&self, relation: &Relation) -> Health {
         if let Some(reason) = &relation.suspended {
-            return Health::Suspended { reason: reason.clone() };
+            return Health::Suspended {
+                reason: reason.clone(),
+            };
         }
-        let fed = self.intakes.iter().filter(|intake| intake.views.contains(&relation.id));
+        let fed = self
+            .intakes
+            .iter()
+            .filter(|intake| intake.views.contains(&relation.id));
         let mut finished = 0;
         let mut count = 0;
         for intake in fed {
@@ -77,16 +88,26 @@ impl Core {
                 other => return other,
             }
         }
-        if count > 0 && finished == count { Health::Finished } else { Health::Running }
+        if count > 0 && finished == count {
+            Health::Finished
+        } else {
+            Health::Running
+        }
     }
 
     /// Suspends views that hold more than they may: one view must not take the process down.
     pub(super) fn limit_memory(&mut self) {
         let limit = self.config.view_bytes_max;
-        for relation in self.relations.values_mut().filter(|r| r.suspended.is_none()) {
+        for relation in self
+            .relations
+            .values_mut()
+            .filter(|r| r.suspended.is_none())
+        {
             let bytes = relation.state_bytes() + relation.served.bytes();
             if bytes > limit {
-                relation.suspend(format!("it holds {bytes} bytes, more than the {limit} allowed"));
+                relation.suspend(format!(
+                    "it holds {bytes} bytes, more than the {limit} allowed"
+                ));
                 self.touched = true;
                 self.changed_since_checkpoint = true;
             }
@@ -97,11 +118,16 @@ impl Core {
 fn health(intake: &Intake) -> Health {
     match &intake.phase {
         Phase::Opening => Health::Waiting,
-        Phase::Open { away: Some(reason), .. } | Phase::Waiting { reason, .. } => {
-            Health::Retrying { reason: reason.clone() }
+        Phase::Open {
+            away: Some(reason), ..
         }
+        | Phase::Waiting { reason, .. } => Health::Retrying {
+            reason: reason.clone(),
+        },
         Phase::Open { .. } if intake.ended() => Health::Finished,
         Phase::Open { .. } => Health::Running,
-        Phase::Failed { reason } => Health::Suspended { reason: reason.clone() },
+        Phase::Failed { reason } => Health::Suspended {
+            reason: reason.clone(),
+        },
     }
 }

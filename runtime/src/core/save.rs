@@ -1,4 +1,5 @@
-//! Checkpoints as the core sees them: the cut is made here in one go, the writing is a job elsewhere.
+//! Checkpoints as the core sees them: the cut is made here in one go, the writing is a job
+//! elsewhere.
 
 use rtsap_plan::graph::StreamPlan;
 use sha2::{Digest, Sha256};
@@ -26,7 +27,10 @@ const DELTA_ROWS_MIN: u64 = 100_000;
 
 /// SHA-256 of a plan's text form, in hex.
 pub(super) fn fingerprint(plan: &StreamPlan) -> String {
-    Sha256::digest(plan.fingerprint()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(plan.fingerprint())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl Core {
@@ -77,9 +81,20 @@ impl Core {
             let delta = source.errors.take_delta()?;
             if !delta.is_empty() {
                 let base = source.saved.errors.len() >= DELTAS_MAX;
-                let delta = if base { source.errors.everything()? } else { delta };
-                let target = Target::Errors { source: source.spec.id.0, base };
-                blobs.push(blob(format!("data/{name}-errors-{}", source.spec.id), delta, target));
+                let delta = if base {
+                    source.errors.everything()?
+                } else {
+                    delta
+                };
+                let target = Target::Errors {
+                    source: source.spec.id.0,
+                    base,
+                };
+                blobs.push(blob(
+                    format!("data/{name}-errors-{}", source.spec.id),
+                    delta,
+                    target,
+                ));
             }
             manifest.sources.push(source.saved.clone());
         }
@@ -90,7 +105,11 @@ impl Core {
         let sections = operators.into_sections();
         if !sections.is_empty() {
             let path = format!("data/{name}-operators");
-            blobs.push(Blob { path, sections, target: Target::Operators });
+            blobs.push(Blob {
+                path,
+                sections,
+                target: Target::Operators,
+            });
         }
         Ok(Job { manifest, blobs })
     }
@@ -114,11 +133,17 @@ impl Core {
                 })
                 .collect(),
         };
-        self.intakes.iter().filter(|i| !i.splits.is_empty()).map(state).collect()
+        self.intakes
+            .iter()
+            .filter(|i| !i.splits.is_empty())
+            .map(state)
+            .collect()
     }
 
     pub(super) fn checkpoint_done(&mut self, result: Result<Committed, CheckpointError>) {
-        let Some(in_flight) = self.in_flight.take() else { return };
+        let Some(in_flight) = self.in_flight.take() else {
+            return;
+        };
         let committed = match result {
             Ok(committed) => committed,
             Err(CheckpointError::Fenced { generation }) => {
@@ -131,7 +156,11 @@ impl Core {
                 return;
             }
         };
-        let took = self.config.clock.elapsed().saturating_sub(in_flight.started);
+        let took = self
+            .config
+            .clock
+            .elapsed()
+            .saturating_sub(in_flight.started);
         self.checkpoint.epoch = committed.manifest.epoch;
         self.checkpoint.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.checkpoint.bytes = committed.bytes;
@@ -172,7 +201,11 @@ impl Core {
         tracing::error!(reason, "runtime stopped");
         *self.shared.ended.lock() = Some(reason);
         self.fenced = true;
-        for answer in self.checkpoint_waiters.drain(..).chain(self.in_flight_waiters.drain(..)) {
+        for answer in self
+            .checkpoint_waiters
+            .drain(..)
+            .chain(self.in_flight_waiters.drain(..))
+        {
             let _ = answer.send(Err(RuntimeError::Stopped));
         }
     }
@@ -185,13 +218,21 @@ fn follower(
     begun: bool,
 ) -> Vec<u64> {
     let follows = |sink: &&SinkEntry| sink.from == relation.id && sink.state.begun == begun;
-    sinks.values().filter(follows).map(|sink| sink.state.id).collect()
+    sinks
+        .values()
+        .filter(follows)
+        .map(|sink| sink.state.id)
+        .collect()
 }
 
 fn blob(path: String, delta: Delta, target: Target) -> Blob {
     let mut out = StateWriter::default();
     delta.write(&mut out);
-    Blob { path, sections: out.into_sections(), target }
+    Blob {
+        path,
+        sections: out.into_sections(),
+        target,
+    }
 }
 
 impl Relation {
@@ -227,23 +268,45 @@ impl Relation {
             let rows = self.saved.delta_rows + delta.rows() as u64;
             let worth = (self.served.rows() as u64 * DELTA_ROWS_FACTOR).max(DELTA_ROWS_MIN);
             let base = self.saved.rows.len() >= DELTAS_MAX || rows > worth;
-            self.saved.delta_rows = if base { self.served.rows() as u64 } else { rows };
+            self.saved.delta_rows = if base {
+                self.served.rows() as u64
+            } else {
+                rows
+            };
             if base {
-                let target =
-                    Target::Rows { relation, base: true, kept: true, sinks: Vec::new() };
+                let target = Target::Rows {
+                    relation,
+                    base: true,
+                    kept: true,
+                    sinks: Vec::new(),
+                };
                 let all = self.served.everything()?;
                 blobs.push(blob(format!("data/{name}-base-{relation}"), all, target));
             }
             if !base || !begun.is_empty() {
                 let sinks = begun.to_vec();
-                let target = Target::Rows { relation, base: false, kept: !base, sinks };
+                let target = Target::Rows {
+                    relation,
+                    base: false,
+                    kept: !base,
+                    sinks,
+                };
                 blobs.push(blob(format!("data/{name}-rows-{relation}"), delta, target));
             }
         }
-        let all = if unbegun.is_empty() { Delta::default() } else { self.served.everything()? };
+        let all = if unbegun.is_empty() {
+            Delta::default()
+        } else {
+            self.served.everything()?
+        };
         if !all.is_empty() {
             let sinks = unbegun.to_vec();
-            let target = Target::Rows { relation, base: false, kept: false, sinks };
+            let target = Target::Rows {
+                relation,
+                base: false,
+                kept: false,
+                sinks,
+            };
             blobs.push(blob(format!("data/{name}-start-{relation}"), all, target));
         }
         if let Some(late) = &mut self.late {

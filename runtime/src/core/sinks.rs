@@ -26,7 +26,8 @@ pub(crate) struct SinkEntry {
 
 impl Drop for SinkEntry {
     fn drop(&mut self) {
-        // An epoch that is half way is all or nothing at the target, and its record there says which.
+        // An epoch that is half way is all or nothing at the target, and its record there says
+        // which.
         self.task.abort();
     }
 }
@@ -34,7 +35,11 @@ impl Drop for SinkEntry {
 impl SinkEntry {
     /// Queues the entries of a durable outbox that the task does not know yet.
     pub(super) fn adopt_outbox(&mut self, outbox: &[OutboxEntry]) {
-        let known = self.state.outbox.last().map_or(self.state.applied, |entry| entry.epoch);
+        let known = self
+            .state
+            .outbox
+            .last()
+            .map_or(self.state.applied, |entry| entry.epoch);
         for entry in outbox.iter().filter(|entry| entry.epoch > known) {
             self.state.outbox.push(entry.clone());
             self.outbox.push(entry.clone());
@@ -49,9 +54,15 @@ impl Core {
         saved: Option<SinkState>,
     ) -> Result<(), RuntimeError> {
         if !self.relations.contains_key(&spec.from) {
-            return Err(RuntimeError::NotA { id: spec.from.0, wanted: "table or view" });
+            return Err(RuntimeError::NotA {
+                id: spec.from.0,
+                wanted: "table or view",
+            });
         }
-        let state = saved.unwrap_or(SinkState { id: spec.id.0, ..SinkState::default() });
+        let state = saved.unwrap_or(SinkState {
+            id: spec.id.0,
+            ..SinkState::default()
+        });
         let outbox = Arc::new(Outbox::default());
         for entry in &state.outbox {
             outbox.push(entry.clone());
@@ -59,13 +70,20 @@ impl Core {
         let (report, sink) = (self.reporter(), spec.id.0);
         let tell = move |event| {
             report(match event {
-                SinkEvent::Fenced { target, applied } => {
-                    Report::SinkFenced { sink, target, applied: applied.number() }
-                }
-                SinkEvent::Applied(epoch) => Report::SinkApplied { sink, epoch: epoch.number() },
-                SinkEvent::Problem { retried, reason } => {
-                    Report::SinkProblem { sink, retried, reason }
-                }
+                SinkEvent::Fenced { target, applied } => Report::SinkFenced {
+                    sink,
+                    target,
+                    applied: applied.number(),
+                },
+                SinkEvent::Applied(epoch) => Report::SinkApplied {
+                    sink,
+                    epoch: epoch.number(),
+                },
+                SinkEvent::Problem { retried, reason } => Report::SinkProblem {
+                    sink,
+                    retried,
+                    reason,
+                },
             });
         };
         let work = sink_task::Work {
@@ -78,15 +96,24 @@ impl Core {
         };
         let task = self.tokio.spawn(sink_task::run(work, tell));
         let (name, from) = (spec.name, spec.from);
-        let entry =
-            SinkEntry { name, from, state, health: Health::Waiting, target: None, outbox, task };
+        let entry = SinkEntry {
+            name,
+            from,
+            state,
+            health: Health::Waiting,
+            target: None,
+            outbox,
+            task,
+        };
         self.sinks.insert(spec.id.0, entry);
         self.changed_since_checkpoint = true;
         Ok(())
     }
 
     pub(super) fn sink_fenced(&mut self, sink: u64, target: String, applied: u64) {
-        let Some(entry) = self.sinks.get_mut(&sink) else { return };
+        let Some(entry) = self.sinks.get_mut(&sink) else {
+            return;
+        };
         tracing::info!(sink = entry.name, target, applied, "sink ready");
         entry.target = Some(target);
         entry.health = Health::Running;
@@ -94,7 +121,9 @@ impl Core {
     }
 
     pub(super) fn sink_applied(&mut self, sink: u64, epoch: u64) {
-        let Some(entry) = self.sinks.get_mut(&sink) else { return };
+        let Some(entry) = self.sinks.get_mut(&sink) else {
+            return;
+        };
         entry.health = Health::Running;
         if epoch > entry.state.applied {
             entry.state.applied = epoch;
@@ -104,7 +133,9 @@ impl Core {
     }
 
     pub(super) fn sink_problem(&mut self, sink: u64, retried: bool, reason: String) {
-        let Some(entry) = self.sinks.get_mut(&sink) else { return };
+        let Some(entry) = self.sinks.get_mut(&sink) else {
+            return;
+        };
         if retried {
             tracing::warn!(sink = entry.name, reason, "sink unavailable");
             entry.health = Health::Retrying { reason };

@@ -34,16 +34,30 @@ pub fn errors_schema() -> SchemaRef {
         Field::new("offset", DataType::Int64, false),
         Field::new("reason", DataType::Utf8, false),
         Field::new("payload", DataType::Binary, false),
-        Field::new("seen_at", DataType::Timestamp(TimeUnit::Microsecond, utc), false),
+        Field::new(
+            "seen_at",
+            DataType::Timestamp(TimeUnit::Microsecond, utc),
+            false,
+        ),
     ]))
 }
 
 impl SourceEntry {
     pub(crate) fn new(spec: Arc<SourceSpec>) -> Result<Self, ServeError> {
         let errors = ServedTable::new(errors_schema(), Shape::Append)?;
-        let saved = SourceState { id: spec.id.0, ..SourceState::default() };
+        let saved = SourceState {
+            id: spec.id.0,
+            ..SourceState::default()
+        };
         let subscribers = Vec::new();
-        Ok(Self { spec, errors, subscribers, touched: false, saved, snapshot: None })
+        Ok(Self {
+            spec,
+            errors,
+            subscribers,
+            touched: false,
+            saved,
+            snapshot: None,
+        })
     }
 
     /// Sets `rejects` aside as rows.

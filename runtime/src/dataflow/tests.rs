@@ -34,7 +34,11 @@ fn plan() -> StreamPlan {
             state: StateBound::None,
         },
     };
-    let input = |id| OperatorSpec::Input { object: ObjectId(id), name: format!("t{id}"), columns: vec![3] };
+    let input = |id| OperatorSpec::Input {
+        object: ObjectId(id),
+        name: format!("t{id}"),
+        columns: vec![3],
+    };
     let column = col("a", &schema).unwrap();
     let predicate = binary(column, Comparison::Gt, lit(10_i64), &schema).unwrap();
     StreamPlan {
@@ -50,7 +54,9 @@ fn plan() -> StreamPlan {
 fn feed(dataflow: &mut Dataflow, object: u64, values: &[i64]) {
     let changes = ChangeBatch::inserts(rows(values));
     let place_of = |column: usize| (column == 3).then_some(0);
-    dataflow.feed(ObjectId(object), &changes, &place_of).unwrap();
+    dataflow
+        .feed(ObjectId(object), &changes, &place_of)
+        .unwrap();
 }
 
 #[test]
@@ -60,7 +66,10 @@ fn rows_are_counted_where_they_leave() {
     feed(&mut dataflow, 2, &[1]);
     dataflow.publish().unwrap();
     let results = dataflow.take_results();
-    assert_eq!(results.changes.iter().map(ChangeBatch::len).sum::<usize>(), 3);
+    assert_eq!(
+        results.changes.iter().map(ChangeBatch::len).sum::<usize>(),
+        3
+    );
     let ledger = dataflow.ledger();
     assert_eq!((ledger.rows_in, ledger.used, ledger.filtered), (4, 3, 1));
     assert!(ledger.balances());
@@ -83,5 +92,8 @@ fn a_missing_column_is_an_error_and_not_a_guess() {
     let mut dataflow = Dataflow::new(&plan()).unwrap();
     let changes = ChangeBatch::inserts(rows(&[1]));
     let error = dataflow.feed(ObjectId(1), &changes, &|_| None).unwrap_err();
-    assert!(error.to_string().contains("without a column it needs"), "{error}");
+    assert!(
+        error.to_string().contains("without a column it needs"),
+        "{error}"
+    );
 }

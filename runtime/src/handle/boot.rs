@@ -1,4 +1,5 @@
-//! Starting: reads the state that the last manifest names and builds the core from it and the catalog's objects.
+//! Starting: reads the state that the last manifest names and builds the core from it and the
+//! catalog's objects.
 
 use std::thread::JoinHandle;
 
@@ -11,7 +12,15 @@ pub(super) async fn start(
     shared: &Arc<Shared>,
     messages: &Sender<Message>,
 ) -> Result<JoinHandle<()>, RuntimeError> {
-    let Boot { config, store, chain, receiver, manifest, log, specs } = boot;
+    let Boot {
+        config,
+        store,
+        chain,
+        receiver,
+        manifest,
+        log,
+        specs,
+    } = boot;
     let operators = match &manifest.operators {
         Some(reference) => StateReader::new(load(&store, reference).await?),
         None => StateReader::default(),
@@ -50,10 +59,12 @@ pub(super) async fn start(
     }
     core.settle();
     let thread = std::thread::Builder::new().name("rtsap-core".to_owned());
-    thread.spawn(move || core.run()).map_err(|error| RuntimeError::Spec {
-        what: "core".to_owned(),
-        found: format!("no thread: {error}"),
-    })
+    thread
+        .spawn(move || core.run())
+        .map_err(|error| RuntimeError::Spec {
+            what: "core".to_owned(),
+            found: format!("no thread: {error}"),
+        })
 }
 
 enum Restored {
@@ -87,7 +98,11 @@ async fn restore(
             Restored::View(spec, saved)
         }
         BootSpec::Sink(spec) => {
-            let state = manifest.sinks.iter().find(|state| state.id == spec.id.0).cloned();
+            let state = manifest
+                .sinks
+                .iter()
+                .find(|state| state.id == spec.id.0)
+                .cloned();
             Restored::Sink(spec, state)
         }
     })

@@ -1,5 +1,5 @@
-//! From decoded physical columns to the relation's columns: the future-skew guard and computed columns, row by row
-//! where a whole batch fails.
+//! From decoded physical columns to the relation's columns: the future-skew guard and computed
+//! columns, row by row where a whole batch fails.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -54,11 +54,17 @@ impl Finisher {
             }
         };
         let columns = setup.projection.iter().map(column).collect();
-        let fields = setup.projection.iter().map(|index| Arc::clone(&spec.schema.fields()[*index]));
+        let fields = setup
+            .projection
+            .iter()
+            .map(|index| Arc::clone(&spec.schema.fields()[*index]));
         let schema = Arc::new(Schema::new(fields.collect::<arrow::datatypes::Fields>()));
-        let event_time = spec
-            .event_time
-            .and_then(|time| setup.projection.iter().position(|column| *column == time.column));
+        let event_time = spec.event_time.and_then(|time| {
+            setup
+                .projection
+                .iter()
+                .position(|column| *column == time.column)
+        });
         Self {
             clock: Arc::clone(&setup.clock),
             schema,
@@ -98,9 +104,16 @@ impl Finisher {
         if !bad.is_empty() {
             for (row, reason) in &bad {
                 let offset = offset_of(&offsets, *row);
-                let payload = raw.and_then(|raw| payload_at(raw, offset)).unwrap_or_default();
+                let payload = raw
+                    .and_then(|raw| payload_at(raw, offset))
+                    .unwrap_or_default();
                 let reason = reason.clone();
-                rejects.push(Reject { split: split.clone(), offset, reason, payload });
+                rejects.push(Reject {
+                    split: split.clone(),
+                    offset,
+                    reason,
+                    payload,
+                });
             }
             rejects.sort_by_key(|reject| reject.offset);
             let (kept, listed) = without(&rows, &offsets, &bad);
@@ -111,7 +124,14 @@ impl Finisher {
                 .unwrap_or(kept);
             offsets = listed;
         }
-        ReadBatch { split, rows, offsets, rejects, resume_at, ended: false }
+        ReadBatch {
+            split,
+            rows,
+            offsets,
+            rejects,
+            resume_at,
+            ended: false,
+        }
     }
 
     fn compute(&self, physical: &RecordBatch) -> Result<RecordBatch, String> {
@@ -133,8 +153,8 @@ impl Finisher {
             .map_err(|error| error.to_string())
     }
 
-    /// Computes row by row, so that one row that cannot be computed costs only itself. A bad row keeps its place, as
-    /// nulls, until [`without`] takes it out.
+    /// Computes row by row, so that one row that cannot be computed costs only itself. A bad row
+    /// keeps its place, as nulls, until [`without`] takes it out.
     fn compute_each(&self, physical: &RecordBatch, bad: &mut Vec<(usize, String)>) -> RecordBatch {
         let mut good = Vec::with_capacity(physical.num_rows());
         let mut fine = Vec::with_capacity(physical.num_rows());
@@ -147,7 +167,12 @@ impl Finisher {
                 Err(reason) => bad.push((row, format!("cannot compute a column: {reason}"))),
             }
         }
-        let nullable: Vec<_> = self.schema.fields().iter().map(|f| f.as_ref().clone()).collect();
+        let nullable: Vec<_> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|f| f.as_ref().clone())
+            .collect();
         let nullable = nullable.into_iter().map(|field| field.with_nullable(true));
         let schema = Arc::new(Schema::new(nullable.collect::<Vec<_>>()));
         let all = arrow::compute::concat_batches(&self.schema, &good)
@@ -170,11 +195,19 @@ impl Finisher {
 
     /// Sets rows aside whose event time lies too far in the future: they would close every window.
     fn guard_future(&self, rows: &RecordBatch, bad: &mut Vec<(usize, String)>) {
-        let Some(times) = self.event_time.and_then(|column| nanos(rows.column(column))) else {
+        let Some(times) = self
+            .event_time
+            .and_then(|column| nanos(rows.column(column)))
+        else {
             return;
         };
         let skew = i64::try_from(self.spec.future_skew_max.as_nanos()).unwrap_or(i64::MAX);
-        let limit = self.clock.wall().as_event_time().nanos().saturating_add(skew);
+        let limit = self
+            .clock
+            .wall()
+            .as_event_time()
+            .nanos()
+            .saturating_add(skew);
         if arrow::compute::max(&times).is_none_or(|max| max <= limit) {
             return;
         }
@@ -185,7 +218,8 @@ impl Finisher {
                 let ahead = (time - (limit - skew)) / 1_000_000_000;
                 let allowed = self.spec.future_skew_max.as_secs();
                 let reason = format!(
-                    "event time is {ahead} s ahead of the clock, more than max_future_skew ({allowed} s)"
+                    "event time is {ahead} s ahead of the clock, more than max_future_skew \
+                     ({allowed} s)"
                 );
                 bad.push((row, reason));
             }
@@ -195,7 +229,9 @@ impl Finisher {
 
 /// The values of a timestamp column in nanoseconds; `None` if it is none.
 pub fn nanos(column: &ArrayRef) -> Option<Int64Array> {
-    let DataType::Timestamp(unit, _) = column.data_type() else { return None };
+    let DataType::Timestamp(unit, _) = column.data_type() else {
+        return None;
+    };
     let values = cast(column, &DataType::Int64).ok()?;
     let values = values.as_any().downcast_ref::<Int64Array>()?;
     let factor = nanos_per(*unit);
@@ -237,8 +273,9 @@ fn without(
     bad: &[(usize, String)],
 ) -> (RecordBatch, RowOffsets) {
     let bad: HashSet<usize> = bad.iter().map(|(row, _)| *row).collect();
-    let keep: BooleanArray =
-        (0..rows.num_rows()).map(|row| Some(!bad.contains(&row))).collect();
+    let keep: BooleanArray = (0..rows.num_rows())
+        .map(|row| Some(!bad.contains(&row)))
+        .collect();
     let listed = (0..rows.num_rows()).filter(|row| !bad.contains(row));
     let listed = listed.map(|row| offset_of(offsets, row).0).collect();
     // Filtering by a mask of the batch's own length cannot fail.

@@ -1,4 +1,5 @@
-//! A chunk: rows that never move, with marks for those that were replaced and those that are new in this epoch.
+//! A chunk: rows that never move, with marks for those that were replaced and those that are new in
+//! this epoch.
 
 use arrow::array::BooleanArray;
 use arrow::buffer::BooleanBuffer;
@@ -19,10 +20,17 @@ impl Marks {
     /// `len` marks, all set or none.
     pub fn new(len: usize, set: bool) -> Self {
         let mut words = vec![if set { u64::MAX } else { 0 }; len.div_ceil(64)];
-        if set && let Some(last) = words.last_mut() && len % 64 != 0 {
+        if set
+            && let Some(last) = words.last_mut()
+            && len % 64 != 0
+        {
             *last = (1 << (len % 64)) - 1;
         }
-        Self { words, len, count: if set { len } else { 0 } }
+        Self {
+            words,
+            len,
+            count: if set { len } else { 0 },
+        }
     }
 
     /// How many are set.
@@ -46,15 +54,28 @@ impl Marks {
 
     /// As an Arrow buffer.
     pub fn buffer(&self) -> BooleanBuffer {
-        let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let bytes: Vec<u8> = self
+            .words
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect();
         BooleanBuffer::new(bytes.into(), 0, self.len)
     }
 
     /// The bits that are set in both.
     pub fn and(&self, other: &Self) -> Self {
-        let words: Vec<u64> = self.words.iter().zip(&other.words).map(|(a, b)| a & b).collect();
+        let words: Vec<u64> = self
+            .words
+            .iter()
+            .zip(&other.words)
+            .map(|(a, b)| a & b)
+            .collect();
         let count = words.iter().map(|word| word.count_ones() as usize).sum();
-        Self { words, len: self.len, count }
+        Self {
+            words,
+            len: self.len,
+            count,
+        }
     }
 }
 
@@ -75,7 +96,13 @@ impl Chunk {
     pub fn new(rows: RecordBatch, keys: Option<Rows>, fresh: bool) -> Self {
         let len = rows.num_rows();
         let (live, fresh) = (Marks::new(len, true), Marks::new(len, fresh));
-        Self { rows, keys, fresh, live, live_buffer: None }
+        Self {
+            rows,
+            keys,
+            fresh,
+            live,
+            live_buffer: None,
+        }
     }
 
     /// Which rows are still there.

@@ -1,4 +1,5 @@
-//! What changed in a served table during one epoch: the unit of recovery and, for sinks, the outbox.
+//! What changed in a served table during one epoch: the unit of recovery and, for sinks, the
+//! outbox.
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -8,8 +9,8 @@ use crate::state::{StateError, StateReader, StateWriter};
 
 /// Net changes of one epoch: apply the deletes, then the upserts.
 ///
-/// In a table with a key an upsert replaces the row of its key and a delete carries the key's last row; without a key
-/// both count rows.
+/// In a table with a key an upsert replaces the row of its key and a delete carries the key's last
+/// row; without a key both count rows.
 #[derive(Clone, Debug, Default)]
 pub struct Delta {
     /// Rows that are new or have new values.
@@ -26,7 +27,11 @@ impl Delta {
 
     /// Number of rows.
     pub fn rows(&self) -> usize {
-        self.upserts.iter().chain(&self.deletes).map(RecordBatch::num_rows).sum()
+        self.upserts
+            .iter()
+            .chain(&self.deletes)
+            .map(RecordBatch::num_rows)
+            .sum()
     }
 
     /// Writes it as two sections.
@@ -46,7 +51,9 @@ impl Delta {
     pub fn read(from: &StateReader, schema: &SchemaRef) -> Result<Self, StateError> {
         let section = |name: &str| {
             let batches = from.get(name).to_vec();
-            let other = batches.iter().find(|batch| batch.schema().fields() != schema.fields());
+            let other = batches
+                .iter()
+                .find(|batch| batch.schema().fields() != schema.fields());
             match other {
                 None => Ok(batches),
                 Some(batch) => Err(StateError::Section {
@@ -55,7 +62,10 @@ impl Delta {
                 }),
             }
         };
-        Ok(Self { upserts: section("upserts")?, deletes: section("deletes")? })
+        Ok(Self {
+            upserts: section("upserts")?,
+            deletes: section("deletes")?,
+        })
     }
 
     /// As changes, deletes first.
@@ -66,9 +76,11 @@ impl Delta {
         let mut changes = Vec::with_capacity(self.deletes.len() + self.upserts.len());
         for rows in &self.deletes {
             let ops = arrow::array::Int8Array::from(vec![-1; rows.num_rows()]);
-            let batch = ChangeBatch::try_new(rows.clone(), ops).map_err(|error| {
-                StateError::Section { section: "deletes".to_owned(), found: error.to_string() }
-            })?;
+            let batch =
+                ChangeBatch::try_new(rows.clone(), ops).map_err(|error| StateError::Section {
+                    section: "deletes".to_owned(),
+                    found: error.to_string(),
+                })?;
             changes.push(batch);
         }
         changes.extend(self.upserts.iter().cloned().map(ChangeBatch::inserts));

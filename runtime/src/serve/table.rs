@@ -1,7 +1,8 @@
 //! The writer's side of a served table: applies changes, gives out snapshots and deltas.
 //!
-//! Rows lie in chunks that never change; an update marks the old row dead and appends the new one. A hash index leads
-//! from a key to a *slot*, and the slot to the row's present place, so that merging chunks never rehashes.
+//! Rows lie in chunks that never change; an update marks the old row dead and appends the new one.
+//! A hash index leads from a key to a *slot*, and the slot to the row's present place, so that
+//! merging chunks never rehashes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -74,7 +75,9 @@ impl ServedTable {
             .map(|columns| {
                 let fields = columns.iter();
                 RowConverter::new(
-                    fields.map(|c| SortField::new(schema.field(*c).data_type().clone())).collect(),
+                    fields
+                        .map(|c| SortField::new(schema.field(*c).data_type().clone()))
+                        .collect(),
                 )
             })
             .transpose()?;
@@ -111,11 +114,12 @@ impl ServedTable {
         chunks + self.index.capacity() * 5 + self.slots.capacity() * 12
     }
 
-    /// Applies `changes` and returns what it did to the relation: an update is a delete of the old row followed at
-    /// once by an insert of the new one.
+    /// Applies `changes` and returns what it did to the relation: an update is a delete of the old
+    /// row followed at once by an insert of the new one.
     ///
     /// # Errors
-    /// [`ServeError::UnmatchedDelete`] for a delete of a row that is not there in a table without a key.
+    /// [`ServeError::UnmatchedDelete`] for a delete of a row that is not there in a table without a
+    /// key.
     pub fn apply(&mut self, changes: &ChangeBatch) -> Result<Option<ChangeBatch>, ServeError> {
         if changes.is_empty() {
             return Ok(None);
@@ -187,7 +191,11 @@ impl ServedTable {
     /// [`ServeError::Arrow`] if a kernel refuses.
     pub fn everything(&self) -> Result<Delta, ServeError> {
         let mut delta = Delta::default();
-        for chunk in self.chunks.values().filter(|chunk| chunk.live().count() > 0) {
+        for chunk in self
+            .chunks
+            .values()
+            .filter(|chunk| chunk.live().count() > 0)
+        {
             delta.upserts.push(chunk.select(chunk.live())?);
         }
         Ok(delta)
@@ -196,10 +204,16 @@ impl ServedTable {
     /// The present rows for readers.
     pub fn snapshot(&mut self, watermark: Option<EventTime>) -> Arc<ServedSnapshot> {
         let chunks = self.chunks.values_mut().map(Chunk::for_readers).collect();
-        Arc::new(ServedSnapshot::new(Arc::clone(&self.schema), chunks, self.rows, watermark))
+        Arc::new(ServedSnapshot::new(
+            Arc::clone(&self.schema),
+            chunks,
+            self.rows,
+            watermark,
+        ))
     }
 
-    /// Drops the oldest rows until at most `rows_max` remain, chunk by chunk. Only for append tables.
+    /// Drops the oldest rows until at most `rows_max` remain, chunk by chunk. Only for append
+    /// tables.
     pub fn trim(&mut self, rows_max: usize) {
         while self.rows > rows_max && self.chunks.len() > 1 {
             if let Some((_, chunk)) = self.chunks.pop_first() {
@@ -229,10 +243,16 @@ impl ServedTable {
     ) -> Result<Option<ChangeBatch>, ServeError> {
         let rows = changes.rows();
         let keys = self.key_columns(rows);
-        let Some(converter) = &self.converter else { return Err(ServeError::UnmatchedDelete) };
+        let Some(converter) = &self.converter else {
+            return Err(ServeError::UnmatchedDelete);
+        };
         let keys = converter.convert_columns(&keys)?;
         let id = self.push_chunk(rows.clone(), Some(keys), fresh);
-        let mut step = Step { id, before: vec![None; rows.num_rows()], tombs: BTreeMap::new() };
+        let mut step = Step {
+            id,
+            before: vec![None; rows.num_rows()],
+            tombs: BTreeMap::new(),
+        };
         self.slot_of.insert(id, vec![u32::MAX; rows.num_rows()]);
         for row in 0..rows.num_rows() {
             match changes.op(row) {
@@ -250,7 +270,10 @@ impl ServedTable {
     }
 
     fn key_of(&self, place: Place) -> &[u8] {
-        let keys = self.chunks.get(&place.chunk).and_then(|chunk| chunk.keys.as_ref());
+        let keys = self
+            .chunks
+            .get(&place.chunk)
+            .and_then(|chunk| chunk.keys.as_ref());
         keys.map_or(&[], |keys| keys.row(place.row as usize).data())
     }
 
@@ -262,7 +285,10 @@ impl ServedTable {
     }
 
     fn insert_row(&mut self, step: &mut Step, row: usize) {
-        let place = Place { chunk: step.id, row: index_u32(row) };
+        let place = Place {
+            chunk: step.id,
+            row: index_u32(row),
+        };
         let hash = self.hash_of(place);
         if !self.gone.is_empty() && matches!(self.shape, Shape::Keyed(_)) {
             let key: Box<[u8]> = self.key_of(place).into();
@@ -296,7 +322,10 @@ impl ServedTable {
     }
 
     fn delete_row(&mut self, step: &mut Step, row: usize) -> Result<(), ServeError> {
-        let place = Place { chunk: step.id, row: index_u32(row) };
+        let place = Place {
+            chunk: step.id,
+            row: index_u32(row),
+        };
         // The row that carries the delete is not part of the relation.
         if let Some(chunk) = self.chunks.get_mut(&step.id) {
             chunk.kill(row);
@@ -312,7 +341,11 @@ impl ServedTable {
             };
         };
         let old = self.slots[slot as usize];
-        let before = if old.chunk == step.id { step.before[old.row as usize].take() } else { Some(old) };
+        let before = if old.chunk == step.id {
+            step.before[old.row as usize].take()
+        } else {
+            Some(old)
+        };
         self.kill(old);
         step.tombs.insert(slot, before);
         Ok(())
@@ -339,7 +372,9 @@ impl ServedTable {
         let (slots, chunks, hasher) = (&self.slots, &self.chunks, &self.hasher);
         let rehash = |slot: &u32| {
             let place = slots[*slot as usize];
-            let keys = chunks.get(&place.chunk).and_then(|chunk| chunk.keys.as_ref());
+            let keys = chunks
+                .get(&place.chunk)
+                .and_then(|chunk| chunk.keys.as_ref());
             hasher.hash_one(keys.map_or(&[][..], |keys| keys.row(place.row as usize).data()))
         };
         self.index.insert_unique(hash, slot, rehash);
@@ -365,7 +400,9 @@ impl ServedTable {
         for before in step.tombs.values().flatten() {
             delete(*before, &mut picks, &mut ops);
         }
-        let Some(chunk) = self.chunks.get(&step.id) else { return Ok(None) };
+        let Some(chunk) = self.chunks.get(&step.id) else {
+            return Ok(None);
+        };
         for row in 0..changes.len() {
             if chunk.live().get(row) {
                 if let Some(before) = step.before[row] {
@@ -405,15 +442,21 @@ impl ServedTable {
                 (_, Some(before)) if checkpointed(before) => Some(*before),
                 _ => None,
             };
-            if let Some(place) = note && let Some(chunk) = self.chunks.get(&place.chunk) {
+            if let Some(place) = note
+                && let Some(chunk) = self.chunks.get(&place.chunk)
+            {
                 let row = UInt32Array::from(vec![place.row]);
-                self.gone.entry(key).or_default().push(take_record_batch(&chunk.rows, &row)?);
+                self.gone
+                    .entry(key)
+                    .or_default()
+                    .push(take_record_batch(&chunk.rows, &row)?);
             }
         }
         Ok(())
     }
 
-    /// Drops dead chunks and merges the youngest ones of like size, so that their number stays logarithmic.
+    /// Drops dead chunks and merges the youngest ones of like size, so that their number stays
+    /// logarithmic.
     fn compact(&mut self) -> Result<(), ServeError> {
         let slot_of = &mut self.slot_of;
         self.chunks.retain(|id, chunk| {
@@ -437,8 +480,12 @@ impl ServedTable {
             self.merge(&run)?;
         }
         let mostly_dead = |chunk: &Chunk| chunk.live().count() * 2 < chunk.rows.num_rows();
-        let rewrite: Vec<u32> =
-            self.chunks.iter().filter(|(_, c)| mostly_dead(c)).map(|(id, _)| *id).collect();
+        let rewrite: Vec<u32> = self
+            .chunks
+            .iter()
+            .filter(|(_, c)| mostly_dead(c))
+            .map(|(id, _)| *id)
+            .collect();
         for id in rewrite {
             self.merge(&[id])?;
         }
@@ -450,7 +497,9 @@ impl ServedTable {
         let mut parts = Vec::with_capacity(ids.len());
         let (mut slots, mut fresh) = (Vec::new(), Vec::new());
         for id in ids {
-            let Some(chunk) = self.chunks.remove(id) else { continue };
+            let Some(chunk) = self.chunks.remove(id) else {
+                continue;
+            };
             parts.push(chunk.select(chunk.live())?);
             let chunk_slots = self.slot_of.remove(id);
             for row in (0..chunk.rows.num_rows()).filter(|row| chunk.live().get(*row)) {
@@ -471,7 +520,10 @@ impl ServedTable {
             chunk.fresh.unset(row);
         }
         for (row, slot) in slots.iter().enumerate() {
-            self.slots[*slot as usize] = Place { chunk: id, row: index_u32(row) };
+            self.slots[*slot as usize] = Place {
+                chunk: id,
+                row: index_u32(row),
+            };
         }
         if self.converter.is_some() {
             self.slot_of.insert(id, slots);

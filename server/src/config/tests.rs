@@ -8,7 +8,9 @@ use crate::cli::{CommonArgs, ServeArgs};
 
 fn read(text: &str) -> Result<Config, String> {
     let mut config = Config::default();
-    config.read(text, Path::new("test.toml")).map_err(|error| error.to_string())?;
+    config
+        .read(text, Path::new("test.toml"))
+        .map_err(|error| error.to_string())?;
     Ok(config)
 }
 
@@ -21,7 +23,10 @@ fn every_documented_key_is_understood() {
     )
     .unwrap();
     assert_eq!(config.data_dir, Path::new("/d"));
-    assert_eq!((config.pg.port(), config.flight.port(), config.http.port()), (1, 2, 3));
+    assert_eq!(
+        (config.pg.port(), config.flight.port(), config.http.port()),
+        (1, 2, 3)
+    );
     assert_eq!(config.checkpoint_url.as_deref(), Some("s3://b/p"));
     assert_eq!(config.checkpoint_interval, Duration::from_millis(250));
     assert!(config.log_json);
@@ -29,15 +34,28 @@ fn every_documented_key_is_understood() {
 
 #[test]
 fn an_unknown_key_is_refused() {
-    assert!(read("[pg]\nport = 5433\n").unwrap_err().contains("unknown field `port`"));
+    assert!(
+        read("[pg]\nport = 5433\n")
+            .unwrap_err()
+            .contains("unknown field `port`")
+    );
 }
 
 #[test]
 fn an_open_address_needs_the_word() {
-    let args = ServeArgs { common: CommonArgs::default(), ..ServeArgs::default() };
+    let args = ServeArgs {
+        common: CommonArgs::default(),
+        ..ServeArgs::default()
+    };
     let mut config = Config::load(&args).unwrap();
     config.pg = "0.0.0.0:5433".parse().unwrap();
-    assert!(config.check().unwrap_err().to_string().contains("without TLS"));
+    assert!(
+        config
+            .check()
+            .unwrap_err()
+            .to_string()
+            .contains("without TLS")
+    );
     config.insecure_listen = true;
     assert!(config.check().is_ok());
 }
@@ -45,6 +63,9 @@ fn an_open_address_needs_the_word() {
 #[test]
 fn arguments_go_before_the_file() {
     let mut config = read("[pg]\nlisten = '127.0.0.1:1'\n").unwrap();
-    config.apply(&CommonArgs { pg_port: Some(9), ..CommonArgs::default() });
+    config.apply(&CommonArgs {
+        pg_port: Some(9),
+        ..CommonArgs::default()
+    });
     assert_eq!(config.pg.port(), 9);
 }

@@ -1,4 +1,5 @@
-//! The demo's broker: librdkafka's own, which speaks the Kafka protocol over TCP and keeps topics in memory.
+//! The demo's broker: librdkafka's own, which speaks the Kafka protocol over TCP and keeps topics
+//! in memory.
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;

@@ -34,20 +34,30 @@ impl Producer {
             .set("linger.ms", "2")
             .create()
             .map_err(|error| failed(&error))?;
-        let config = MarketConfig { seed: args.seed, symbols: args.symbols as usize };
+        let config = MarketConfig {
+            seed: args.seed,
+            symbols: args.symbols as usize,
+        };
         let market = MarketGenerator::new(&config);
         let rate = u64::from(args.trades_per_second);
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
         let work = move || produce(&market, &producer, rate, &seen);
-        let thread = std::thread::Builder::new().name("market".to_owned()).spawn(work);
-        Ok(Self { stop, thread: Some(thread.map_err(|error| failed(&error))?) })
+        let thread = std::thread::Builder::new()
+            .name("market".to_owned())
+            .spawn(work);
+        Ok(Self {
+            stop,
+            thread: Some(thread.map_err(|error| failed(&error))?),
+        })
     }
 
     /// Stops and waits.
     pub(super) fn stop(mut self) {
         self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() && thread.join().is_err() {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
             tracing::warn!("the market's thread ended badly");
         }
     }
@@ -101,6 +111,8 @@ fn send(
 }
 
 fn wall_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -40,9 +40,16 @@ impl ObjectStore for Unclear {
     async fn put_opts(&self, to: &Path, data: PutPayload, how: PutOptions) -> Result<PutResult> {
         let done = self.inner.put_opts(to, data, how).await?;
         let lie = |left: usize| left.checked_sub(1);
-        if self.lies.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lie).is_ok() {
+        if self
+            .lies
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, lie)
+            .is_ok()
+        {
             let source = "connection lost after the request was sent".into();
-            return Err(object_store::Error::Generic { store: "unclear", source });
+            return Err(object_store::Error::Generic {
+                store: "unclear",
+                source,
+            });
         }
         Ok(done)
     }
@@ -88,11 +95,16 @@ fn store() -> Store {
 }
 
 async fn open(store: &Store, writer: &str) -> Chain {
-    Chain::take_over(store.clone(), writer.to_owned()).await.unwrap()
+    Chain::take_over(store.clone(), writer.to_owned())
+        .await
+        .unwrap()
 }
 
 fn epoch(number: u64) -> ManifestV1 {
-    ManifestV1 { epoch: number, ..ManifestV1::default() }
+    ManifestV1 {
+        epoch: number,
+        ..ManifestV1::default()
+    }
 }
 
 #[tokio::test]
@@ -111,13 +123,19 @@ async fn a_process_that_was_overtaken_cannot_commit() {
     let mut zombie = open(&store, "a").await;
     let mut newer = open(&store, "b").await;
     let error = zombie.append(epoch(1)).await.unwrap_err();
-    assert!(matches!(error, CheckpointError::Fenced { generation: 2 }), "{error}");
+    assert!(
+        matches!(error, CheckpointError::Fenced { generation: 2 }),
+        "{error}"
+    );
     newer.append(epoch(1)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_lost_answer_is_resolved_by_looking() {
-    let unclear = Unclear { inner: InMemory::new(), lies: AtomicUsize::new(2) };
+    let unclear = Unclear {
+        inner: InMemory::new(),
+        lies: AtomicUsize::new(2),
+    };
     let store = Store::new(Arc::new(unclear));
     let mut chain = open(&store, "a").await;
     chain.append(epoch(1)).await.unwrap();
@@ -132,9 +150,13 @@ async fn a_changed_manifest_breaks_the_chain() {
     chain.append(epoch(2)).await.unwrap();
     let path = super::path_of(2);
     let bytes = store.find(&path).await.unwrap().unwrap();
-    let text = String::from_utf8(bytes.to_vec()).unwrap().replace("\"epoch\":1", "\"epoch\":7");
+    let text = String::from_utf8(bytes.to_vec())
+        .unwrap()
+        .replace("\"epoch\":1", "\"epoch\":7");
     store.put(&path, text.into_bytes()).await.unwrap();
-    let error = Chain::take_over(store.clone(), "b".to_owned()).await.unwrap_err();
+    let error = Chain::take_over(store.clone(), "b".to_owned())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("link does not fit"), "{error}");
 }
 
@@ -145,7 +167,9 @@ async fn a_missing_manifest_breaks_the_chain() {
     chain.append(epoch(1)).await.unwrap();
     chain.append(epoch(2)).await.unwrap();
     store.delete(vec![super::path_of(2)]).await.unwrap();
-    let error = Chain::take_over(store.clone(), "b".to_owned()).await.unwrap_err();
+    let error = Chain::take_over(store.clone(), "b".to_owned())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("number 2 is missing"), "{error}");
 }
 
@@ -158,8 +182,15 @@ async fn garbage_is_what_no_kept_manifest_needs() {
         let path = format!("data/delta-{number}");
         let delta = store.put(&path, b"delta".to_vec()).await.unwrap();
         let rows = vec![base.clone(), delta];
-        let relation = RelationState { id: 1, rows, ..RelationState::default() };
-        let manifest = ManifestV1 { relations: vec![relation], ..epoch(number) };
+        let relation = RelationState {
+            id: 1,
+            rows,
+            ..RelationState::default()
+        };
+        let manifest = ManifestV1 {
+            relations: vec![relation],
+            ..epoch(number)
+        };
         chain.append(manifest).await.unwrap();
         chain.collect_garbage().await.unwrap();
     }
@@ -170,6 +201,9 @@ async fn garbage_is_what_no_kept_manifest_needs() {
     for object in reopened.tip().objects() {
         store.get(object).await.unwrap();
     }
-    store.put("data/left-by-a-crash", b"x".to_vec()).await.unwrap();
+    store
+        .put("data/left-by-a-crash", b"x".to_vec())
+        .await
+        .unwrap();
     assert_eq!(reopened.collect_orphans(&["data"]).await.unwrap(), 1);
 }

@@ -8,8 +8,17 @@ use super::{
 };
 
 fn manifest() -> ManifestV1 {
-    let object = |path: &str| ObjectRef { path: path.to_owned(), bytes: 10, crc32c: 7 };
-    let split = SplitState { offset: 42, latest: Some(-1), idle: true, ended: false };
+    let object = |path: &str| ObjectRef {
+        path: path.to_owned(),
+        bytes: 10,
+        crc32c: 7,
+    };
+    let split = SplitState {
+        offset: 42,
+        latest: Some(-1),
+        idle: true,
+        ended: false,
+    };
     ManifestV1 {
         sequence: 3,
         previous: Some("ab".to_owned()),
@@ -34,11 +43,19 @@ fn manifest() -> ManifestV1 {
             latest: None,
             suspended: None,
         }],
-        sources: vec![SourceState { id: 1, errors: vec![], rows: 4, error_count: 0 }],
+        sources: vec![SourceState {
+            id: 1,
+            errors: vec![],
+            rows: 4,
+            error_count: 0,
+        }],
         sinks: vec![SinkState {
             id: 3,
             applied: 4,
-            outbox: vec![OutboxEntry { epoch: 5, delta: object("data/r") }],
+            outbox: vec![OutboxEntry {
+                epoch: 5,
+                delta: object("data/r"),
+            }],
             begun: true,
         }],
         operators: Some(object("data/o")),

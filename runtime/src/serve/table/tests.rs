@@ -14,10 +14,20 @@ use super::{ServedTable, Shape};
 type Model = BTreeMap<String, i64>;
 
 fn batch(changes: &[(u8, Option<i64>)]) -> ChangeBatch {
-    let keys: StringArray = changes.iter().map(|(key, _)| Some(format!("k{key}"))).collect();
-    let values: Int64Array = changes.iter().map(|(_, value)| value.unwrap_or(-1)).collect::<Vec<_>>().into();
-    let ops: Int8Array =
-        changes.iter().map(|(_, value)| if value.is_some() { 1 } else { -1 }).collect::<Vec<i8>>().into();
+    let keys: StringArray = changes
+        .iter()
+        .map(|(key, _)| Some(format!("k{key}")))
+        .collect();
+    let values: Int64Array = changes
+        .iter()
+        .map(|(_, value)| value.unwrap_or(-1))
+        .collect::<Vec<_>>()
+        .into();
+    let ops: Int8Array = changes
+        .iter()
+        .map(|(_, value)| if value.is_some() { 1 } else { -1 })
+        .collect::<Vec<i8>>()
+        .into();
     let columns: [(&str, ArrayRef); 2] = [("k", Arc::new(keys)), ("v", Arc::new(values))];
     ChangeBatch::try_new(RecordBatch::try_from_iter(columns).unwrap(), ops).unwrap()
 }
@@ -25,7 +35,10 @@ fn batch(changes: &[(u8, Option<i64>)]) -> ChangeBatch {
 fn rows_of(batches: &[RecordBatch]) -> Vec<(String, i64)> {
     let mut rows = Vec::new();
     for batch in batches {
-        let (keys, values) = (batch.column(0).as_string::<i32>(), batch.column(1).as_primitive::<Int64Type>());
+        let (keys, values) = (
+            batch.column(0).as_string::<i32>(),
+            batch.column(1).as_primitive::<Int64Type>(),
+        );
         for row in 0..batch.num_rows() {
             rows.push((keys.value(row).to_owned(), values.value(row)));
         }
@@ -97,7 +110,9 @@ proptest! {
 fn a_multiset_counts_equal_rows_and_refuses_unknown_deletes() {
     let schema = batch(&[]).rows().schema();
     let mut table = ServedTable::new(schema, Shape::Multiset).unwrap();
-    table.apply(&batch(&[(1, Some(5)), (1, Some(5)), (2, Some(7))])).unwrap();
+    table
+        .apply(&batch(&[(1, Some(5)), (1, Some(5)), (2, Some(7))]))
+        .unwrap();
     let ops = Int8Array::from(vec![-1]);
     let gone = ChangeBatch::try_new(batch(&[(1, Some(5))]).rows().clone(), ops.clone()).unwrap();
     table.apply(&gone).unwrap();
@@ -116,6 +131,10 @@ fn chunks_stay_few_and_dead_rows_go() {
     }
     assert_eq!(table.rows(), 20);
     assert!(table.chunks.len() <= 8, "{} chunks", table.chunks.len());
-    let held: usize = table.chunks.values().map(|chunk| chunk.rows.num_rows()).sum();
+    let held: usize = table
+        .chunks
+        .values()
+        .map(|chunk| chunk.rows.num_rows())
+        .sum();
     assert!(held <= 200, "{held} rows held for 20");
 }

@@ -15,7 +15,7 @@ use rtsap_udfs::FunctionRegistry;
 
 use crate::config::EngineConfig;
 use crate::pg_catalog::functions;
-use crate::pg_catalog::types::PgTypePlanner;
+use crate::pg_catalog::pg_type::PgTypePlanner;
 
 /// The state that sessions copy.
 pub(crate) fn base_state(

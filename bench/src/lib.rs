@@ -1,0 +1,1 @@
+//! Throughput, latency, memory and recovery, as ratios measured side by side.

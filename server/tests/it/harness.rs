@@ -1,0 +1,132 @@
+//! Starts the real binary and a real broker, and talks to both.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::{Client, NoTls};
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `rtsap serve`. Dropping it kills the process.
+pub struct Server {
+    child: Child,
+    /// Where PostgreSQL clients connect.
+    pub pg: String,
+    /// Where HTTP answers.
+    pub http: String,
+}
+
+impl Server {
+    /// Starts on free ports over `data_dir` and waits until it is ready.
+    pub fn start(data_dir: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rtsap"))
+            .args([
+                "serve",
+                "--pg-port",
+                "0",
+                "--flight-port",
+                "0",
+                "--http-port",
+                "0",
+            ])
+            .arg("--data-dir")
+            .arg(data_dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let part = |scheme: &str| {
+            let start = line
+                .find(scheme)
+                .unwrap_or_else(|| panic!("no {scheme} in {line:?}"));
+            let rest = &line[start + scheme.len()..];
+            rest.split([',', '/', '\n']).next().unwrap().to_owned()
+        };
+        let (pg, http) = (part("postgresql://rtsap@"), part("http://"));
+        Self { child, pg, http }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; returns whether the process ended with code 0.
+    pub fn terminate(&mut self) -> bool {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.child.wait().unwrap().success()
+    }
+
+    /// A client.
+    pub async fn client(&self) -> Client {
+        let (host, port) = self.pg.rsplit_once(':').unwrap();
+        let text = format!("host={host} port={port} user=rtsap dbname=rtsap");
+        let (client, connection) = tokio_postgres::connect(&text, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Rows of a simple query as text, columns joined by `|`, sorted.
+pub async fn rows(client: &Client, sql: &str) -> Result<Vec<String>, tokio_postgres::Error> {
+    let mut rows = Vec::new();
+    for message in client.simple_query(sql).await? {
+        if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
+            let cells = (0..row.len()).map(|index| row.get(index).unwrap_or("NULL"));
+            rows.push(cells.collect::<Vec<_>>().join("|"));
+        }
+    }
+    rows.sort();
+    Ok(rows)
+}
+
+/// Asks `sql` again until it answers `expected`, for at most [`PATIENCE`]; fails with the last
+/// answer.
+pub async fn wait_for(client: &Client, sql: &str, expected: &[String]) {
+    let start = Instant::now();
+    loop {
+        let found = rows(client, sql).await.unwrap();
+        if found == expected {
+            return;
+        }
+        if start.elapsed() > PATIENCE {
+            let missing: Vec<_> = expected
+                .iter()
+                .filter(|row| !found.contains(row))
+                .take(5)
+                .collect();
+            let extra: Vec<_> = found
+                .iter()
+                .filter(|row| !expected.contains(row))
+                .take(5)
+                .collect();
+            panic!(
+                "{sql}: {} rows, expected {}; missing {missing:?}, extra {extra:?}",
+                found.len(),
+                expected.len()
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
