@@ -140,12 +140,7 @@ fn shown(
             let schema = show::describe(&session.instance, name, *extended)?.schema();
             (CommandTag::Plain("DESCRIBE"), Some(schema))
         }
-        StatementKind::Explain(_) => (
-            CommandTag::Plain("EXPLAIN"),
-            Some(explain::schema()),
-            Work::Other,
-            Vec::new(),
-        ),
+        StatementKind::Explain(_) => (CommandTag::Plain("EXPLAIN"), Some(explain::schema())),
         other => (plain_tag(other), None),
     })
 }
