@@ -117,17 +117,7 @@ impl Dataflow {
                 nodes[*input].consumers.push((index, port));
             }
         }
-        // An operator that adds up rows of others must be told which of them go.
-        let mut adds_up = vec![false; nodes.len()];
-        for (index, node) in plan.nodes.iter().enumerate().rev() {
-            if let Some(operator) = nodes[index].operator.as_mut().filter(|_| adds_up[index]) {
-                operator.send_replaced();
-            }
-            let group = matches!(node.spec, OperatorSpec::GroupAggregate(_));
-            for input in &node.inputs {
-                adds_up[*input] |= group || adds_up[index];
-            }
-        }
+        tell_who_adds_up(plan, &mut nodes);
         let late_node = plan.late_node();
         let late_input = late_node.and_then(|node| plan.nodes[node].inputs.first());
         let late_schema = late_input.map(|i| Arc::clone(&plan.nodes[*i].properties.schema));
@@ -421,6 +411,20 @@ impl Dataflow {
                 Event::Watermark(time) => Event::Watermark(*time),
             };
             queue.push_back((*to, *port, copy));
+        }
+    }
+}
+
+/// An operator that adds up rows of others must be told which of them go.
+fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
+    let mut adds_up = vec![false; nodes.len()];
+    for (index, node) in plan.nodes.iter().enumerate().rev() {
+        if let Some(operator) = nodes[index].operator.as_mut().filter(|_| adds_up[index]) {
+            operator.send_replaced();
+        }
+        let group = matches!(node.spec, OperatorSpec::GroupAggregate(_));
+        for input in &node.inputs {
+            adds_up[*input] |= group || adds_up[index];
         }
     }
 }

@@ -70,10 +70,12 @@ pub struct DemoArgs {
     #[command(flatten)]
     pub common: CommonArgs,
     /// Trades a second; quotes come at twice the rate.
-    #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub trades_per_second: u32,
     /// Symbols that are traded.
-    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub symbols: u32,
     /// Seed of the market: the same seed gives the same prices at the same times.
     #[arg(long, default_value_t = 42)]

@@ -26,8 +26,8 @@ pub use broker::Broker;
 const DEFINITIONS: &str = include_str!("demo/definitions.sql");
 
 /// The first question, asked by the demo itself.
-const FIRST_ANSWER: &str = "SELECT window_start, symbol, open, high, low, close, volume, round(vwap, 4) AS vwap \
-     FROM ohlc_1s ORDER BY window_start DESC, volume DESC LIMIT 5";
+const FIRST_ANSWER: &str = "SELECT window_start, symbol, open, high, low, close, volume, \
+     round(vwap, 4) AS vwap FROM ohlc_1s ORDER BY window_start DESC, volume DESC LIMIT 5";
 
 /// How long the first answer may take before the demo gives up on itself.
 const FIRST_ANSWER_MAX: Duration = Duration::from_secs(30);

@@ -70,8 +70,8 @@ fn s3(url: &Url) -> Result<Arc<dyn ObjectStore>, ServerError> {
         .map_err(|error| ServerError::Config {
             message: format!("cannot use {url}: {error}"),
             hint: Some(
-                "Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a server of your own, \
-                 AWS_ENDPOINT."
+                "Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a server of \
+                 your own, AWS_ENDPOINT."
                     .to_owned(),
             ),
         })?;

@@ -7,28 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rtsap_plan::operator::ObjectId;
-use rtsap_stream::change::ChangeBatch;
-use rtsap_stream::decode::Reject;
 use rtsap_stream::error::ErrorKind;
 use rtsap_stream::message::Watermark;
 use rtsap_stream::source::{Offset, Positions, SourceReader, SplitId};
 use rtsap_stream::time::EventTime;
 
-use super::{Core, Report, STEP_ROWS_MAX};
+use super::{Core, Report};
 use crate::error::RuntimeError;
-use crate::reader::{
-    self, ReadBatch, ReadEvent, ReaderHandle, ReaderSetup, decode_schema, physical_columns,
-};
-use crate::spec::{OnError, SourceSpec, StartFrom};
+use crate::reader::{self, ReadBatch, ReaderHandle, ReaderSetup, decode_schema, physical_columns};
+use crate::spec::{SourceSpec, StartFrom};
+
+mod drain;
+mod merge;
 
 /// How long to wait before a reader that could not be opened is tried again.
 const OPEN_RETRY_WAIT: Duration = Duration::from_secs(1);
-
-/// How long the shared reader is held back for a private one to draw level.
-const FREEZE_MAX: Duration = Duration::from_millis(500);
-
-/// Rows a private reader may lag behind before the shared one is held back for it.
-const FREEZE_LAG_MAX: u64 = 20_000;
 
 /// A reader with what it feeds.
 pub(crate) struct Intake {
@@ -317,170 +310,15 @@ impl Core {
     }
 
     pub(super) fn retry_readers(&mut self, now: Duration) {
-        let due = |intake: &Intake| matches!(&intake.phase, Phase::Waiting { until, .. } if *until <= now);
+        let due = |intake: &Intake| match &intake.phase {
+            Phase::Waiting { until, .. } => *until <= now,
+            _ => false,
+        };
         let due: Vec<usize> = (0..self.intakes.len())
             .filter(|i| due(&self.intakes[*i]))
             .collect();
         for index in due {
             self.reopen(index);
-        }
-    }
-
-    /// Takes what the reader of intake `index` has decoded, up to a step's share.
-    pub(super) fn drain(&mut self, index: usize) {
-        if !self.intakes[index].shared {
-            self.drain_stash(index);
-        }
-        let mut rows = 0;
-        while rows < STEP_ROWS_MAX && self.intakes[index].frozen_since.is_none() {
-            let Phase::Open { reader, away } = &mut self.intakes[index].phase else {
-                return;
-            };
-            let Some(event) = reader.next() else { return };
-            match event {
-                ReadEvent::Batch(batch) => {
-                    *away = None;
-                    rows += batch.rows.num_rows();
-                    self.take_batch(index, batch);
-                }
-                ReadEvent::Available => *away = None,
-                ReadEvent::Unavailable(reason) => *away = Some(reason),
-                ReadEvent::Failed(error) => {
-                    let reason = error.to_string();
-                    tracing::error!(
-                        source = self.intakes[index].spec.name,
-                        reason,
-                        "source suspended"
-                    );
-                    self.intakes[index].phase = Phase::Failed { reason };
-                }
-            }
-        }
-    }
-
-    fn take_batch(&mut self, index: usize, batch: ReadBatch) {
-        if self.intakes[index].shared {
-            self.process(index, batch);
-        } else {
-            let stash = self.intakes[index]
-                .stash
-                .entry(batch.split.clone())
-                .or_default();
-            stash.push_back(batch);
-            self.drain_stash(index);
-        }
-    }
-
-    /// Processes what a private reader has read, up to where the shared one stands.
-    fn drain_stash(&mut self, index: usize) {
-        let source = self.intakes[index].spec.id;
-        let Some(shared) = self
-            .intakes
-            .iter()
-            .position(|i| i.shared && i.spec.id == source)
-        else {
-            // The shared reader went away with its last view: this one takes its place.
-            self.intakes[index].shared = true;
-            let stash = std::mem::take(&mut self.intakes[index].stash);
-            for batch in stash.into_values().flatten() {
-                self.process(index, batch);
-            }
-            return;
-        };
-        let splits: Vec<SplitId> = self.intakes[index].stash.keys().cloned().collect();
-        for split in splits {
-            let stand = self.intakes[shared].splits.get(&split);
-            let Some((limit, shared_ended)) = stand.map(|s| (s.offset, s.ended)) else {
-                continue;
-            };
-            while let Some(batch) = self.intakes[index].pop_stash(&split, limit, shared_ended) {
-                self.process(index, batch);
-            }
-        }
-    }
-
-    /// Feeds a batch to the views of an intake and moves its position.
-    fn process(&mut self, index: usize, batch: ReadBatch) {
-        let now = self.config.clock.elapsed();
-        self.touched = true;
-        self.changed_since_checkpoint = true;
-        let intake = &mut self.intakes[index];
-        let shared = intake.shared;
-        let source = intake.spec.id;
-        let split = intake.splits.entry(batch.split.clone()).or_default();
-        split.idle = false;
-        split.last_rows = now;
-        if batch.ended {
-            split.ended = true;
-        } else {
-            split.offset = batch.resume_at;
-        }
-        let place = intake
-            .spec
-            .event_time
-            .and_then(|t| intake.column_of.get(&t.column).copied());
-        let times = place.and_then(|place| reader::nanos(batch.rows.column(place)));
-        if let Some(latest) = times.and_then(|times| arrow::compute::max(&times)) {
-            split.latest = Some(split.latest.map_or(latest, |before| before.max(latest)));
-        }
-        if !batch.rejects.is_empty() || shared {
-            self.count_read(index, batch.rows.num_rows(), &batch.rejects);
-        }
-        let intake = &mut self.intakes[index];
-        if batch.rows.num_rows() > 0 {
-            let changes = ChangeBatch::inserts(batch.rows);
-            let place_of = |column: usize| intake.column_of.get(&column).copied();
-            for view in &intake.views {
-                if let Some(relation) = self.relations.get_mut(view) {
-                    relation.feed(source, &changes, &place_of);
-                }
-            }
-        }
-        self.promise_from(index);
-    }
-
-    /// Counts rows of a source and sets its bad payloads aside.
-    fn count_read(&mut self, index: usize, rows: usize, rejects: &[Reject]) {
-        let intake = &mut self.intakes[index];
-        let Some(entry) = self.sources.get_mut(&intake.spec.id) else {
-            return;
-        };
-        if !intake.shared {
-            // The shared reader has read, or will have skipped, the same payloads: it alone speaks
-            // of them.
-            return;
-        }
-        entry.saved.rows += rows as u64;
-        entry.saved.error_count += rejects.len() as u64;
-        if rejects.is_empty() {
-            return;
-        }
-        metrics::counter!(crate::metrics::ERROR_ROWS, "source" => entry.spec.name.clone())
-            .increment(rejects.len() as u64);
-        match entry.spec.on_error {
-            OnError::Drop => {}
-            OnError::DeadLetter => self.dead_letter(index, rejects),
-            OnError::Fail => {
-                let reason = format!("payload at {}: {}", rejects[0].offset, rejects[0].reason);
-                self.dead_letter(index, rejects);
-                self.intakes[index].phase = Phase::Failed { reason };
-            }
-        }
-    }
-
-    fn dead_letter(&mut self, index: usize, rejects: &[Reject]) {
-        let now = self.config.clock.wall();
-        let source = self.intakes[index].spec.id;
-        let Some(entry) = self.sources.get_mut(&source) else {
-            return;
-        };
-        match entry.set_aside(rejects, now) {
-            Ok(changes) => self.tell_error_subscribers(source, changes),
-            Err(error) => {
-                self.intakes[index].phase = Phase::Failed {
-                    reason: error.to_string(),
-                };
-            }
         }
     }
 
@@ -525,114 +363,5 @@ impl Core {
                 self.promise_from(index);
             }
         }
-    }
-
-    /// Hands the views of a private intake over to the shared one where both stand at the same
-    /// offsets; holds the shared one back for a moment where they nearly do.
-    pub(super) fn merge_intakes(&mut self) {
-        let mut index = 0;
-        while index < self.intakes.len() {
-            let source = self.intakes[index].spec.id;
-            let shared = self
-                .intakes
-                .iter()
-                .position(|i| i.shared && i.spec.id == source);
-            let Some(shared) = shared.filter(|_| !self.intakes[index].shared) else {
-                index += 1;
-                continue;
-            };
-            let level = self.level(index, shared);
-            if level == Some(0) {
-                let private = self.intakes.remove(index);
-                let shared = if shared > index { shared - 1 } else { shared };
-                tracing::info!(
-                    source = private.spec.name,
-                    "view caught up with the shared reader"
-                );
-                self.intakes[shared].views.extend(private.views);
-                self.intakes[shared].frozen_since = None;
-                self.reopen(shared);
-                self.touched = true;
-                self.changed_since_checkpoint = true;
-                continue;
-            }
-            let now = self.config.clock.elapsed();
-            let near = level.is_some_and(|lag| lag <= FREEZE_LAG_MAX);
-            let shared = &mut self.intakes[shared];
-            match shared.frozen_since {
-                None if near => shared.frozen_since = Some(now),
-                // It did not draw level in time: let the data flow and try again later.
-                Some(since) if now.saturating_sub(since) > FREEZE_MAX => shared.frozen_since = None,
-                _ => {}
-            }
-            index += 1;
-        }
-    }
-
-    /// How many payloads a private intake is behind the shared one; `None` if it cannot be said
-    /// yet.
-    fn level(&self, private: usize, shared: usize) -> Option<u64> {
-        let (private, shared) = (&self.intakes[private], &self.intakes[shared]);
-        if !matches!(private.phase, Phase::Open { .. }) || shared.splits.is_empty() {
-            return None;
-        }
-        let mut lag = 0;
-        for (id, stand) in &shared.splits {
-            let own = private.splits.get(id)?;
-            if own.offset > stand.offset {
-                return None;
-            }
-            lag += stand.offset.0 - own.offset.0;
-            lag += u64::from(own.ended != stand.ended);
-        }
-        Some(lag)
-    }
-}
-
-impl Intake {
-    /// The next stashed batch of `split` as far as it lies before `limit`.
-    fn pop_stash(&mut self, split: &SplitId, limit: Offset, ended: bool) -> Option<ReadBatch> {
-        let stash = self.stash.get_mut(split)?;
-        let front = stash.front_mut()?;
-        if front.ended {
-            let batch = if ended { stash.pop_front() } else { None };
-            if stash.is_empty() {
-                self.stash.remove(split);
-            }
-            return batch;
-        }
-        if front.resume_at <= limit {
-            let batch = stash.pop_front();
-            if stash.is_empty() {
-                self.stash.remove(split);
-            }
-            return batch;
-        }
-        let own = self
-            .splits
-            .get(split)
-            .map_or(Offset(0), |split| split.offset);
-        if own >= limit {
-            return None;
-        }
-        let count = front.offsets.count_below(limit, front.rows.num_rows());
-        let rest = front.rows.num_rows() - count;
-        let before = ReadBatch {
-            split: split.clone(),
-            rows: front.rows.slice(0, count),
-            offsets: front.offsets.clone(),
-            rejects: front
-                .rejects
-                .iter()
-                .filter(|r| r.offset < limit)
-                .cloned()
-                .collect(),
-            resume_at: limit,
-            ended: false,
-        };
-        front.rows = front.rows.slice(count, rest);
-        front.offsets = front.offsets.skip(count);
-        front.rejects.retain(|reject| reject.offset >= limit);
-        Some(before)
     }
 }

@@ -60,11 +60,15 @@ fn empty() -> ServedTable {
     ServedTable::new(schema, Shape::Keyed(vec![0])).unwrap()
 }
 
+fn change() -> impl Strategy<Value = (u8, Option<i64>)> {
+    (0_u8..40, proptest::option::weighted(0.8, 0_i64..1000))
+}
+
 proptest! {
     #[test]
     fn a_keyed_table_holds_the_last_row_of_each_key(
         steps in proptest::collection::vec(
-            (proptest::collection::vec((0_u8..40, proptest::option::weighted(0.8, 0_i64..1000)), 0..30), any::<bool>()),
+            (proptest::collection::vec(change(), 0..30), any::<bool>()),
             1..40,
         )
     ) {

@@ -1,1 +1,0 @@
-//! Throughput, latency, memory and recovery, as ratios measured side by side.
