@@ -16,6 +16,8 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$RTSAP_CACHE/target}
 export RTSAP_INSTANCE=test-$$ RTSAP_OWNER=$$
 export RTSAP_RUN_ID=${RTSAP_RUN_ID:-test-$$}
 export PYTHONDONTWRITEBYTECODE=1
+# A build that was cut off leaves incremental state behind that no longer links.
+export CARGO_INCREMENTAL=0
 export RUST_BACKTRACE=${RUST_BACKTRACE:-1}
 STEP_SECONDS=${RTSAP_STEP_SECONDS:-2400}
 
@@ -118,7 +120,7 @@ export RTSAP_TEST_BINARY=$CARGO_TARGET_DIR/debug/rtsap
 
 # Written, but not yet seen to pass as a whole: they join the run, each with its findings mended.
 # `make lint` and `cargo test -p <crate>` run them by hand until then.
-UNPROVEN=(rtsap-engine rtsap-server rtsap-flight-server)
+UNPROVEN=(rtsap-server rtsap-flight-server)
 warn "NOT RUN: clippy (make lint), tests of ${UNPROVEN[*]}, Python and JDBC clients"
 essential "build" cargo build --workspace --bins
 step "Rust tests" count_cargo cargo test --workspace --no-fail-fast \
