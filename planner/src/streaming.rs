@@ -6,6 +6,8 @@
 
 pub mod aggregate;
 pub mod bucket;
+pub mod event_time;
+pub mod join;
 pub mod peel;
 pub mod refuse;
 pub mod stateless;
@@ -66,7 +68,7 @@ pub fn plan_view(
     let tokens = lexemes(query_text)?;
     refuse::words(&tokens)?;
     let split = split_emit(query_text, &tokens)?;
-    let statement = query::sql(query_text, split.query)?;
+    let statement = query::view_sql(query_text, split.query)?;
     refuse::statement(&statement, query_text, &tokens)?;
     let scope = Scope::new(catalog, functions);
     let translated = |error: DataFusionError| translate(&error, query_text, functions);
@@ -79,7 +81,10 @@ pub fn plan_view(
     } else {
         rename(raw, column_names).map_err(found_at)?
     };
-    let refined = refine(named).and_then(plain_columns).map_err(translated)?;
+    let refined = join::push::into_joins(named)
+        .and_then(refine)
+        .and_then(plain_columns)
+        .map_err(translated)?;
 
     let mut compiler = Compiler::new(query_text, functions);
     let emit = split.emit.map_or(Emit::Changes, |(emit, _)| emit);
@@ -152,6 +157,10 @@ pub(crate) struct Compiler<'a> {
     notices: Vec<String>,
     /// By node, the columns that hold bounds of one window: each says as much as the others.
     twins: HashMap<NodeIndex, Vec<Twin>>,
+    /// By join, the columns that its watermarks could speak about instead.
+    alternatives: HashMap<NodeIndex, Vec<usize>>,
+    /// Rows that are put into windows are joined by them next: late ones must be found before.
+    joins_windows: bool,
     /// Used by every expression: nothing in it changes.
     props: ExecutionProps,
     planning: PhysicalPlanningContext,
@@ -166,6 +175,8 @@ impl<'a> Compiler<'a> {
             depends_on: BTreeSet::new(),
             notices: Vec::new(),
             twins: HashMap::new(),
+            alternatives: HashMap::new(),
+            joins_windows: false,
             props: ExecutionProps::new(),
             planning: PhysicalPlanningContext::default(),
         }
@@ -181,6 +192,7 @@ impl<'a> Compiler<'a> {
             LogicalPlan::SubqueryAlias(alias) => self.node(&alias.input, emit),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate, emit),
             LogicalPlan::Union(union) => self.union(union, emit),
+            LogicalPlan::Join(join) => self.join(join, emit),
             LogicalPlan::Extension(extension) => {
                 match extension.node.as_any().downcast_ref::<WindowNode>() {
                     Some(window) => self.window_assign(window, emit),
@@ -201,6 +213,9 @@ impl<'a> Compiler<'a> {
         inputs: Vec<NodeIndex>,
         properties: StreamProperties,
     ) -> NodeIndex {
+        // A plan that was given up may have left something under this number.
+        self.twins.remove(&self.nodes.len());
+        self.alternatives.remove(&self.nodes.len());
         self.nodes.push(Node {
             spec,
             inputs,

@@ -139,7 +139,8 @@ impl Compiler<'_> {
         let event_time = before
             .event_time
             .and_then(place)
-            .or_else(|| self.later_twin(input, &twins));
+            .or_else(|| self.later_twin(input, &twins))
+            .or_else(|| self.other_time(input, &sources));
         let properties = StreamProperties {
             schema,
             mode: before.mode,
