@@ -11,6 +11,7 @@ pub mod join;
 pub mod peel;
 pub mod refuse;
 pub mod stateless;
+pub mod subquery;
 pub mod window;
 
 use std::collections::{BTreeSet, HashMap};
@@ -30,6 +31,7 @@ use rtsap_plan::operator::{Emit, OperatorSpec};
 use rtsap_plan::properties::StreamProperties;
 use rtsap_stream::change::ChangelogMode;
 
+use crate::bind::view::ViewOptions;
 use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
 use crate::logical::scope::Scope;
@@ -65,6 +67,21 @@ pub fn plan_view(
     catalog: &CatalogSnapshot,
     functions: &Functions,
 ) -> Result<PlannedView, PlanError> {
+    let options = ViewOptions::default();
+    plan_view_with(query_text, column_names, &options, catalog, functions)
+}
+
+/// As [`plan_view`], for a view with options.
+///
+/// # Errors
+/// As [`plan_view`].
+pub fn plan_view_with(
+    query_text: &str,
+    column_names: &[String],
+    options: &ViewOptions,
+    catalog: &CatalogSnapshot,
+    functions: &Functions,
+) -> Result<PlannedView, PlanError> {
     let tokens = lexemes(query_text)?;
     refuse::words(&tokens)?;
     let split = split_emit(query_text, &tokens)?;
@@ -81,12 +98,15 @@ pub fn plan_view(
     } else {
         rename(raw, column_names).map_err(found_at)?
     };
-    let refined = join::push::into_joins(named)
+    let joined = subquery::to_joins(named).map_err(translated)?;
+    refuse::mixed_times(&joined).map_err(found_at)?;
+    let refined = join::push::into_joins(joined)
         .and_then(refine)
         .and_then(plain_columns)
         .map_err(translated)?;
 
-    let mut compiler = Compiler::new(query_text, functions);
+    let mut compiler = Compiler::new(query_text, catalog, functions);
+    compiler.state_ttl_nanos = options.state_ttl_nanos;
     let emit = split.emit.map_or(Emit::Changes, |(emit, _)| emit);
     compiler.node(&refined, emit).map_err(found_at)?;
     if let (Emit::OnClose { .. }, Some((_, position))) = (emit, split.emit) {
@@ -151,7 +171,10 @@ pub(crate) struct Twin {
 /// The plan under construction.
 pub(crate) struct Compiler<'a> {
     text: &'a str,
+    catalog: &'a CatalogSnapshot,
     functions: &'a Functions,
+    /// How long joins keep rows that nothing else bounds.
+    state_ttl_nanos: Option<i64>,
     nodes: Vec<Node>,
     depends_on: BTreeSet<ObjectNumber>,
     notices: Vec<String>,
@@ -167,10 +190,12 @@ pub(crate) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(text: &'a str, functions: &'a Functions) -> Self {
+    fn new(text: &'a str, catalog: &'a CatalogSnapshot, functions: &'a Functions) -> Self {
         Self {
             text,
+            catalog,
             functions,
+            state_ttl_nanos: None,
             nodes: Vec::new(),
             depends_on: BTreeSet::new(),
             notices: Vec::new(),
@@ -264,7 +289,11 @@ impl<'a> Compiler<'a> {
         let Some(last) = self.nodes.last() else {
             return Err(PlanError::internal("plan has no node"));
         };
-        let properties = last.properties.clone();
+        let mut properties = last.properties.clone();
+        if properties.mode == ChangelogMode::Retract && !properties.key.is_empty() {
+            // One live row a key, and each is deleted before its successor comes.
+            properties.mode = ChangelogMode::Upsert;
+        }
         let hidden = properties.key.iter().filter(|index| **index >= columns);
         let hidden: Vec<usize> = hidden.copied().collect();
         if !hidden.is_empty() {

@@ -13,6 +13,7 @@ pub mod instantiate;
 pub mod interval_join;
 pub mod join;
 pub mod open_windows;
+pub mod regular_join;
 pub mod stateless;
 pub mod window_aggregate;
 

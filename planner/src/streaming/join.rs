@@ -71,7 +71,7 @@ impl Compiler<'_> {
             return self.interval_join(&joined, sides, bounds);
         }
         self.nodes.truncate(before);
-        let sides = self.sides(&joined, emit)?;
+        let sides = self.sides(&joined, closing)?;
         self.regular_join(&joined, sides)
     }
 

@@ -153,10 +153,6 @@ impl Visitor for Refuser<'_> {
                 "OVER",
                 "Group by a window, or write OVER in the SELECT that reads the view.",
             ),
-            SqlExpr::InSubquery { .. } | SqlExpr::Exists { .. } => (
-                "a subquery in a condition",
-                "Join the views in the SELECT that reads them.",
-            ),
             _ => return ControlFlow::Continue(()),
         };
         let error = PlanError::unsupported(format!("{what} in a streaming view")).hint(hint);
@@ -257,7 +253,7 @@ pub fn mixed_times(plan: &LogicalPlan) -> Result<(), PlanError> {
 
 pub(super) fn wrong_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
     match expr {
-        Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => {
+        Expr::ScalarSubquery(_) => {
             let error = PlanError::unsupported("a subquery as a value in a streaming view");
             Some(error.hint("Join the views in the SELECT that reads them."))
         }

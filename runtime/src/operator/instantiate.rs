@@ -8,6 +8,7 @@ use super::asof_join::AsofJoin;
 use super::group_aggregate::GroupAggregation;
 use super::interval_join::IntervalJoin;
 use super::open_windows::OpenWindows;
+use super::regular_join::RegularJoin;
 use super::stateless::{Filter, Project, Union, WindowAssign};
 use super::window_aggregate::WindowAggregation;
 use super::{Operator, OperatorError};
@@ -50,12 +51,6 @@ pub fn operator(
             Box::new(OpenWindows::new(input, *window, *time)?)
         }
         OperatorSpec::AsofJoin(spec) => Box::new(AsofJoin::new(node, input_schemas, spec)?),
-        OperatorSpec::RegularJoin(_) => {
-            let found = "a join that is not there".to_owned();
-            return Err(OperatorError::Contract {
-                operator: name,
-                found,
-            });
-        }
+        OperatorSpec::RegularJoin(spec) => Box::new(RegularJoin::new(node, input_schemas, spec)?),
     })
 }

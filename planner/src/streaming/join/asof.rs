@@ -50,9 +50,6 @@ impl Compiler<'_> {
         let [left, right] = joined.plans;
         let sides = [self.node(left, closing)?, self.node(right, closing)?];
         self.require_append_side(sides[0], "the left side of an ASOF JOIN")?;
-        for (port, side) in sides.into_iter().enumerate() {
-            self.require_event_time(side, port)?;
-        }
         let versions = self.properties(sides[1]).mode != ChangelogMode::Append;
         let wanted = if marker.version {
             self.version_wanted(&joined, sides, marker)?
@@ -106,18 +103,6 @@ impl Compiler<'_> {
         Ok(self.push(OperatorSpec::AsofJoin(spec), sides.to_vec(), properties))
     }
 
-    fn require_event_time(&self, side: NodeIndex, port: usize) -> Result<(), PlanError> {
-        if self.properties(side).event_time.is_some() {
-            return Ok(());
-        }
-        let which = ["left", "right"][port];
-        let message = format!("the {which} side of an ASOF JOIN has no event time");
-        let error = PlanError::new(Cause::Expression { message });
-        let hint = "Add WATERMARK FOR ts AS ts - INTERVAL '2' SECOND to its source or table, and \
-                    select that column.";
-        Err(self.at_word(error.hint(hint), "JOIN"))
-    }
-
     /// `t.k = q.k AND t.ts >= q.ts`.
     fn asof_wanted(
         &self,
@@ -129,7 +114,9 @@ impl Compiler<'_> {
         let all: Vec<usize> = (0..conditions.rest.len()).collect();
         let Some(found) = self.time_comparisons(joined, sides) else {
             let error = PlanError::unsupported("an ASOF JOIN without t.ts >= q.ts on event times");
-            return Err(self.at_word(error.hint(ASOF_FORM), "JOIN"));
+            let hint = "Compare the columns that WATERMARK FOR names in both relations: ON \
+                        t.symbol = q.symbol AND t.ts >= q.ts.";
+            return Err(self.at_word(error.hint(hint), "JOIN"));
         };
         if found.rest != all {
             let error = PlanError::unsupported("a further condition of an ASOF JOIN");
@@ -196,7 +183,14 @@ impl Compiler<'_> {
             _ => None,
         };
         let time = time.filter(|time| self.can_be_event_time(sides[0], *time));
-        let (Some(left), Some(right)) = (time, self.properties(sides[1]).event_time) else {
+        let Some(right) = self.properties(sides[1]).event_time else {
+            let error =
+                PlanError::unsupported("FOR SYSTEM_TIME AS OF a relation without event time");
+            let hint = "Add WATERMARK FOR valid_from AS valid_from to the table, for the column that \
+                        says from when on a row is valid.";
+            return Err(self.at_word(error.hint(hint), "SYSTEM_TIME"));
+        };
+        let Some(left) = time else {
             let column = marker.argument.map(ToString::to_string).unwrap_or_default();
             let error = PlanError::unsupported(format!(
                 "FOR SYSTEM_TIME AS OF {column}, which is no event time of the left side,"

@@ -60,7 +60,9 @@ impl Compiler<'_> {
             };
             found.lower.is_some() && found.upper.is_some() && by_window(0) && by_window(1)
         };
-        let Some(found) = found.iter().find(fits) else {
+        // Of a window's bounds the start comes first: later windows over the result hold whole ones.
+        let fitting = found.iter().filter(fits);
+        let Some(found) = fitting.min_by_key(|found| found.times) else {
             return Ok(None);
         };
         let (Some(lower_nanos), Some(upper_nanos)) = (found.lower, found.upper) else {

@@ -15,6 +15,7 @@ use rtsap_plan::join::Side;
 
 use super::condition::side_of;
 use crate::logical::join_marker;
+use crate::logical::scope::StreamTable;
 
 /// The plan with conditions moved.
 ///
@@ -58,6 +59,10 @@ fn over_join(filter: Filter) -> Result<Transformed<LogicalPlan>> {
 
 /// Conditions on one side go below the join where rows that fail them are in no result.
 fn below_join(join: Join) -> Result<Transformed<LogicalPlan>> {
+    let join = match with_version_time(&join) {
+        Some(marked) => return Ok(Transformed::yes(LogicalPlan::Join(marked))),
+        None => join,
+    };
     let sinks = |side| match join.join_type {
         JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => true,
         JoinType::Left | JoinType::LeftAnti => side == Side::Right,
@@ -93,6 +98,53 @@ fn below_join(join: Join) -> Result<Transformed<LogicalPlan>> {
     } else {
         Transformed::no(join)
     })
+}
+
+/// A temporal join with the event time of its right side named in its condition, so that the column
+/// is not pruned; `None` if it is none or has that already.
+fn with_version_time(join: &Join) -> Option<Join> {
+    let Some(Expr::ScalarFunction(call)) = &join.filter else {
+        return None;
+    };
+    let marker = join.filter.as_ref().and_then(join_marker::of)?;
+    if !marker.version || call.args.len() != 2 {
+        return None;
+    }
+    let time = event_time(&join.right)?;
+    let mut call = call.clone();
+    call.args
+        .push(Expr::from(join.right.schema().qualified_field(time)));
+    Some(Join {
+        filter: Some(Expr::ScalarFunction(call)),
+        ..join.clone()
+    })
+}
+
+/// The event-time column of a relation, through what passes it on.
+fn event_time(plan: &LogicalPlan) -> Option<usize> {
+    match plan {
+        LogicalPlan::TableScan(scan) => {
+            let table = scan.source.downcast_ref::<StreamTable>()?;
+            let time = table.relation.event_time?;
+            match &scan.projection {
+                None => Some(time),
+                Some(columns) => columns.iter().position(|column| *column == time),
+            }
+        }
+        LogicalPlan::SubqueryAlias(alias) => event_time(&alias.input),
+        LogicalPlan::Filter(filter) => event_time(&filter.input),
+        LogicalPlan::Projection(projection) => {
+            let time = event_time(&projection.input)?;
+            let passes = |expr: &Expr| match expr.clone().unalias_nested().data {
+                Expr::Column(column) => {
+                    projection.input.schema().maybe_index_of_column(&column) == Some(time)
+                }
+                _ => false,
+            };
+            projection.expr.iter().position(passes)
+        }
+        _ => None,
+    }
 }
 
 fn filtered(plan: Arc<LogicalPlan>, parts: Vec<Expr>) -> Result<Arc<LogicalPlan>> {

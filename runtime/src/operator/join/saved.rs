@@ -8,6 +8,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::cast::{as_boolean_array, as_int64_array};
 use rtsap_stream::time::EventTime;
 
+use super::rows::Counted;
 use crate::state::{StateError, StateReader, StateWriter};
 
 /// The section that holds how far event time has come.
@@ -83,6 +84,68 @@ pub fn rows(
         let Some(flags) = columns.pop() else { continue };
         let flags = as_boolean_array(&flags)?.values().iter().collect();
         read.push((RecordBatch::try_new(Arc::clone(schema), columns)?, flags));
+    }
+    Ok(read)
+}
+
+/// Writes rows with their counts.
+///
+/// # Errors
+/// [`StateError::Arrow`].
+pub fn put_counted(
+    section: &str,
+    counted: &Counted,
+    out: &mut StateWriter,
+) -> Result<(), StateError> {
+    let schema = counted.rows.schema();
+    let mut fields: Vec<_> = schema.fields().iter().map(Arc::clone).collect();
+    let mut columns = counted.rows.columns().to_vec();
+    let counts: Int64Array = counted
+        .counts
+        .iter()
+        .map(|count| i64::from(*count))
+        .collect();
+    for (name, values) in [
+        ("count", counts),
+        ("matches", Int64Array::from(counted.matches.clone())),
+    ] {
+        fields.push(Arc::new(Field::new(name, DataType::Int64, true)));
+        columns.push(Arc::new(values));
+    }
+    out.put(
+        section,
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?,
+    );
+    Ok(())
+}
+
+/// Reads what [`put_counted`] wrote.
+///
+/// # Errors
+/// [`StateError::Section`] if it is of another form.
+pub fn counted(
+    from: &StateReader,
+    section: &str,
+    schema: &SchemaRef,
+) -> Result<Vec<Counted>, StateError> {
+    let mut read = Vec::new();
+    for batch in from.get(section) {
+        let mut columns = batch.columns().to_vec();
+        if columns.len() != schema.fields().len() + 2 {
+            return Err(damaged(section, "has another form"));
+        }
+        let (Some(matches), Some(counts)) = (columns.pop(), columns.pop()) else {
+            continue;
+        };
+        let counts = as_int64_array(&counts)?.values().iter();
+        let counts = counts.map(|count| u32::try_from(*count));
+        read.push(Counted {
+            rows: RecordBatch::try_new(Arc::clone(schema), columns)?,
+            counts: counts
+                .collect::<Result<_, _>>()
+                .map_err(|_| damaged(section, "has an absurd count"))?,
+            matches: as_int64_array(&matches)?.values().to_vec(),
+        });
     }
     Ok(read)
 }
