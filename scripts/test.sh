@@ -119,6 +119,9 @@ conclude() {
   exit 1
 }
 
+# The last line of the walk: "18 passed, 1 failed".
+count_walk() { tail -n 1 "$1" | awk '{ print $1 + 0, $3 + 0 }'; }
+
 # Folder by folder: each has modules and fixtures of its own that may share names.
 python_tests() {
   local folder
@@ -151,5 +154,5 @@ step "lints" - cargo clippy --workspace --all-targets -- -D warnings || true
 essential "build" cargo build --workspace --bins --tests
 step "Rust tests" count_cargo cargo test --workspace --no-fail-fast || true
 python_tests
-[[ ! -x scripts/quickstart-check.sh ]] || step "quickstart" - scripts/quickstart-check.sh || true
+step "quickstart and README" count_walk "$RTSAP_TEST_PYTHON" scripts/quickstart.py || true
 conclude
