@@ -70,7 +70,7 @@ class Walk:
     def hide_ports(self, text):
         for documented, real in self.ports.items():
             text = text.replace(real, documented)
-        return text
+        return text.replace(str(pathlib.Path.home()), "~")
 
     def command(self, info, code):
         if info[0] == "python":
