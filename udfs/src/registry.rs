@@ -19,7 +19,7 @@ use crate::aggregate::{self, vwap::Vwap};
 use crate::overload::OverloadPlanner;
 use crate::scalar::formula::{self, Formula};
 use crate::scalar::{accessor, time_bucket};
-use crate::window::technical::{self, Indicator};
+use crate::window;
 
 /// How a function is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,11 +99,12 @@ impl FunctionRegistry {
         ];
         aggregates.extend(Measure::ALL.map(aggregate::function));
         aggregates.extend(Mean::ALL.map(aggregate::function));
-        let windows = vec![
-            technical::function(Indicator::Ema),
-            technical::function(Indicator::Rsi),
-        ];
+        let windows = window::all()
+            .iter()
+            .map(window::function::function)
+            .collect();
         let mut docs = docs::builtins();
+        docs.extend(window::all().iter().flat_map(|entry| entry.docs()));
         docs.sort_by_key(|doc| (doc.name, doc.kind));
         let expr_planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(OverloadPlanner)];
         Self {
