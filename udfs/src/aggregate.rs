@@ -2,8 +2,10 @@
 //! DataFusion's `AggregateUDF` of it.
 
 pub(crate) mod candlestick;
+pub(crate) mod linear;
 pub(crate) mod mean;
 pub(crate) mod pick;
+pub(crate) mod sample;
 pub(crate) mod series;
 pub(crate) mod vwap;
 
@@ -35,6 +37,11 @@ pub(crate) trait Aggregate: Debug + Eq + Hash + Send + Sync + 'static {
         &[]
     }
 
+    /// Returns the names of the arguments in order, if calls may use them.
+    fn argument_names(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// Returns the types that arguments of `types` are coerced to.
     ///
     /// # Errors
@@ -59,6 +66,26 @@ pub(crate) trait Aggregate: Debug + Eq + Hash + Send + Sync + 'static {
     ) -> Result<Box<dyn AnyFold>>;
 }
 
+/// Where a table of aggregates is the aggregate: its name is its identity.
+macro_rules! identified_by_name {
+    ($kind:ty) => {
+        impl PartialEq for $kind {
+            fn eq(&self, other: &Self) -> bool {
+                self.doc.name == other.doc.name
+            }
+        }
+
+        impl Eq for $kind {}
+
+        impl std::hash::Hash for $kind {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.doc.name.hash(state);
+            }
+        }
+    };
+}
+pub(crate) use identified_by_name;
+
 /// Makes DataFusion's form of an aggregate.
 pub(crate) fn function(aggregate: impl Aggregate) -> Arc<AggregateUDF> {
     let aliases = aggregate
@@ -66,7 +93,12 @@ pub(crate) fn function(aggregate: impl Aggregate) -> Arc<AggregateUDF> {
         .iter()
         .map(|&alias| alias.to_owned())
         .collect();
-    let signature = Signature::user_defined(Volatility::Immutable);
+    let unnamed = Signature::user_defined(Volatility::Immutable);
+    let names = aggregate.argument_names();
+    let signature = match unnamed.clone().with_parameter_names(names.clone()) {
+        Ok(named) if !names.is_empty() => named,
+        _ => unnamed,
+    };
     Arc::new(AggregateUDF::new_from_impl(Function {
         aggregate,
         aliases,

@@ -15,10 +15,9 @@ use crate::aggregate::candlestick::rollup::Rollup;
 use crate::aggregate::mean::Mean;
 use crate::aggregate::pick::Pick;
 use crate::aggregate::series::Measure;
-use crate::aggregate::{self, vwap::Vwap};
+use crate::aggregate::{self, linear, sample, vwap::Vwap};
 use crate::overload::OverloadPlanner;
-use crate::scalar::formula::{self, Formula};
-use crate::scalar::{accessor, time_bucket};
+use crate::scalar::{accessor, formula, list, signed_qty, time_bucket};
 use crate::window;
 
 /// How a function is used.
@@ -86,7 +85,9 @@ impl FunctionRegistry {
     pub fn with_builtins() -> Self {
         let mut scalars = vec![time_bucket::function()];
         scalars.extend(accessor::functions());
-        scalars.extend(Formula::ALL.map(formula::function));
+        scalars.extend(formula::all().map(formula::function));
+        scalars.extend(list::all().map(list::function));
+        scalars.push(signed_qty::function());
         let mut aggregates = vec![
             aggregate::function(Vwap),
             aggregate::function(Pick::First),
@@ -97,13 +98,22 @@ impl FunctionRegistry {
             aggregate::function(Rollup),
             aggregate::function(Ohlcv),
         ];
+        aggregates.extend(linear::all().copied().map(aggregate::function));
+        aggregates.extend(sample::all().copied().map(aggregate::function));
         aggregates.extend(Measure::ALL.map(aggregate::function));
         aggregates.extend(Mean::ALL.map(aggregate::function));
         let windows = window::all()
             .iter()
             .map(window::function::function)
+            .chain(window::position::functions())
             .collect();
         let mut docs = docs::builtins();
+        docs.extend(formula::all().map(formula::Formula::doc));
+        docs.extend(list::all().map(list::ListFunction::doc));
+        docs.push(signed_qty::DOC);
+        docs.extend(linear::all().map(linear::Linear::doc));
+        docs.extend(sample::all().map(sample::Sample::doc));
+        docs.extend(window::position::docs());
         docs.extend(window::all().iter().flat_map(|entry| entry.docs()));
         docs.sort_by_key(|doc| (doc.name, doc.kind));
         let expr_planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(OverloadPlanner)];

@@ -11,7 +11,6 @@ pub(super) fn builtins() -> Vec<FunctionDoc> {
     docs.extend(AGGREGATES);
     docs.extend(accessors());
     docs.extend(market::AGGREGATES);
-    docs.extend(market::SCALARS);
     for (alias, name) in ALIASES {
         let named = docs
             .iter()

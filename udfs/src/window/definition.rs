@@ -56,6 +56,14 @@ impl Input {
             kind: InputKind::Number,
         }
     }
+
+    /// An input that is true or false.
+    pub(crate) const fn flag(name: &'static str) -> Self {
+        Self {
+            name,
+            kind: InputKind::Flag,
+        }
+    }
 }
 
 /// What an input may be.
@@ -63,6 +71,12 @@ impl Input {
 pub(crate) enum InputKind {
     /// A number.
     Number,
+    /// True or false, as 1 or 0.
+    Flag,
+    /// A time, in microseconds.
+    Time,
+    /// Anything; rows that follow each other with equal values have the same number.
+    Run,
 }
 
 /// One column that a function gives.
@@ -80,6 +94,18 @@ pub(crate) const ONE_NUMBER: &[Output] = &[Output {
     kind: OutputKind::Number,
 }];
 
+/// The only output of functions that answer yes or no.
+pub(crate) const ONE_FLAG: &[Output] = &[Output {
+    name: "value",
+    kind: OutputKind::Flag,
+}];
+
+/// The only output of functions that count rows.
+pub(crate) const ONE_INTEGER: &[Output] = &[Output {
+    name: "value",
+    kind: OutputKind::Integer,
+}];
+
 /// What an output holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutputKind {
@@ -87,6 +113,8 @@ pub(crate) enum OutputKind {
     Number,
     /// A 32-bit integer.
     Integer,
+    /// True unless the number is 0.
+    Flag,
 }
 
 impl OutputKind {
@@ -95,6 +123,7 @@ impl OutputKind {
         match self {
             Self::Number => DataType::Float64,
             Self::Integer => DataType::Int32,
+            Self::Flag => DataType::Boolean,
         }
     }
 
@@ -102,6 +131,7 @@ impl OutputKind {
         match self {
             Self::Number => "double precision",
             Self::Integer => "integer",
+            Self::Flag => "boolean",
         }
     }
 }
@@ -111,6 +141,8 @@ impl OutputKind {
 pub(crate) enum Gaps {
     /// They are null and the function does not see them.
     PassedOver,
+    /// The function sees NaN and answers for every row.
+    Kept,
 }
 
 /// How outputs are computed.
@@ -127,7 +159,7 @@ pub(crate) enum Compute {
 pub(crate) struct Series<'a> {
     /// The inputs, finite unless the function keeps gaps, where NaN stands for none.
     pub(crate) inputs: &'a [Vec<f64>],
-    /// The parameters in order; NaN where none was given and there is no default.
+    /// The parameters in order.
     pub(crate) parameters: &'a [f64],
 }
 
@@ -140,6 +172,19 @@ pub(crate) struct Entry {
     signature: String,
     /// The part of the signature before the arrow.
     call_end: usize,
+}
+
+impl Series<'_> {
+    /// Returns how many rows there are.
+    pub(crate) fn row_count(&self) -> usize {
+        self.inputs.first().map_or(0, Vec::len)
+    }
+
+    /// Returns parameter `index` as a count of rows.
+    pub(crate) fn rows(&self, index: usize) -> usize {
+        // Parameters are checked against a range of whole numbers.
+        self.parameters[index] as usize
+    }
 }
 
 impl Entry {

@@ -4,7 +4,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::Result;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::function::{
@@ -70,6 +70,15 @@ impl Function {
         for (input, found) in definition.inputs.iter().zip(types) {
             coerced.push(match input.kind {
                 InputKind::Number => call.number(input.name, found).map(|_| DataType::Float64)?,
+                InputKind::Flag if matches!(found, DataType::Boolean | DataType::Null) => {
+                    DataType::Boolean
+                }
+                InputKind::Flag => call.wrong_type(input.name, "a boolean", found)?,
+                InputKind::Time => {
+                    call.time(input.name, found)?;
+                    DataType::Timestamp(TimeUnit::Microsecond, None)
+                }
+                InputKind::Run => found.clone(),
             });
         }
         for (parameter, found) in definition.parameters.iter().zip(&types[inputs..]) {
@@ -124,7 +133,8 @@ impl WindowUDFImpl for Function {
     fn simplify(&self) -> Option<WindowFunctionSimplification> {
         let entry = self.entry;
         Some(Box::new(move |function, _context| {
-            check_clauses(entry, &function)?;
+            check_clauses(entry.definition.name, &function)?;
+            check_literals(entry, &function.params.args)?;
             Ok(Expr::WindowFunction(Box::new(function)))
         }))
     }
@@ -152,7 +162,7 @@ impl WindowUDFImpl for Function {
 
 /// Refuses clauses that would change which rows a function sees: it always runs over all rows
 /// from the start of the partition to the current one.
-fn check_clauses(entry: &'static Entry, function: &WindowFunction) -> Result<()> {
+pub(super) fn check_clauses(name: &'static str, function: &WindowFunction) -> Result<()> {
     let params = &function.params;
     let frame = &params.window_frame;
     let whole_past = frame.start_bound.is_unbounded()
@@ -178,10 +188,10 @@ fn check_clauses(entry: &'static Entry, function: &WindowFunction) -> Result<()>
             "Remove it: rows without a value are always passed over.",
         )
     } else {
-        return check_literals(entry, &params.args);
+        return Ok(());
     };
     Err(FunctionError::Clause {
-        function: entry.definition.name,
+        function: name,
         clause,
         hint,
     }

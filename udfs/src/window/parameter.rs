@@ -22,8 +22,6 @@ pub(crate) struct Parameter {
 pub(crate) enum Default {
     /// The call is refused.
     Refused,
-    /// The function knows what to do without it.
-    Absent,
     /// This value.
     Value(f64),
 }
@@ -50,7 +48,6 @@ impl Parameter {
         let name = self.name;
         match (self.default, self.domain) {
             (Default::Refused, _) => format!(", {name}"),
-            (Default::Absent, _) => format!(" [, {name}"),
             (Default::Value(value), Domain::Choice(values)) => {
                 let word = values.iter().find(|(number, _)| *number as f64 == value);
                 format!(" [, {name} = '{}'", word.map_or("", |(_, word)| word))
@@ -80,7 +77,7 @@ impl Parameter {
         }
     }
 
-    /// Returns the value of a constant; NaN for what is absent.
+    /// Returns the value of a constant.
     ///
     /// # Errors
     /// [`FunctionError::OutOfRange`].
@@ -95,7 +92,6 @@ impl Parameter {
         };
         match (number, self.default) {
             (None, Default::Value(value)) => Ok(value),
-            (None, Default::Absent) => Ok(f64::NAN),
             (Some(number), _) if self.accepts(number) => Ok(number),
             (Some(_) | None, _) => Err(FunctionError::OutOfRange {
                 function: call.function,
@@ -138,5 +134,28 @@ impl Parameter {
                 format!("one of {}", words.join(", "))
             }
         }
+    }
+}
+
+/// A whole number.
+pub(super) const fn integer(
+    name: &'static str,
+    least: i64,
+    most: i64,
+    default: Default,
+) -> Parameter {
+    Parameter {
+        name,
+        domain: Domain::Integer(least, most),
+        default,
+    }
+}
+
+/// A number.
+pub(super) const fn real(name: &'static str, least: f64, most: f64, default: Default) -> Parameter {
+    Parameter {
+        name,
+        domain: Domain::Real(least, most),
+        default,
     }
 }

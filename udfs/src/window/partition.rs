@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayBuilder, ArrayRef, AsArray, Float64Array, Float64Builder, Int32Array, StructArray,
+    Array, ArrayBuilder, ArrayRef, AsArray, BooleanArray, Float64Array, Float64Builder, Int32Array,
+    StructArray,
 };
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::datatypes::Float64Type;
+use datafusion::arrow::compute::{cast, partition};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::PartitionEvaluator;
 
-use super::definition::{Compute, Entry, Gaps, OutputKind, Series, fields};
+use super::definition::{Compute, Entry, Gaps, InputKind, OutputKind, Series, fields};
 use super::talib;
 
 /// Evaluates a definition over one partition.
@@ -27,20 +29,25 @@ impl PartitionEvaluator for Partition {
         if values.len() != definition.inputs.len() {
             return internal_err!("{} has {} inputs", definition.name, values.len());
         }
-        let columns: Vec<&Float64Array> = values
-            .iter()
-            .map(|column| column.as_primitive::<Float64Type>())
-            .collect();
+        let pairs = values.iter().zip(definition.inputs);
+        let columns: Vec<Float64Array> = pairs
+            .map(|(column, input)| numbers(column, input.kind))
+            .collect::<Result<_>>()?;
         let has_value = |row: usize| {
             let mut columns = columns.iter();
             columns.all(|column| column.is_valid(row) && column.value(row).is_finite())
         };
         let rows: Vec<usize> = match definition.gaps {
             Gaps::PassedOver => (0..num_rows).filter(|&row| has_value(row)).collect(),
+            Gaps::Kept => (0..num_rows).collect(),
+        };
+        let value = |column: &Float64Array, row: usize| {
+            let known = column.is_valid(row) && column.value(row).is_finite();
+            if known { column.value(row) } else { f64::NAN }
         };
         let inputs: Vec<Vec<f64>> = columns
             .iter()
-            .map(|column| rows.iter().map(|&row| column.value(row)).collect())
+            .map(|column| rows.iter().map(|&row| value(column, row)).collect())
             .collect();
         let outputs = self.compute(&inputs, rows.len())?;
         self.assemble(&outputs, &rows, num_rows)
@@ -89,6 +96,22 @@ impl Partition {
     }
 }
 
+/// Returns an input as numbers.
+fn numbers(column: &ArrayRef, kind: InputKind) -> Result<Float64Array> {
+    let column = match kind {
+        InputKind::Number => Arc::clone(column),
+        InputKind::Flag => cast(column, &DataType::Float64)?,
+        InputKind::Time => cast(&cast(column, &DataType::Int64)?, &DataType::Float64)?,
+        InputKind::Run => {
+            let runs = partition(&[Arc::clone(column)])?.ranges();
+            let numbered = runs.into_iter().enumerate();
+            let numbers = numbered.flat_map(|(number, run)| run.map(move |_| number as f64));
+            return Ok(Float64Array::from_iter_values(numbers));
+        }
+    };
+    Ok(column.as_primitive::<Float64Type>().clone())
+}
+
 /// Spreads values over `num_rows` rows.
 fn column(kind: OutputKind, values: &[f64], rows: &[usize], num_rows: usize) -> ArrayRef {
     let mut builder = Float64Builder::with_capacity(num_rows);
@@ -100,6 +123,12 @@ fn column(kind: OutputKind, values: &[f64], rows: &[usize], num_rows: usize) -> 
     let column = builder.finish();
     match kind {
         OutputKind::Number => Arc::new(column),
+        OutputKind::Flag => Arc::new(
+            column
+                .iter()
+                .map(|value| value.map(|value| value != 0.0))
+                .collect::<BooleanArray>(),
+        ),
         // The functions with integer outputs only give integers of 32 bits.
         OutputKind::Integer => Arc::new(
             column

@@ -10,6 +10,7 @@
 //! passes where either is absent.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::print_stdout, reason = "a test that compares nothing says so")]
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -27,6 +28,21 @@ use serde_json::Value;
 #[test]
 fn indicators_equal_ta_lib() {
     check("talib_functions.py", 400_000);
+}
+
+#[test]
+fn options_equal_scipy() {
+    check("options.py", 3_000);
+}
+
+#[test]
+fn aggregates_equal_their_references() {
+    check("aggregates.py", 300);
+}
+
+#[test]
+fn windows_equal_their_references() {
+    check("windows.py", 20_000);
 }
 
 /// Runs a script and every query that it prints; at least `least` values must be compared.
