@@ -5,6 +5,7 @@ pub(crate) mod candlestick;
 pub(crate) mod linear;
 pub(crate) mod mean;
 pub(crate) mod pick;
+pub(crate) mod profile;
 pub(crate) mod sample;
 pub(crate) mod series;
 pub(crate) mod vwap;
@@ -19,13 +20,15 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, Signature,
+    Volatility,
 };
 use datafusion::physical_plan::PhysicalExpr;
 
 use crate::arguments::Call;
 use crate::error::FunctionError;
 use crate::fold::AnyFold;
+use crate::registry::{self, FunctionKind};
 
 /// One aggregate function, apart from DataFusion's bookkeeping.
 pub(crate) trait Aggregate: Debug + Eq + Hash + Send + Sync + 'static {
@@ -146,6 +149,10 @@ impl<A: Aggregate> AggregateUDFImpl for Function<A> {
 
     fn aliases(&self) -> &[String] {
         &self.aliases
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Aggregate)
     }
 
     fn signature(&self) -> &Signature {

@@ -31,4 +31,4 @@ mod weighting;
 mod window;
 
 pub use error::FunctionError;
-pub use registry::{FunctionDoc, FunctionKind, FunctionRegistry};
+pub use registry::{FunctionDoc, FunctionKind, FunctionRegistry, keeps_rows};

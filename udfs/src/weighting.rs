@@ -51,6 +51,16 @@ impl Compensated {
         self.merge(Self::product(a, b));
     }
 
+    /// Returns sum and error, which `from_parts` takes.
+    pub(crate) fn parts(self) -> [f64; 2] {
+        [self.sum, self.error]
+    }
+
+    /// Makes a sum of its parts.
+    pub(crate) fn from_parts(sum: f64, error: f64) -> Self {
+        Self { sum, error }
+    }
+
     /// Returns the product of two values; beyond 1e300 it is rounded.
     pub(crate) fn product(a: f64, b: f64) -> Self {
         /// 2^27 + 1 splits 53 bits into two halves.

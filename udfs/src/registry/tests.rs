@@ -62,3 +62,33 @@ fn a_name_finds_its_documentation() {
     assert_eq!(kinds, ["scalar", "aggregate"]);
     assert_eq!(registry.docs_of("no_such_function").count(), 0);
 }
+
+#[test]
+fn the_reference_is_what_the_code_says() {
+    let page = FunctionRegistry::with_builtins().reference();
+    expect_test::expect_file!["../../../docs/functions.md"].assert_eq(&page);
+}
+
+#[test]
+fn datafusion_knows_what_each_function_does() {
+    let registry = FunctionRegistry::with_builtins();
+    for function in &registry.aggregates {
+        assert!(function.documentation().is_some(), "{}", function.name());
+    }
+    for function in &registry.windows {
+        assert!(function.documentation().is_some(), "{}", function.name());
+    }
+    for function in &registry.scalars {
+        assert!(function.documentation().is_some(), "{}", function.name());
+    }
+}
+
+#[test]
+fn aggregates_that_keep_rows_say_so() {
+    for name in ["twap", "realized_vol", "value_at_risk", "vpin"] {
+        assert!(super::keeps_rows(name), "{name}");
+    }
+    for name in ["vwap", "sharpe_ratio", "candlestick_agg", "volume_profile"] {
+        assert!(!super::keeps_rows(name), "{name}");
+    }
+}

@@ -19,12 +19,13 @@ use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature,
 };
 
 use crate::argument::{self, Argument};
 use crate::arguments::Call;
-use crate::registry::{FunctionDoc, FunctionKind};
+use crate::registry::{self, FunctionDoc, FunctionKind};
 
 /// The most arguments of a formula.
 const ARGUMENTS_MAX: usize = 7;
@@ -226,6 +227,10 @@ impl Hash for FormulaFunction {
 impl ScalarUDFImpl for FormulaFunction {
     fn name(&self) -> &str {
         self.formula.doc.name
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Scalar)
     }
 
     fn signature(&self) -> &Signature {

@@ -7,11 +7,12 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float6
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
 use crate::arguments::Call;
-use crate::registry::{FunctionDoc, FunctionKind};
+use crate::registry::{self, FunctionDoc, FunctionKind};
 use crate::side;
 
 const CALL: Call = Call {
@@ -57,6 +58,10 @@ fn coerce(types: &[DataType]) -> Result<Vec<DataType>> {
 impl ScalarUDFImpl for SignedQuantity {
     fn name(&self) -> &str {
         CALL.function
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Scalar)
     }
 
     fn signature(&self) -> &Signature {

@@ -11,14 +11,15 @@ use datafusion::logical_expr::function::{
     ExpressionArgs, PartitionEvaluatorArgs, WindowFunctionSimplification, WindowUDFFieldArgs,
 };
 use datafusion::logical_expr::{
-    Expr, LimitEffect, PartitionEvaluator, Signature, Volatility, WindowFrameBound, WindowUDF,
-    WindowUDFImpl,
+    Documentation, Expr, LimitEffect, PartitionEvaluator, Signature, Volatility, WindowFrameBound,
+    WindowUDF, WindowUDFImpl,
 };
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::definition::{Entry, InputKind};
 use super::partition::Partition;
 use crate::error::FunctionError;
+use crate::registry::{self, FunctionKind};
 
 /// Makes the window function of an entry.
 pub(crate) fn function(entry: &'static Entry) -> Arc<WindowUDF> {
@@ -107,6 +108,10 @@ impl WindowUDFImpl for Function {
 
     fn aliases(&self) -> &[String] {
         &self.aliases
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Window)
     }
 
     fn signature(&self) -> &Signature {

@@ -20,14 +20,15 @@ use datafusion::logical_expr::function::{
     PartitionEvaluatorArgs, WindowFunctionSimplification, WindowUDFFieldArgs,
 };
 use datafusion::logical_expr::{
-    Expr, LimitEffect, PartitionEvaluator, Signature, Volatility, WindowUDF, WindowUDFImpl,
+    Documentation, Expr, LimitEffect, PartitionEvaluator, Signature, Volatility, WindowUDF,
+    WindowUDFImpl,
 };
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::function::check_clauses;
 use crate::arguments::Call;
 use crate::error::FunctionError;
-use crate::registry::{FunctionDoc, FunctionKind};
+use crate::registry::{self, FunctionDoc, FunctionKind};
 use book::{Book, Exact, Method};
 
 /// Digits that an average cost has after those of the price, as `avg` adds them.
@@ -205,6 +206,10 @@ impl Shape {
 impl WindowUDFImpl for Position {
     fn name(&self) -> &str {
         self.call().function
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Window)
     }
 
     fn signature(&self) -> &Signature {
