@@ -203,7 +203,8 @@ fn check_retractable(expr: &Expr, mode: ChangelogMode) -> Result<(), PlanError> 
     Err(error.detail(detail).hint(hint))
 }
 
-/// Aggregates that keep every row they have seen: right in a window, which ends, but not for ever.
+/// DataFusion's aggregates that keep every row they have seen (`rtsap_udfs` knows ours): right
+/// in a window, which ends, but not for ever.
 const KEEPS_ROWS: [&str; 4] = ["array_agg", "string_agg", "median", "percentile_cont"];
 
 /// Refuses aggregates whose state grows with each row where nothing ever ends.
@@ -214,7 +215,7 @@ fn check_bounded(expr: &Expr) -> Result<(), PlanError> {
         _ => return Ok(()),
     };
     let name = call.func.name();
-    if !KEEPS_ROWS.contains(&name) {
+    if !KEEPS_ROWS.contains(&name) && !rtsap_udfs::keeps_rows(name) {
         return Ok(());
     }
     let node = format!("aggregate {name} without a window");
