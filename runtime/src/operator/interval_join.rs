@@ -293,7 +293,7 @@ impl IntervalJoin {
     fn tidy(&mut self) -> Result<(), OperatorError> {
         let live: usize = self.stores.iter().map(Store::live_keys).sum();
         let rows: usize = self.stores.iter().map(Store::row_count).sum();
-        let dead = self.keys.len().saturating_sub(live);
+        let dead = self.keys.count().saturating_sub(live);
         if dead <= dead_keys_max(rows) && !self.stores.iter().any(Store::is_scattered) {
             return Ok(());
         }

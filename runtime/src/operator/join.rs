@@ -115,7 +115,7 @@ impl JoinKeys {
     }
 
     /// How many keys have numbers.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.numbers.len()
     }
 

@@ -318,7 +318,7 @@ impl RegularJoin {
     fn tidy(&mut self) -> Result<(), OperatorError> {
         let live: usize = self.tables.iter().map(RowTable::live_keys).sum();
         let rows: usize = self.tables.iter().map(RowTable::row_count).sum();
-        if self.keys.len().saturating_sub(live) <= dead_keys_max(rows) {
+        if self.keys.count().saturating_sub(live) <= dead_keys_max(rows) {
             return Ok(());
         }
         let [left, right] = &self.tables;
