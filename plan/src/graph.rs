@@ -127,7 +127,7 @@ impl StreamPlan {
     pub fn late_node(&self) -> Option<NodeIndex> {
         self.nodes
             .iter()
-            .position(|node| matches!(node.spec, OperatorSpec::WindowAggregate(_)))
+            .position(|node| node.spec.finds_late_rows())
     }
 }
 

@@ -6,6 +6,10 @@
 
 pub mod explain;
 pub mod graph;
+pub mod grouping;
 pub mod operator;
+pub mod over;
 pub mod properties;
+pub mod rank;
+pub mod session;
 pub mod window;

@@ -5,6 +5,10 @@ use std::sync::Arc;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
+use crate::grouping::GroupingSet;
+use crate::over::OverSpec;
+use crate::rank::TopNSpec;
+use crate::session::SessionSpec;
 use crate::window::WindowSpec;
 
 /// The identity of a catalog object: never reused, and the runtime's only name for it.
@@ -50,8 +54,14 @@ pub enum OperatorSpec {
     },
     /// Aggregates by window and key. One append-only input with event time.
     WindowAggregate(WindowAggregateSpec),
+    /// Aggregates by session and key. One append-only input with event time.
+    SessionAggregate(SessionSpec),
     /// Aggregates by key, for ever. One input of any mode that the aggregates can take.
     GroupAggregate(GroupAggregateSpec),
+    /// The first rows of each partition by an order. One input of any mode.
+    TopN(TopNSpec),
+    /// Computes calls over the rows around each row. One append-only input with event time.
+    Over(OverSpec),
     /// All rows of all inputs, which have one schema. Two or more inputs.
     Union,
 }
@@ -65,8 +75,20 @@ impl OperatorSpec {
             Self::Filter { .. } => "Filter",
             Self::WindowAssign { .. } => "WindowAssign",
             Self::WindowAggregate(_) => "WindowAggregate",
+            Self::SessionAggregate(_) => "SessionAggregate",
             Self::GroupAggregate(_) => "GroupAggregate",
+            Self::TopN(_) => "TopN",
+            Self::Over(_) => "Over",
             Self::Union => "Union",
+        }
+    }
+
+    /// Whether a row can come too late for this operator.
+    pub fn finds_late_rows(&self) -> bool {
+        match self {
+            Self::WindowAggregate(_) | Self::SessionAggregate(_) | Self::Over(_) => true,
+            Self::TopN(spec) => spec.closing.is_some() && !spec.keeps_rows,
+            _ => false,
         }
     }
 }
@@ -78,6 +100,8 @@ pub struct AggregateSpec {
     pub function: Arc<AggregateFunctionExpr>,
     /// `FILTER (WHERE …)`: Boolean over the input's columns.
     pub filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Input rows may be taken back, which the function cannot do: each group keeps its rows.
+    pub keeps_rows: bool,
 }
 
 /// When results of a window show.
@@ -118,6 +142,8 @@ pub struct WindowAggregateSpec {
     pub time: usize,
     /// Group keys besides the window, over the input's columns.
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// The ways to group each row, if there are several.
+    pub sets: Vec<GroupingSet>,
     /// The aggregates.
     pub aggregates: Vec<AggregateSpec>,
     /// What each column of the node's schema holds.
@@ -135,6 +161,8 @@ pub struct GroupAggregateSpec {
     /// Group keys over the input's columns. Empty: one group, which exists from the start
     /// (`SELECT count(*)`).
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// The ways to group each row, if there are several.
+    pub sets: Vec<GroupingSet>,
     /// The aggregates.
     pub aggregates: Vec<AggregateSpec>,
 }

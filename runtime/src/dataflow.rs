@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use rtsap_plan::graph::{NodeIndex, StreamPlan};
 use rtsap_plan::operator::{ObjectId, OperatorSpec};
-use rtsap_stream::change::ChangeBatch;
+use rtsap_stream::change::{ChangeBatch, ChangelogMode};
 use rtsap_stream::message::Watermark;
 use rtsap_stream::time::EventTime;
 
@@ -48,6 +48,8 @@ struct NodeState {
     absorbs: bool,
     /// No node before this one absorbs rows, so what comes here are rows of the inputs.
     takes_input_rows: bool,
+    /// The ports to which rows of the inputs come though others get derived rows.
+    mixed_ports: Vec<bool>,
     time: EventTime,
 }
 
@@ -94,7 +96,10 @@ impl Dataflow {
             let absorbs = matches!(
                 node.spec,
                 OperatorSpec::WindowAggregate(_)
+                    | OperatorSpec::SessionAggregate(_)
                     | OperatorSpec::GroupAggregate(_)
+                    | OperatorSpec::TopN(_)
+                    | OperatorSpec::Over(_)
                     | OperatorSpec::WindowAssign { .. }
             );
             let ports = vec![None; node.inputs.len()];
@@ -103,12 +108,15 @@ impl Dataflow {
                 before.absorbs || !before.takes_input_rows
             };
             let takes_input_rows = !node.inputs.iter().any(derived);
+            let mixed = |input| !takes_input_rows && !derived(input);
+            let mixed_ports = node.inputs.iter().map(mixed).collect();
             nodes.push(NodeState {
                 operator,
                 consumers: Vec::new(),
                 ports,
                 absorbs,
                 takes_input_rows,
+                mixed_ports,
                 time: EventTime::MIN,
             });
         }
@@ -286,6 +294,10 @@ impl Dataflow {
                         operator.on_changes(port, &changes, &mut output)?;
                     }
                     self.count(node, changes.len() as u64, &output);
+                    if self.nodes[node].mixed_ports[port] {
+                        // Here they become like the derived rows beside them.
+                        self.ledger.used += changes.len() as u64;
+                    }
                     self.deliver(node, output, &mut queue)?;
                 }
                 Event::Watermark(time) => {
@@ -307,6 +319,10 @@ impl Dataflow {
             .sum();
         self.ledger.filtered += output.filtered_rows;
         self.ledger.late += late;
+        if !self.nodes[node].takes_input_rows {
+            // Counted as used where it was put into its window.
+            self.ledger.used = self.ledger.used.saturating_sub(late);
+        }
         if self.nodes[node].absorbs && self.nodes[node].takes_input_rows {
             self.ledger.used += rows - late;
         }
@@ -380,9 +396,11 @@ impl Dataflow {
         queue: &mut VecDeque<(NodeIndex, usize, Event)>,
     ) -> Result<(), OperatorError> {
         if !output.late.is_empty() {
-            if self.late_node != Some(node) {
-                // Downstream of the first window no row is late: its promise says so.
-                let found = "late rows behind the first window".to_owned();
+            let fits = |rows: &RecordBatch| self.late_schema.as_ref() == Some(&rows.schema());
+            if self.late_node != Some(node) && !output.late.iter().all(fits) {
+                // Downstream of a window no row is late: its promise says so. Beside it, rows have
+                // the same columns.
+                let found = "late rows of other columns".to_owned();
                 return Err(OperatorError::Contract {
                     operator: "WindowAggregate",
                     found,
@@ -422,7 +440,12 @@ fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
         if let Some(operator) = nodes[index].operator.as_mut().filter(|_| adds_up[index]) {
             operator.send_replaced();
         }
-        let group = matches!(node.spec, OperatorSpec::GroupAggregate(_));
+        // So does a union of rows that change, and whoever reads it.
+        let group = match node.spec {
+            OperatorSpec::GroupAggregate(_) | OperatorSpec::TopN(_) => true,
+            OperatorSpec::Union => node.properties.mode == ChangelogMode::Retract,
+            _ => false,
+        };
         for input in &node.inputs {
             adds_up[*input] |= group || adds_up[index];
         }

@@ -9,7 +9,10 @@ use crate::state::{StateError, StateReader, StateWriter};
 
 pub mod group_aggregate;
 pub mod instantiate;
+pub mod over;
+pub mod session;
 pub mod stateless;
+pub mod top_n;
 pub mod window_aggregate;
 
 /// One step of a dataflow: a deterministic state machine over the messages of its inputs.

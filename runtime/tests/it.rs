@@ -6,8 +6,11 @@ mod it {
     mod drive;
     mod generate;
     mod operator;
+    mod over;
     mod plans;
     mod rows;
     mod script;
+    mod session;
     mod stream_equals_batch;
+    mod top_n;
 }

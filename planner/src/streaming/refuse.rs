@@ -13,6 +13,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use rtsap_plan::graph::Node;
+
 use crate::error::{Cause, PlanError};
 use crate::parse::lexeme::{Lexeme, position_of};
 
@@ -106,8 +108,13 @@ impl Refuser<'_> {
 
 fn read_only(clause: &'static str) -> PlanError {
     let error = PlanError::new(Cause::ReadOnlyClause { clause });
+    let top = match clause {
+        "ORDER BY" => "; with LIMIT the view keeps the first rows",
+        "LIMIT" | "FETCH" => "; with ORDER BY the view keeps the first rows",
+        _ => "",
+    };
     error.hint(format!(
-        "A view has no order and no end; put {clause} into the SELECT that reads it."
+        "A view has no order and no end; put {clause} into the SELECT that reads it{top}."
     ))
 }
 
@@ -115,19 +122,21 @@ impl Visitor for Refuser<'_> {
     type Break = PlanError;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<PlanError> {
-        if let Some(order_by) = &query.order_by {
+        let limited = query.limit_clause.is_some() || query.fetch.is_some();
+        let ordered = query.order_by.is_some();
+        if let Some(order_by) = query.order_by.as_ref().filter(|_| !limited) {
             return ControlFlow::Break(self.at_word(
                 read_only("ORDER BY"),
                 "ORDER",
                 order_by.span(),
             ));
         }
-        if let Some(limit) = &query.limit_clause {
+        if let Some(limit) = query.limit_clause.as_ref().filter(|_| !ordered) {
             let offset = self.tokens.iter().any(|lexeme| lexeme.is_word("LIMIT"));
             let word = if offset { "LIMIT" } else { "OFFSET" };
             return ControlFlow::Break(self.at_word(read_only("LIMIT"), word, limit.span()));
         }
-        if query.fetch.is_some() {
+        if query.fetch.is_some() && !ordered {
             return ControlFlow::Break(self.at_word(read_only("FETCH"), "FETCH", Span::empty()));
         }
         if !query.locks.is_empty() {
@@ -149,10 +158,6 @@ impl Visitor for Refuser<'_> {
 
     fn pre_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<PlanError> {
         let (what, hint) = match expr {
-            SqlExpr::Function(function) if function.over.is_some() => (
-                "OVER",
-                "Group by a window, or write OVER in the SELECT that reads the view.",
-            ),
             SqlExpr::InSubquery { .. } | SqlExpr::Exists { .. } => (
                 "a subquery in a condition",
                 "Join the views in the SELECT that reads them.",
@@ -209,10 +214,6 @@ impl Refuser<'_> {
             let hint = "Write last_value(x ORDER BY ts) and GROUP BY the columns.";
             return Some(self.at_word(error.hint(hint), "DISTINCT", Span::empty()));
         }
-        if let Some(qualify) = &select.qualify {
-            let error = PlanError::unsupported("QUALIFY in a streaming view");
-            return Some(self.at_word(error, "QUALIFY", qualify.span()));
-        }
         if select.into.is_some() {
             let error = PlanError::unsupported("SELECT INTO");
             let hint = "The view's name stands after CREATE STREAMING VIEW.";
@@ -220,6 +221,34 @@ impl Refuser<'_> {
         }
         None
     }
+}
+
+/// Refuses a plan in which rows of different columns could come late: `<view>$late` shows rows of
+/// one kind.
+///
+/// # Errors
+/// [`Cause::Unsupported`].
+pub fn late_rows(nodes: &[Node]) -> Result<(), PlanError> {
+    let mut late_below: Vec<bool> = Vec::with_capacity(nodes.len());
+    let mut found = None;
+    for node in nodes {
+        let below = node.inputs.iter().any(|input| late_below[*input]);
+        let finds = node.spec.finds_late_rows();
+        late_below.push(below || finds);
+        if below || !finds {
+            continue;
+        }
+        let schema = node
+            .inputs
+            .first()
+            .map(|input| &nodes[*input].properties.schema);
+        if *found.get_or_insert(schema) != schema {
+            let what = "a streaming view whose late rows have different columns";
+            let hint = "Write one view for each window or OVER, and UNION ALL in a view on them.";
+            return Err(PlanError::unsupported(what).hint(hint));
+        }
+    }
+    Ok(())
 }
 
 /// The refusal of a logical node that no arm of the compiler takes.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::logical_plan::{Filter, Projection, Union};
-use datafusion::logical_expr::{Expr, TableScan};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use rtsap_plan::graph::NodeIndex;
@@ -15,7 +15,7 @@ use rtsap_stream::change::ChangelogMode;
 
 use crate::error::PlanError;
 use crate::logical::scope::StreamTable;
-use crate::streaming::{Compiler, Twin, arrow_schema, require_append};
+use crate::streaming::{Compiler, Twin, arrow_schema};
 
 impl Compiler<'_> {
     /// A relation's rows with the columns that are used. Key columns of a relation whose rows
@@ -70,6 +70,11 @@ impl Compiler<'_> {
         projection: &Projection,
         emit: Emit,
     ) -> Result<NodeIndex, PlanError> {
+        if let LogicalPlan::Filter(filter) = &*projection.input
+            && let Some(node) = self.top_n(filter, Some(projection), emit)?
+        {
+            return Ok(node);
+        }
         let input = self.node(&projection.input, emit)?;
         self.project_onto(
             input,
@@ -111,7 +116,9 @@ impl Compiler<'_> {
         }
         let physical = exprs.iter().map(|expr| self.physical(expr, from));
         let mut exprs = physical.collect::<Result<Vec<_>, _>>()?;
-        for key in &key {
+        // Changes that carry whole rows need no key.
+        let hides = before.mode != ChangelogMode::Retract;
+        for key in key.iter().filter(|_| hides) {
             if !sources.contains(&Some(*key)) {
                 let field = before.schema.field(*key);
                 exprs.push(Arc::new(Column::new(field.name(), *key)));
@@ -140,10 +147,11 @@ impl Compiler<'_> {
             .event_time
             .and_then(place)
             .or_else(|| self.later_twin(input, &twins));
+        let kept: Option<Vec<usize>> = key.iter().map(|key| place(*key)).collect();
         let properties = StreamProperties {
             schema,
             mode: before.mode,
-            key: key.iter().filter_map(|key| place(*key)).collect(),
+            key: kept.map(distinct).unwrap_or_default(),
             event_time,
             state: StateBound::None,
         };
@@ -179,6 +187,9 @@ impl Compiler<'_> {
     }
 
     pub(super) fn filter(&mut self, filter: &Filter, emit: Emit) -> Result<NodeIndex, PlanError> {
+        if let Some(node) = self.top_n(filter, None, emit)? {
+            return Ok(node);
+        }
         let input = self.node(&filter.input, emit)?;
         self.filter_onto(input, &filter.predicate, filter.input.schema())
     }
@@ -206,23 +217,55 @@ impl Compiler<'_> {
     pub(super) fn union(&mut self, union: &Union, emit: Emit) -> Result<NodeIndex, PlanError> {
         let schema = arrow_schema(&union.schema);
         let mut inputs = Vec::with_capacity(union.inputs.len());
+        let mut changes = false;
         let mut event_times = Vec::with_capacity(union.inputs.len());
         for plan in &union.inputs {
-            let input = self.node(plan, emit)?;
-            require_append(self.properties(input), "UNION ALL")?;
+            let mut input = self.node(plan, emit)?;
+            if self.properties(input).mode != ChangelogMode::Append {
+                changes = true;
+                input = self.without_key(input, plan.schema().fields().len());
+            }
             event_times.push(self.properties(input).event_time);
             inputs.push(self.with_schema(input, &schema)?);
+        }
+        if changes {
+            event_times.clear();
         }
         let first = event_times.first().copied().flatten();
         let event_time = first.filter(|first| event_times.iter().all(|time| *time == Some(*first)));
         let properties = StreamProperties {
             schema,
-            mode: ChangelogMode::Append,
+            mode: match changes {
+                true => ChangelogMode::Retract,
+                false => ChangelogMode::Append,
+            },
             key: Vec::new(),
             event_time,
             state: StateBound::None,
         };
         Ok(self.push(OperatorSpec::Union, inputs, properties))
+    }
+
+    /// The `columns` visible columns of rows that change, without what identifies them: their
+    /// changes come as whole rows.
+    fn without_key(&mut self, input: NodeIndex, columns: usize) -> NodeIndex {
+        let before = self.properties(input).clone();
+        let fields = before.schema.fields().iter().take(columns);
+        let fields: Vec<_> = fields.map(Arc::clone).collect();
+        let exprs = fields.iter().enumerate().map(|(index, field)| {
+            Arc::new(Column::new(field.name(), index)) as Arc<dyn PhysicalExpr>
+        });
+        let spec = OperatorSpec::Project {
+            exprs: exprs.collect(),
+        };
+        let properties = StreamProperties {
+            schema: Arc::new(Schema::new(fields)),
+            mode: ChangelogMode::Retract,
+            key: Vec::new(),
+            event_time: None,
+            state: StateBound::None,
+        };
+        self.push(spec, vec![input], properties)
     }
 
     /// The same rows under the field names and nullability of `schema`.
@@ -263,6 +306,13 @@ impl Compiler<'_> {
         };
         Ok(self.push(spec, vec![input], properties))
     }
+}
+
+/// Bounds of one window may stand for each other, and then one is enough.
+fn distinct(mut key: Vec<usize>) -> Vec<usize> {
+    let mut seen = std::collections::HashSet::new();
+    key.retain(|column| seen.insert(*column));
+    key
 }
 
 /// The input column that an expression passes on unchanged.

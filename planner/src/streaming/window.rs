@@ -11,6 +11,7 @@ use datafusion::physical_expr::expressions::{CastExpr, Column};
 use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::operator::{Emit, OperatorSpec, WindowAggregateSpec, WindowColumn};
 use rtsap_plan::properties::{StateBound, StreamProperties};
+use rtsap_plan::session::SessionSpec;
 use rtsap_plan::window::WindowSpec;
 use rtsap_stream::change::ChangelogMode;
 use rtsap_stream::time::nanos_per;
@@ -28,6 +29,8 @@ pub(super) struct Windowed<'a> {
     pub input: NodeIndex,
     pub schema: &'a DFSchema,
     pub time: usize,
+    /// What sessions are apart by.
+    pub partition: Vec<Expr>,
     /// What each group expression is: a bound of the window, or a key.
     pub groups: Vec<Group>,
     /// The aggregates over `schema`.
@@ -47,6 +50,13 @@ impl Compiler<'_> {
         node: &WindowNode,
         emit: Emit,
     ) -> Result<NodeIndex, PlanError> {
+        if let WindowSpec::Session { .. } = node.window() {
+            let error =
+                PlanError::unsupported("SESSION without GROUP BY window_start or window_end");
+            return Err(
+                error.hint("Group by window_start, window_end and the columns of PARTITION BY.")
+            );
+        }
         let input = self.node(node.input(), emit)?;
         require_append(self.properties(input), "a window")?;
         let time = node.time_index().map_err(|error| self.ours(&error))?;
@@ -65,11 +75,23 @@ impl Compiler<'_> {
             schema: Arc::new(Schema::new(fields)),
             ..before
         };
-        let spec = OperatorSpec::WindowAssign {
-            window: node.window(),
-            time,
-        };
-        Ok(self.push(spec, vec![input], properties))
+        let window = node.window();
+        let spec = OperatorSpec::WindowAssign { window, time };
+        let node = self.push(spec, vec![input], properties);
+        let bounds = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time].into_iter();
+        let first = width - WINDOW_COLUMNS.len();
+        let twins = bounds.enumerate().filter_map(|(index, bound)| {
+            Some(Twin {
+                column: first + index,
+                rank: rank(bound)?,
+            })
+        });
+        let twins = twins.collect();
+        // A row that is in several windows may be late for some of them only.
+        if time_in_one_window(window) {
+            self.set_twins(node, twins);
+        }
+        Ok(node)
     }
 
     /// A window over a column that watermarks say nothing about would never close and count rows
@@ -137,6 +159,7 @@ impl Compiler<'_> {
             input,
             schema,
             time,
+            partition: node.partition().to_vec(),
             groups,
             aggregates,
         };
@@ -166,11 +189,30 @@ impl Compiler<'_> {
             output.push(WindowColumn::Aggregate(index));
             aggregates.push(self.aggregate_spec(expr, windowed.schema)?);
         }
+        let session = match windowed.window {
+            WindowSpec::Session { gap_nanos } => Some(gap_nanos),
+            _ => None,
+        };
         let (mode, key, wait) = match emit {
-            Emit::Changes => (ChangelogMode::Upsert, key(&output), 0),
+            Emit::Changes if session.is_some() => (
+                ChangelogMode::Retract,
+                key(windowed.window, &output),
+                self.lateness_nanos,
+            ),
+            Emit::Changes => (
+                ChangelogMode::Upsert,
+                key(windowed.window, &output),
+                self.lateness_nanos,
+            ),
             Emit::OnClose { delay_nanos } => (ChangelogMode::Append, Vec::new(), delay_nanos),
         };
+        let cumulates = matches!(windowed.window, WindowSpec::Cumulate { .. });
+        if cumulates && !output.iter().any(|column| rank(*column) > Some(0)) {
+            let error = PlanError::unsupported("GROUP BY window_start without window_end");
+            return Err(error.hint("Several windows of CUMULATE begin together: add window_end."));
+        }
         let bounds = output.iter().enumerate();
+        let bounds = bounds.filter(|(_, bound)| !cumulates || **bound != WindowColumn::Start);
         let twins = bounds.filter_map(|(column, bound)| {
             Some(Twin {
                 column,
@@ -182,24 +224,53 @@ impl Compiler<'_> {
         let time_type = windowed.schema.field(windowed.time).data_type();
         let schema = bounds_as_time(&wanted, &output, time_type);
         let properties = StreamProperties {
-            event_time: event_time(&output),
+            event_time: match (session, emit) {
+                // A session that grows takes back what it has sent of times before.
+                (Some(_), Emit::Changes) => None,
+                // Where it begins is open as long as it is.
+                (Some(_), _) => {
+                    event_time(&output).filter(|column| output[*column] != WindowColumn::Start)
+                }
+                (None, _) => event_time(&output),
+            },
             schema,
             mode,
             key,
-            state: StateBound::EventTime {
-                retention_nanos: windowed.window.size_nanos().saturating_add(wait),
+            state: if session.is_some() {
+                StateBound::UntilClosed
+            } else {
+                StateBound::EventTime {
+                    retention_nanos: windowed.window.size_nanos().saturating_add(wait),
+                }
             },
         };
-        let spec = OperatorSpec::WindowAggregate(WindowAggregateSpec {
+        let aggregate = WindowAggregateSpec {
             window: windowed.window,
             time: windowed.time,
             keys,
+            sets: Vec::new(),
             aggregates,
             output,
             emit,
-            // Until its window shows a row is in time anyway.
-            lateness_nanos: 0,
-        });
+            // Until a window shows once, a row is in time anyway.
+            lateness_nanos: match emit {
+                Emit::Changes => self.lateness_nanos,
+                Emit::OnClose { .. } => 0,
+            },
+        };
+        let partition = windowed
+            .partition
+            .iter()
+            .map(|expr| self.physical(expr, windowed.schema));
+        let partition = partition.collect::<Result<Vec<_>, _>>()?;
+        let spec = match session {
+            Some(gap_nanos) => OperatorSpec::SessionAggregate(SessionSpec {
+                gap_nanos,
+                partition,
+                aggregate,
+            }),
+            None => OperatorSpec::WindowAggregate(aggregate),
+        };
         let node = self.push(spec, vec![windowed.input], properties);
         self.set_twins(node, twins);
         Ok(self.cast_to(node, &wanted))
@@ -242,6 +313,10 @@ impl Compiler<'_> {
     }
 }
 
+const fn time_in_one_window(window: WindowSpec) -> bool {
+    matches!(window, WindowSpec::Tumble { .. } | WindowSpec::Zoned(_))
+}
+
 fn rank(column: WindowColumn) -> Option<u8> {
     match column {
         WindowColumn::Start => Some(0),
@@ -253,8 +328,16 @@ fn rank(column: WindowColumn) -> Option<u8> {
 
 /// The columns that identify a row: the group keys, and one bound of the window, since each gives
 /// the others.
-fn key(output: &[WindowColumn]) -> Vec<usize> {
-    let bound = output.iter().position(|column| rank(*column).is_some());
+fn key(window: WindowSpec, output: &[WindowColumn]) -> Vec<usize> {
+    let place = |wanted| output.iter().position(|column| *column == wanted);
+    let any = output.iter().position(|column| rank(*column).is_some());
+    // Where windows begin together, only their ends tell them apart.
+    let bound = match window {
+        WindowSpec::Cumulate { .. } => {
+            place(WindowColumn::End).or_else(|| place(WindowColumn::Time))
+        }
+        _ => any,
+    };
     let keys = output
         .iter()
         .enumerate()

@@ -5,7 +5,10 @@ use rtsap_plan::graph::Node;
 use rtsap_plan::operator::OperatorSpec;
 
 use super::group_aggregate::GroupAggregation;
+use super::over::Over;
+use super::session::SessionAggregation;
 use super::stateless::{Filter, Project, Union, WindowAssign};
+use super::top_n::TopN;
 use super::window_aggregate::WindowAggregation;
 use super::{Operator, OperatorError};
 
@@ -40,7 +43,12 @@ pub fn operator(
             Box::new(WindowAssign::new(node, input, *window, *time)?)
         }
         OperatorSpec::WindowAggregate(spec) => Box::new(WindowAggregation::new(node, input, spec)?),
+        OperatorSpec::SessionAggregate(spec) => {
+            Box::new(SessionAggregation::new(node, input, spec)?)
+        }
         OperatorSpec::GroupAggregate(spec) => Box::new(GroupAggregation::new(node, input, spec)?),
+        OperatorSpec::TopN(spec) => Box::new(TopN::new(node, input, spec)?),
+        OperatorSpec::Over(spec) => Box::new(Over::new(node, input, spec)?),
         OperatorSpec::Union => Box::new(Union),
     })
 }
