@@ -8,7 +8,8 @@ use zoned::ZonedDays;
 
 /// A family of windows over event time. All lengths in nanoseconds, all positive.
 ///
-/// No two windows of a family end at the same time. Windows are aligned so that one of them starts at `offset_nanos` since the Unix epoch.
+/// No two windows of a family end at the same time. Windows are aligned so that one of them starts
+/// at `offset_nanos` since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WindowSpec {
     /// Every point is in exactly one window of `size_nanos`.

@@ -1,5 +1,5 @@
-//! `TUMBLE(…)`, `HOP(…)`, `CUMULATE(…)` and `SESSION(…)` in `FROM`, planned into a [`WindowNode`]: for views and for reads
-//! alike.
+//! `TUMBLE(…)`, `HOP(…)`, `CUMULATE(…)` and `SESSION(…)` in `FROM`, planned into a [`WindowNode`]:
+//! for views and for reads alike.
 
 use chrono_tz::Tz;
 use datafusion::arrow::datatypes::DataType;

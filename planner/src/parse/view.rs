@@ -223,8 +223,8 @@ fn refuse_after(cursor: &Cursor<'_>) -> Result<(), PlanError> {
         (
             &["ALLOW", "LATENESS"],
             "ALLOW LATENESS",
-            "A window that shows once waits as long as WITH DELAY says; EMIT CHANGES ALLOW LATENESS \
-             keeps windows that show as they change.",
+            "A window that shows once waits as long as WITH DELAY says; EMIT CHANGES ALLOW \
+             LATENESS keeps windows that show as they change.",
         ),
         (
             &["CONFLATE"],

@@ -128,8 +128,8 @@ impl Grouping {
                     if columns.any(|(present, key)| !present && !key) {
                         let what = "a grouping set without the window";
                         let error = PlanError::unsupported(what);
-                        let hint = "Write GROUP BY window_start, window_end, ROLLUP (…), so that the \
-                                    window is in all sets.";
+                        let hint = "Write GROUP BY window_start, window_end, ROLLUP (…), so that \
+                                    the window is in all sets.";
                         return Err(error.hint(hint));
                     }
                     let mut key = keys.iter();

@@ -36,7 +36,6 @@ impl Compiler<'_> {
             Emit::Changes => Emit::OnClose { delay_nanos: 0 },
             emit => emit,
         };
-        let before = self.nodes.len();
         let input = self.node(&window.input, below)?;
         require_append(self.properties(input), "OVER")?;
         let schema = window.input.schema();
@@ -69,12 +68,8 @@ impl Compiler<'_> {
             .iter()
             .map(|sort| self.sort_expr(sort, schema));
         let order = order.collect::<Result<Vec<_>, _>>()?;
-        let windows = self.nodes[before..].iter();
-        let mut windows = windows.map(|node| &node.spec);
-        // A window below has waited already.
-        let waited = windows.any(|spec| matches!(spec, OperatorSpec::WindowAggregate(_)));
         let delay_nanos = match below {
-            Emit::OnClose { delay_nanos } if !waited => delay_nanos,
+            Emit::OnClose { delay_nanos } if !self.has_waited(input) => delay_nanos,
             _ => 0,
         };
         let properties = self.properties(input);
@@ -165,32 +160,12 @@ impl Compiler<'_> {
             "row_number" => return Ok(plain(OverFunction::RowNumber)),
             "rank" => return Ok(plain(OverFunction::Rank)),
             "dense_rank" => return Ok(plain(OverFunction::DenseRank)),
-            "lag" | "lead" => {
-                if params.null_treatment == Some(NullTreatment::IgnoreNulls) {
-                    let what = format!("{name} with IGNORE NULLS in a streaming view");
-                    let error = PlanError::unsupported(what);
-                    return Err(error
-                        .hint("It could reach any number of rows; filter nulls in a subquery."));
-                }
-                let offset = offset(name, params.args.get(1))?;
-                let forward = (name == "lead") == (offset >= 0);
-                let rows = offset.unsigned_abs();
-                let call = plain(self.kept(expr, schema)?);
-                return Ok(match forward {
-                    true => OverCall {
-                        following_rows: rows,
-                        ..call
-                    },
-                    false => OverCall {
-                        history: History::Rows(rows),
-                        ..call
-                    },
-                });
-            }
+            "lag" | "lead" => return self.shifted(expr, function, schema),
             "first_value" | "last_value" | "nth_value" => {}
             _ if WHOLE_PARTITION.contains(&name) => {
                 let error = PlanError::unsupported(format!("{name} in a streaming view"));
-                let hint = "It needs all rows of its partition; write it in the SELECT that reads the view.";
+                let hint = "It needs all rows of its partition; write it in the SELECT that reads \
+                            the view.";
                 return Err(error.hint(hint));
             }
             // It runs over all rows of its partition up to the current one.
@@ -215,6 +190,34 @@ impl Compiler<'_> {
         check_bounded_call(name)?;
         let peers = frame.units == WindowFrameUnits::Range;
         self.running(expr, function, schema, peers).map(plain)
+    }
+
+    /// `lag` and `lead`.
+    fn shifted(
+        &self,
+        expr: &Expr,
+        function: &WindowFunction,
+        schema: &DFSchema,
+    ) -> Result<OverCall, PlanError> {
+        let (name, params) = (function.fun.name(), &function.params);
+        if params.null_treatment == Some(NullTreatment::IgnoreNulls) {
+            let what = format!("{name} with IGNORE NULLS in a streaming view");
+            let hint = "It could reach any number of rows; filter nulls in a subquery.";
+            return Err(PlanError::unsupported(what).hint(hint));
+        }
+        let offset = offset(name, params.args.get(1))?;
+        let rows = offset.unsigned_abs();
+        let ahead = (name == "lead") == (offset >= 0);
+        Ok(OverCall {
+            function: self.kept(expr, schema)?,
+            history: if ahead {
+                History::None
+            } else {
+                History::Rows(rows)
+            },
+            following_rows: if ahead { rows } else { 0 },
+            following_nanos: 0,
+        })
     }
 
     /// A call whose frame has a bounded start.

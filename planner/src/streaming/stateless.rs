@@ -127,10 +127,8 @@ impl Compiler<'_> {
             }
         }
         let schema = Arc::new(Schema::new(fields));
-        let same = sources
-            .iter()
-            .enumerate()
-            .all(|(index, source)| *source == Some(index));
+        let mut places = sources.iter().enumerate();
+        let same = places.all(|(index, source)| *source == Some(index));
         if same && schema == before.schema {
             return Ok(input);
         }
@@ -147,11 +145,11 @@ impl Compiler<'_> {
             .event_time
             .and_then(place)
             .or_else(|| self.later_twin(input, &twins));
-        let kept: Option<Vec<usize>> = key.iter().map(|key| place(*key)).collect();
+        let key = key.iter().map(|key| place(*key)).collect::<Option<_>>();
         let properties = StreamProperties {
             schema,
             mode: before.mode,
-            key: kept.map(distinct).unwrap_or_default(),
+            key: key.map(distinct).unwrap_or_default(),
             event_time,
             state: StateBound::None,
         };

@@ -52,6 +52,18 @@ struct Ranking<'a> {
     emit: Emit,
 }
 
+impl Ranking<'_> {
+    /// Where the number stands in the result.
+    fn number_at(&self) -> Option<usize> {
+        self.numbered.then(|| self.schema.fields().len())
+    }
+
+    /// Where a column of the input stands in the result.
+    fn moved(&self, column: usize) -> usize {
+        column + usize::from(self.number_at().is_some_and(|at| column >= at))
+    }
+}
+
 impl Compiler<'_> {
     /// A filter on a row number as one operator; `None` if `filter` is something else. `above` is
     /// the projection over it, if there is one: where it does not use the number, the number is
@@ -266,8 +278,12 @@ impl Compiler<'_> {
             let error = PlanError::unsupported(what);
             return Err(error.hint("Say which rows come first: OVER (PARTITION BY k ORDER BY x)."));
         }
-        let before = self.properties(input).clone();
-        let closing = self.closing(input, partition, schema);
+        let mut closing = self.closing(input, partition, schema);
+        if let (Some(closing), Emit::OnClose { delay_nanos }) = (&mut closing, ranking.emit)
+            && !self.has_waited(input)
+        {
+            closing.after_nanos = closing.after_nanos.saturating_add(delay_nanos);
+        }
         if closing.is_none() {
             self.check_forgotten(partition, schema)?;
         }
@@ -275,66 +291,79 @@ impl Compiler<'_> {
             Some(_) => ranking.emit,
             None => Emit::Changes,
         };
-        let keeps_rows = before.mode != ChangelogMode::Append;
-        let width = schema.fields().len();
-        let number_at = ranking.numbered.then_some(width);
-        let moved = |column: usize| column + usize::from(number_at.is_some() && column >= width);
-        let (mode, key) = match emit {
-            Emit::OnClose { .. } => (ChangelogMode::Append, Vec::new()),
-            Emit::Changes => (ChangelogMode::Retract, self.rank_key(&ranking, moved)),
-        };
-        let state = match (closing, keeps_rows) {
-            (Some(_), _) => StateBound::UntilClosed,
-            (None, true) => StateBound::PerRow,
-            (None, false) => StateBound::RowsPerKey(ranking.last),
-        };
-        let schema_out = match number_at {
-            Some(at) => with_column(
-                &before.schema,
-                at,
-                ranking.numbering.name(),
-                DataType::UInt64,
-            ),
-            None => before.schema,
-        };
-        let event_time = closing.map(|closing| moved(closing.column));
-        let properties = StreamProperties {
-            schema: schema_out,
-            mode,
-            key,
-            event_time,
-            state,
-        };
+        let properties = self.rank_properties(&ranking, closing, emit);
+        let moved = |column: usize| ranking.moved(column);
         let exprs = partition.iter().map(|expr| self.physical(expr, schema));
         let partition = exprs.collect::<Result<Vec<_>, _>>()?;
-        let order = order
-            .iter()
-            .map(|sort| self.sort_expr(sort, schema))
-            .collect::<Result<_, _>>()?;
+        let sorts = order.iter().map(|sort| self.sort_expr(sort, schema));
+        let order = sorts.collect::<Result<_, _>>()?;
+        let keeps_rows = self.properties(input).mode != ChangelogMode::Append;
         let spec = OperatorSpec::TopN(TopNSpec {
             partition,
             order,
             numbering: ranking.numbering,
             first: ranking.first,
             last: ranking.last,
-            number_at,
+            number_at: ranking.number_at(),
             closing,
             emit,
             keeps_rows,
         });
-        let twins = self.twins(input).iter();
-        let twins = twins
-            .map(|twin| Twin {
-                column: moved(twin.column),
-                ..*twin
-            })
-            .collect();
+        let twins = self.twins(input).iter().map(|twin| Twin {
+            column: moved(twin.column),
+            ..*twin
+        });
+        let twins = twins.collect();
         let node = self.push(spec, vec![input], properties);
         // Without a closing it promises nothing about time.
         if closing.is_some() {
             self.set_twins(node, twins);
         }
         Ok(node)
+    }
+
+    fn rank_properties(
+        &self,
+        ranking: &Ranking<'_>,
+        closing: Option<Closing>,
+        emit: Emit,
+    ) -> StreamProperties {
+        let before = self.properties(ranking.input).clone();
+        let (mode, key) = match emit {
+            Emit::OnClose { .. } => (ChangelogMode::Append, Vec::new()),
+            Emit::Changes => (ChangelogMode::Retract, self.rank_key(ranking)),
+        };
+        let state = match (closing, before.mode) {
+            (Some(_), _) => StateBound::UntilClosed,
+            (None, ChangelogMode::Append) => StateBound::RowsPerKey(ranking.last),
+            (None, _) => StateBound::PerRow,
+        };
+        let name = ranking.numbering.name();
+        let schema = match ranking.number_at() {
+            Some(at) => with_column(&before.schema, at, name, DataType::UInt64),
+            None => before.schema,
+        };
+        let event_time = closing.map(|closing| ranking.moved(closing.column));
+        StreamProperties {
+            schema,
+            mode,
+            key,
+            event_time,
+            state,
+        }
+    }
+
+    /// Whether something below `node` sends rows only after the delay of `EMIT ON WINDOW CLOSE`.
+    pub(super) fn has_waited(&self, node: NodeIndex) -> bool {
+        let found = &self.nodes[node];
+        let waits = match &found.spec {
+            OperatorSpec::WindowAggregate(spec) => spec.emit != Emit::Changes,
+            OperatorSpec::SessionAggregate(spec) => spec.aggregate.emit != Emit::Changes,
+            OperatorSpec::TopN(spec) => spec.emit != Emit::Changes,
+            OperatorSpec::Over(_) => true,
+            _ => false,
+        };
+        waits || found.inputs.iter().any(|input| self.has_waited(*input))
     }
 
     /// Refuses a partition by windows that overlap: it would be kept for ever.
@@ -358,7 +387,7 @@ impl Compiler<'_> {
 
     /// What identifies a row of the result: its partition, with its number where there are several;
     /// else what identified it before.
-    fn rank_key(&self, ranking: &Ranking<'_>, moved: impl Fn(usize) -> usize) -> Vec<usize> {
+    fn rank_key(&self, ranking: &Ranking<'_>) -> Vec<usize> {
         let width = ranking.schema.fields().len();
         let columns = ranking
             .partition
@@ -377,7 +406,7 @@ impl Compiler<'_> {
             }
             _ => {
                 let key = self.properties(ranking.input).key.iter();
-                key.map(|column| moved(*column)).collect()
+                key.map(|column| ranking.moved(*column)).collect()
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::logical_plan::Aggregate;
 use datafusion::logical_expr::{Expr, UserDefinedLogicalNodeCore};
@@ -173,6 +173,7 @@ impl Compiler<'_> {
         windowed: Windowed<'_>,
         emit: Emit,
     ) -> Result<NodeIndex, PlanError> {
+        let window = windowed.window;
         let mut keys = Vec::new();
         let mut output = Vec::new();
         for group in &windowed.groups {
@@ -189,63 +190,14 @@ impl Compiler<'_> {
             output.push(WindowColumn::Aggregate(index));
             aggregates.push(self.aggregate_spec(expr, windowed.schema)?);
         }
-        let session = match windowed.window {
-            WindowSpec::Session { gap_nanos } => Some(gap_nanos),
-            _ => None,
-        };
-        let (mode, key, wait) = match emit {
-            Emit::Changes if session.is_some() => (
-                ChangelogMode::Retract,
-                key(windowed.window, &output),
-                self.lateness_nanos,
-            ),
-            Emit::Changes => (
-                ChangelogMode::Upsert,
-                key(windowed.window, &output),
-                self.lateness_nanos,
-            ),
-            Emit::OnClose { delay_nanos } => (ChangelogMode::Append, Vec::new(), delay_nanos),
-        };
-        let cumulates = matches!(windowed.window, WindowSpec::Cumulate { .. });
-        if cumulates && !output.iter().any(|column| rank(*column) > Some(0)) {
-            let error = PlanError::unsupported("GROUP BY window_start without window_end");
-            return Err(error.hint("Several windows of CUMULATE begin together: add window_end."));
-        }
-        let bounds = output.iter().enumerate();
-        let bounds = bounds.filter(|(_, bound)| !cumulates || **bound != WindowColumn::Start);
-        let twins = bounds.filter_map(|(column, bound)| {
-            Some(Twin {
-                column,
-                rank: rank(*bound)?,
-            })
-        });
-        let twins = twins.collect();
+        check_told_apart(window, &output)?;
+        let twins = twins(window, &output);
         let wanted = arrow_schema(&aggregate.schema);
         let time_type = windowed.schema.field(windowed.time).data_type();
         let schema = bounds_as_time(&wanted, &output, time_type);
-        let properties = StreamProperties {
-            event_time: match (session, emit) {
-                // A session that grows takes back what it has sent of times before.
-                (Some(_), Emit::Changes) => None,
-                // Where it begins is open as long as it is.
-                (Some(_), _) => {
-                    event_time(&output).filter(|column| output[*column] != WindowColumn::Start)
-                }
-                (None, _) => event_time(&output),
-            },
-            schema,
-            mode,
-            key,
-            state: if session.is_some() {
-                StateBound::UntilClosed
-            } else {
-                StateBound::EventTime {
-                    retention_nanos: windowed.window.size_nanos().saturating_add(wait),
-                }
-            },
-        };
+        let properties = self.window_properties(window, &output, emit, schema);
         let aggregate = WindowAggregateSpec {
-            window: windowed.window,
+            window,
             time: windowed.time,
             keys,
             sets: Vec::new(),
@@ -258,22 +210,59 @@ impl Compiler<'_> {
                 Emit::OnClose { .. } => 0,
             },
         };
-        let partition = windowed
-            .partition
-            .iter()
-            .map(|expr| self.physical(expr, windowed.schema));
+        let partition = windowed.partition.iter();
+        let partition = partition.map(|expr| self.physical(expr, windowed.schema));
         let partition = partition.collect::<Result<Vec<_>, _>>()?;
-        let spec = match session {
-            Some(gap_nanos) => OperatorSpec::SessionAggregate(SessionSpec {
+        let spec = match window {
+            WindowSpec::Session { gap_nanos } => OperatorSpec::SessionAggregate(SessionSpec {
                 gap_nanos,
                 partition,
                 aggregate,
             }),
-            None => OperatorSpec::WindowAggregate(aggregate),
+            _ => OperatorSpec::WindowAggregate(aggregate),
         };
         let node = self.push(spec, vec![windowed.input], properties);
         self.set_twins(node, twins);
         Ok(self.cast_to(node, &wanted))
+    }
+
+    fn window_properties(
+        &self,
+        window: WindowSpec,
+        output: &[WindowColumn],
+        emit: Emit,
+        schema: SchemaRef,
+    ) -> StreamProperties {
+        let session = matches!(window, WindowSpec::Session { .. });
+        let (mode, key, wait) = match emit {
+            Emit::Changes if session => {
+                let key = key(window, output);
+                (ChangelogMode::Retract, key, self.lateness_nanos)
+            }
+            Emit::Changes => {
+                let key = key(window, output);
+                (ChangelogMode::Upsert, key, self.lateness_nanos)
+            }
+            Emit::OnClose { delay_nanos } => (ChangelogMode::Append, Vec::new(), delay_nanos),
+        };
+        let event_time = event_time(output);
+        StreamProperties {
+            event_time: match emit {
+                // A session that grows takes back what it has sent of times before.
+                Emit::Changes if session => None,
+                // Where a session begins is open as long as it is.
+                _ => event_time.filter(|at| !session || output[*at] != WindowColumn::Start),
+            },
+            schema,
+            mode,
+            key,
+            state: match session {
+                true => StateBound::UntilClosed,
+                false => StateBound::EventTime {
+                    retention_nanos: window.size_nanos().saturating_add(wait),
+                },
+            },
+        }
     }
 
     /// The same rows in the types of `wanted`: a bucket function may have given the bound in a
@@ -311,6 +300,30 @@ impl Compiler<'_> {
         self.set_twins(cast, twins);
         cast
     }
+}
+
+/// Windows that begin together are told apart by their ends.
+fn check_told_apart(window: WindowSpec, output: &[WindowColumn]) -> Result<(), PlanError> {
+    let by_end = output.iter().any(|column| rank(*column) > Some(0));
+    if by_end || !matches!(window, WindowSpec::Cumulate { .. }) {
+        return Ok(());
+    }
+    let error = PlanError::unsupported("GROUP BY window_start without window_end");
+    Err(error.hint("Several windows of CUMULATE begin together: add window_end."))
+}
+
+/// The columns that say as much as each other about the window of a row.
+fn twins(window: WindowSpec, output: &[WindowColumn]) -> Vec<Twin> {
+    let begin_together = matches!(window, WindowSpec::Cumulate { .. });
+    let bounds = output.iter().enumerate();
+    let bounds = bounds.filter(|(_, bound)| !begin_together || **bound != WindowColumn::Start);
+    let twins = bounds.filter_map(|(column, bound)| {
+        Some(Twin {
+            column,
+            rank: rank(*bound)?,
+        })
+    });
+    twins.collect()
 }
 
 const fn time_in_one_window(window: WindowSpec) -> bool {

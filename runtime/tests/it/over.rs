@@ -400,8 +400,17 @@ fn case() -> impl Strategy<Value = (Case, Script)> {
     (cases, script())
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 96,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Default::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 200, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn over_equals_batch((case, script) in case()) {

@@ -276,8 +276,17 @@ fn case() -> impl Strategy<Value = (Case, Script)> {
     (cases, script())
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 64,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Default::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 200, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn sessions_equal_their_definition((case, script) in case()) {

@@ -266,8 +266,17 @@ fn case() -> impl Strategy<Value = (Case, Script)> {
     (cases, script())
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 96,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Default::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 200, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn top_n_equals_batch((case, script) in case()) {
