@@ -6,6 +6,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use crate::grouping::GroupingSet;
+use crate::join::{AsofJoinSpec, IntervalJoinSpec, RegularJoinSpec};
 use crate::over::OverSpec;
 use crate::rank::TopNSpec;
 use crate::session::SessionSpec;
@@ -64,6 +65,20 @@ pub enum OperatorSpec {
     Over(OverSpec),
     /// All rows of all inputs, which have one schema. Two or more inputs.
     Union,
+    /// Joins rows of equal keys whose event times are near each other. Two append-only inputs.
+    IntervalJoin(IntervalJoinSpec),
+    /// Joins each left row with the latest right row that is not after it. Two inputs, the left one
+    /// append-only.
+    AsofJoin(AsofJoinSpec),
+    /// Joins rows of equal keys, whenever they come. Two inputs of any mode.
+    RegularJoin(RegularJoinSpec),
+    /// Passes rows on that are in an open window; others are late. One append-only input.
+    OpenWindows {
+        /// Which windows.
+        window: WindowSpec,
+        /// Index of the timestamp column in the input.
+        time: usize,
+    },
 }
 
 impl OperatorSpec {
@@ -80,15 +95,10 @@ impl OperatorSpec {
             Self::TopN(_) => "TopN",
             Self::Over(_) => "Over",
             Self::Union => "Union",
-        }
-    }
-
-    /// Whether a row can come too late for this operator.
-    pub fn finds_late_rows(&self) -> bool {
-        match self {
-            Self::WindowAggregate(_) | Self::SessionAggregate(_) | Self::Over(_) => true,
-            Self::TopN(spec) => spec.closing.is_some() && !spec.keeps_rows,
-            _ => false,
+            Self::IntervalJoin(_) => "IntervalJoin",
+            Self::AsofJoin(_) => "AsofJoin",
+            Self::RegularJoin(_) => "RegularJoin",
+            Self::OpenWindows { .. } => "OpenWindows",
         }
     }
 }

@@ -194,7 +194,8 @@ impl Compiler<'_> {
     }
 }
 
-/// Aggregates that keep every row they have seen: right in a window, which ends, but not for ever.
+/// DataFusion's aggregates that keep every row they have seen (`rtsap_udfs` knows ours): right
+/// in a window, which ends, but not for ever.
 const KEEPS_ROWS: [&str; 4] = ["array_agg", "string_agg", "median", "percentile_cont"];
 
 /// Refuses aggregates whose state grows with each row where nothing ever ends.
@@ -209,7 +210,7 @@ fn check_bounded(expr: &Expr) -> Result<(), PlanError> {
 
 /// Refuses the function `name` if its state grows with each row.
 pub(super) fn check_bounded_call(name: &str) -> Result<(), PlanError> {
-    if !KEEPS_ROWS.contains(&name) {
+    if !KEEPS_ROWS.contains(&name) && !rtsap_udfs::keeps_rows(name) {
         return Ok(());
     }
     let node = format!("aggregate {name} without a window");

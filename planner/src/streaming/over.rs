@@ -172,7 +172,7 @@ impl Compiler<'_> {
             _ => {
                 return Ok(OverCall {
                     history: History::All,
-                    ..plain(self.kept(expr, schema)?)
+                    ..plain(self.over_kept(expr, schema)?)
                 });
             }
         }
@@ -209,7 +209,7 @@ impl Compiler<'_> {
         let rows = offset.unsigned_abs();
         let ahead = (name == "lead") == (offset >= 0);
         Ok(OverCall {
-            function: self.kept(expr, schema)?,
+            function: self.over_kept(expr, schema)?,
             history: if ahead {
                 History::None
             } else {
@@ -243,7 +243,7 @@ impl Compiler<'_> {
             WindowFrameBound::Following(value) => following_nanos = nanos_of(name, value)?,
             WindowFrameBound::Preceding(_) | WindowFrameBound::CurrentRow => {}
         }
-        let kept = self.kept(expr, schema)?;
+        let kept = self.over_kept(expr, schema)?;
         Ok(OverCall {
             function: kept,
             history,
@@ -252,7 +252,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn kept(&self, expr: &Expr, schema: &DFSchema) -> Result<OverFunction, PlanError> {
+    fn over_kept(&self, expr: &Expr, schema: &DFSchema) -> Result<OverFunction, PlanError> {
         let name = expr.schema_name().to_string();
         let bare = unaliased(expr);
         let made = create_window_expr_with_name(bare, name, schema, &self.props, &self.planning);
@@ -393,3 +393,6 @@ fn unbounded(name: &str, frame: &WindowFrame) -> PlanError {
         "A frame may begin with UNBOUNDED PRECEDING and end with CURRENT ROW, or have two bounds.",
     )
 }
+
+#[cfg(test)]
+mod tests;

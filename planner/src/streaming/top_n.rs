@@ -278,11 +278,13 @@ impl Compiler<'_> {
             let error = PlanError::unsupported(what);
             return Err(error.hint("Say which rows come first: OVER (PARTITION BY k ORDER BY x)."));
         }
-        let mut closing = self.closing(input, partition, schema);
-        if let (Some(closing), Emit::OnClose { delay_nanos }) = (&mut closing, ranking.emit)
+        let closing = self.closing(input, partition, schema);
+        if let (Some(_), Emit::OnClose { delay_nanos: 1.. }) = (closing, ranking.emit)
             && !self.has_waited(input)
         {
-            closing.after_nanos = closing.after_nanos.saturating_add(delay_nanos);
+            // What a window's rows are promised by goes on from window to window, not in between.
+            let error = PlanError::unsupported("WITH DELAY for rows numbered by window");
+            return Err(error.hint("Declare a longer delay in WATERMARK FOR."));
         }
         if closing.is_none() {
             self.check_forgotten(partition, schema)?;

@@ -1,8 +1,10 @@
 //! The binary as its users meet it: real processes, real protocols, real crashes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed step fails its test"
+)]
 
-#[path = "it/harness.rs"]
 mod harness;
-#[path = "it/kill.rs"]
 mod kill;
-#[path = "it/start.rs"]
 mod start;
