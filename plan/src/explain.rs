@@ -83,6 +83,10 @@ pub fn operator(node: &Node) -> String {
             aggregates(&spec.aggregates)
         ),
         OperatorSpec::Union => "Union".to_owned(),
+        OperatorSpec::IntervalJoin(spec) => format!("IntervalJoin: {spec}"),
+        OperatorSpec::AsofJoin(spec) => format!("AsofJoin: {spec}"),
+        OperatorSpec::RegularJoin(spec) => format!("RegularJoin: {spec}"),
+        OperatorSpec::OpenWindows { window, time } => format!("OpenWindows: {window} on @{time}"),
     }
 }
 

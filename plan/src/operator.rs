@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
+use crate::join::{AsofJoinSpec, IntervalJoinSpec, RegularJoinSpec};
 use crate::window::WindowSpec;
 
 /// The identity of a catalog object: never reused, and the runtime's only name for it.
@@ -54,6 +55,20 @@ pub enum OperatorSpec {
     GroupAggregate(GroupAggregateSpec),
     /// All rows of all inputs, which have one schema. Two or more inputs.
     Union,
+    /// Joins rows of equal keys whose event times are near each other. Two append-only inputs.
+    IntervalJoin(IntervalJoinSpec),
+    /// Joins each left row with the latest right row that is not after it. Two inputs, the left one
+    /// append-only.
+    AsofJoin(AsofJoinSpec),
+    /// Joins rows of equal keys, whenever they come. Two inputs of any mode.
+    RegularJoin(RegularJoinSpec),
+    /// Passes rows on that are in an open window; others are late. One append-only input.
+    OpenWindows {
+        /// Which windows.
+        window: WindowSpec,
+        /// Index of the timestamp column in the input.
+        time: usize,
+    },
 }
 
 impl OperatorSpec {
@@ -67,6 +82,10 @@ impl OperatorSpec {
             Self::WindowAggregate(_) => "WindowAggregate",
             Self::GroupAggregate(_) => "GroupAggregate",
             Self::Union => "Union",
+            Self::IntervalJoin(_) => "IntervalJoin",
+            Self::AsofJoin(_) => "AsofJoin",
+            Self::RegularJoin(_) => "RegularJoin",
+            Self::OpenWindows { .. } => "OpenWindows",
         }
     }
 }

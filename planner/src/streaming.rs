@@ -6,9 +6,12 @@
 
 pub mod aggregate;
 pub mod bucket;
+pub mod event_time;
+pub mod join;
 pub mod peel;
 pub mod refuse;
 pub mod stateless;
+pub mod subquery;
 pub mod window;
 
 use std::collections::{BTreeSet, HashMap};
@@ -28,6 +31,7 @@ use rtsap_plan::operator::{Emit, OperatorSpec};
 use rtsap_plan::properties::StreamProperties;
 use rtsap_stream::change::ChangelogMode;
 
+use crate::bind::view::ViewOptions;
 use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
 use crate::logical::scope::Scope;
@@ -63,10 +67,25 @@ pub fn plan_view(
     catalog: &CatalogSnapshot,
     functions: &Functions,
 ) -> Result<PlannedView, PlanError> {
+    let options = ViewOptions::default();
+    plan_view_with(query_text, column_names, &options, catalog, functions)
+}
+
+/// As [`plan_view`], for a view with options.
+///
+/// # Errors
+/// As [`plan_view`].
+pub fn plan_view_with(
+    query_text: &str,
+    column_names: &[String],
+    options: &ViewOptions,
+    catalog: &CatalogSnapshot,
+    functions: &Functions,
+) -> Result<PlannedView, PlanError> {
     let tokens = lexemes(query_text)?;
     refuse::words(&tokens)?;
     let split = split_emit(query_text, &tokens)?;
-    let statement = query::sql(query_text, split.query)?;
+    let statement = query::view_sql(query_text, split.query)?;
     refuse::statement(&statement, query_text, &tokens)?;
     let scope = Scope::new(catalog, functions);
     let translated = |error: DataFusionError| translate(&error, query_text, functions);
@@ -79,9 +98,15 @@ pub fn plan_view(
     } else {
         rename(raw, column_names).map_err(found_at)?
     };
-    let refined = refine(named).and_then(plain_columns).map_err(translated)?;
+    let joined = subquery::to_joins(named).map_err(translated)?;
+    refuse::mixed_times(&joined).map_err(found_at)?;
+    let refined = join::push::into_joins(joined)
+        .and_then(refine)
+        .and_then(plain_columns)
+        .map_err(translated)?;
 
-    let mut compiler = Compiler::new(query_text, functions);
+    let mut compiler = Compiler::new(query_text, catalog, functions);
+    compiler.state_ttl_nanos = options.state_ttl_nanos;
     let emit = split.emit.map_or(Emit::Changes, |(emit, _)| emit);
     compiler.node(&refined, emit).map_err(found_at)?;
     if let (Emit::OnClose { .. }, Some((_, position))) = (emit, split.emit) {
@@ -146,26 +171,37 @@ pub(crate) struct Twin {
 /// The plan under construction.
 pub(crate) struct Compiler<'a> {
     text: &'a str,
+    catalog: &'a CatalogSnapshot,
     functions: &'a Functions,
+    /// How long joins keep rows that nothing else bounds.
+    state_ttl_nanos: Option<i64>,
     nodes: Vec<Node>,
     depends_on: BTreeSet<ObjectNumber>,
     notices: Vec<String>,
     /// By node, the columns that hold bounds of one window: each says as much as the others.
     twins: HashMap<NodeIndex, Vec<Twin>>,
+    /// By join, the columns that its watermarks could speak about instead.
+    alternatives: HashMap<NodeIndex, Vec<usize>>,
+    /// Rows that are put into windows are joined by them next: late ones must be found before.
+    joins_windows: bool,
     /// Used by every expression: nothing in it changes.
     props: ExecutionProps,
     planning: PhysicalPlanningContext,
 }
 
 impl<'a> Compiler<'a> {
-    fn new(text: &'a str, functions: &'a Functions) -> Self {
+    fn new(text: &'a str, catalog: &'a CatalogSnapshot, functions: &'a Functions) -> Self {
         Self {
             text,
+            catalog,
             functions,
+            state_ttl_nanos: None,
             nodes: Vec::new(),
             depends_on: BTreeSet::new(),
             notices: Vec::new(),
             twins: HashMap::new(),
+            alternatives: HashMap::new(),
+            joins_windows: false,
             props: ExecutionProps::new(),
             planning: PhysicalPlanningContext::default(),
         }
@@ -181,6 +217,7 @@ impl<'a> Compiler<'a> {
             LogicalPlan::SubqueryAlias(alias) => self.node(&alias.input, emit),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate, emit),
             LogicalPlan::Union(union) => self.union(union, emit),
+            LogicalPlan::Join(join) => self.join(join, emit),
             LogicalPlan::Extension(extension) => {
                 match extension.node.as_any().downcast_ref::<WindowNode>() {
                     Some(window) => self.window_assign(window, emit),
@@ -201,6 +238,9 @@ impl<'a> Compiler<'a> {
         inputs: Vec<NodeIndex>,
         properties: StreamProperties,
     ) -> NodeIndex {
+        // A plan that was given up may have left something under this number.
+        self.twins.remove(&self.nodes.len());
+        self.alternatives.remove(&self.nodes.len());
         self.nodes.push(Node {
             spec,
             inputs,
@@ -249,7 +289,11 @@ impl<'a> Compiler<'a> {
         let Some(last) = self.nodes.last() else {
             return Err(PlanError::internal("plan has no node"));
         };
-        let properties = last.properties.clone();
+        let mut properties = last.properties.clone();
+        if properties.mode == ChangelogMode::Retract && !properties.key.is_empty() {
+            // One live row a key, and each is deleted before its successor comes.
+            properties.mode = ChangelogMode::Upsert;
+        }
         let hidden = properties.key.iter().filter(|index| **index >= columns);
         let hidden: Vec<usize> = hidden.copied().collect();
         if !hidden.is_empty() {

@@ -7,8 +7,13 @@ use rtsap_stream::time::EventTime;
 
 use crate::state::{StateError, StateReader, StateWriter};
 
+pub mod asof_join;
 pub mod group_aggregate;
 pub mod instantiate;
+pub mod interval_join;
+pub mod join;
+pub mod open_windows;
+pub mod regular_join;
 pub mod stateless;
 pub mod window_aggregate;
 

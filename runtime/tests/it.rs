@@ -5,6 +5,7 @@
 mod it {
     mod drive;
     mod generate;
+    mod joins;
     mod operator;
     mod plans;
     mod rows;

@@ -16,6 +16,7 @@ use crate::error::{Cause, PlanError};
 use crate::logical::spelling;
 use crate::logical::translate::placed;
 use crate::parse::cursor::Cursor;
+use crate::parse::join;
 use crate::parse::lexeme::{Lexeme, lexemes, position_of};
 use crate::statement::{Name, StatementKind};
 
@@ -44,6 +45,19 @@ pub fn whole_query(cursor: &mut Cursor<'_>) -> Result<Box<Statement>, PlanError>
 /// # Errors
 /// [`Cause::Syntax`], [`Cause::Unsupported`] for windows that are known and refused.
 pub fn sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
+    join::refuse(tokens)?;
+    plain_sql(text, tokens)
+}
+
+/// The query of a streaming view, which may have ASOF and temporal joins.
+///
+/// # Errors
+/// As [`sql`].
+pub fn view_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
+    plain_sql(text, &join::plain_joins(tokens)?)
+}
+
+fn plain_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
     let tokens = select_table(plain_windows(tokens)?);
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)

@@ -22,14 +22,14 @@ use crate::parse::lexeme::{Lexeme, position_of};
 /// [`Cause::Unsupported`].
 pub fn words(tokens: &[Lexeme]) -> Result<(), PlanError> {
     const JOIN: &str = "Join the views in the SELECT that reads them.";
-    const CLAUSES: [(&[&str], &str, &str); 10] = [
-        (&["ASOF", "JOIN"], "ASOF JOIN", JOIN),
-        (&["ASOF", "LEFT", "JOIN"], "ASOF JOIN", JOIN),
-        (&["LEFT", "ASOF", "JOIN"], "ASOF JOIN", JOIN),
+    const CLAUSES: [(&[&str], &str, &str); 6] = [
         (&["HORIZON", "JOIN"], "HORIZON JOIN", JOIN),
         (&["LT", "JOIN"], "LT JOIN", JOIN),
-        (&["WINDOW", "JOIN"], "WINDOW JOIN", JOIN),
-        (&["FOR", "SYSTEM_TIME"], "FOR SYSTEM_TIME AS OF", JOIN),
+        (
+            &["WINDOW", "JOIN"],
+            "WINDOW JOIN",
+            "Join two window functions ON a.window_start = b.window_start.",
+        ),
         (
             &["SAMPLE", "BY"],
             "SAMPLE BY",
@@ -153,10 +153,6 @@ impl Visitor for Refuser<'_> {
                 "OVER",
                 "Group by a window, or write OVER in the SELECT that reads the view.",
             ),
-            SqlExpr::InSubquery { .. } | SqlExpr::Exists { .. } => (
-                "a subquery in a condition",
-                "Join the views in the SELECT that reads them.",
-            ),
             _ => return ControlFlow::Continue(()),
         };
         let error = PlanError::unsupported(format!("{what} in a streaming view")).hint(hint);
@@ -189,17 +185,6 @@ fn set_expr(body: &SetExpr, refuser: &Refuser<'_>) -> ControlFlow<PlanError> {
 
 impl Refuser<'_> {
     fn select(&self, select: &Select) -> Option<PlanError> {
-        const JOIN: &str =
-            "Write one view for each relation, and join the views in the SELECT that reads them.";
-        if let Some(second) = select.from.get(1) {
-            let error = PlanError::unsupported("a join in a streaming view").hint(JOIN);
-            let position = self.position(second.relation.span());
-            return Some(position.map_or(error.clone(), |position| error.at(position)));
-        }
-        if let Some(join) = select.from.first().and_then(|from| from.joins.first()) {
-            let error = PlanError::unsupported("a join in a streaming view").hint(JOIN);
-            return Some(self.at_word(error, "JOIN", join.relation.span()));
-        }
         if let Some(TableFactor::UNNEST { .. }) = select.from.first().map(|from| &from.relation) {
             let error = PlanError::unsupported("UNNEST in FROM of a streaming view");
             return Some(self.at_word(error, "UNNEST", Span::empty()));
@@ -227,7 +212,6 @@ pub fn node(plan: &LogicalPlan) -> PlanError {
     let what = match plan {
         LogicalPlan::Sort(_) => return read_only("ORDER BY"),
         LogicalPlan::Limit(_) => return read_only("LIMIT"),
-        LogicalPlan::Join(_) => "a join in a streaming view",
         LogicalPlan::Window(_) => "OVER in a streaming view",
         LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
             "a streaming view that reads no source, table or view"
@@ -267,9 +251,9 @@ pub fn mixed_times(plan: &LogicalPlan) -> Result<(), PlanError> {
     found.map_or(Ok(()), Err)
 }
 
-fn wrong_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
+pub(super) fn wrong_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
     match expr {
-        Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => {
+        Expr::ScalarSubquery(_) => {
             let error = PlanError::unsupported("a subquery as a value in a streaming view");
             Some(error.hint("Join the views in the SELECT that reads them."))
         }

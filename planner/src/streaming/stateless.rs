@@ -92,11 +92,17 @@ impl Compiler<'_> {
         let before = self.properties(input).clone();
         let mut sources: Vec<Option<usize>> =
             exprs.iter().map(|expr| source_column(expr, from)).collect();
-        let key: Vec<usize> = before
+        let mut key: Vec<usize> = before
             .key
             .iter()
             .map(|key| self.kept_twin(input, *key, &sources))
             .collect();
+        if before.mode == ChangelogMode::Retract
+            && !key.iter().all(|key| sources.contains(&Some(*key)))
+        {
+            // Rows are told apart by all their columns.
+            key.clear();
+        }
         let mut fields: Vec<Field> = Vec::with_capacity(exprs.len());
         for (field, source) in to.fields().iter().zip(&sources) {
             // A column that is passed on is null only where it was.
@@ -139,7 +145,8 @@ impl Compiler<'_> {
         let event_time = before
             .event_time
             .and_then(place)
-            .or_else(|| self.later_twin(input, &twins));
+            .or_else(|| self.later_twin(input, &twins))
+            .or_else(|| self.other_time(input, &sources));
         let properties = StreamProperties {
             schema,
             mode: before.mode,

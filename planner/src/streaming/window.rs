@@ -52,6 +52,7 @@ impl Compiler<'_> {
         let time = node.time_index().map_err(|error| self.ours(&error))?;
         self.check_event_time(input, time)?;
         check_unit(node.window(), node.time_type())?;
+        let input = self.open_windows(input, node.window(), time);
         let before = self.properties(input).clone();
         let mut fields: Vec<_> = before.schema.fields().iter().map(Arc::clone).collect();
         for name in WINDOW_COLUMNS {
@@ -74,11 +75,15 @@ impl Compiler<'_> {
 
     /// A window over a column that watermarks say nothing about would never close and count rows
     /// late at random.
-    pub(super) fn check_event_time(&self, input: NodeIndex, time: usize) -> Result<(), PlanError> {
-        let properties = self.properties(input);
-        if properties.event_time == Some(time) {
+    pub(super) fn check_event_time(
+        &mut self,
+        input: NodeIndex,
+        time: usize,
+    ) -> Result<(), PlanError> {
+        if self.retarget(input, time) {
             return Ok(());
         }
+        let properties = self.properties(input);
         let column = properties.schema.field(time).name().clone();
         let hint = match properties.event_time {
             Some(other) => {

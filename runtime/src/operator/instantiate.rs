@@ -4,7 +4,11 @@ use arrow::datatypes::SchemaRef;
 use rtsap_plan::graph::Node;
 use rtsap_plan::operator::OperatorSpec;
 
+use super::asof_join::AsofJoin;
 use super::group_aggregate::GroupAggregation;
+use super::interval_join::IntervalJoin;
+use super::open_windows::OpenWindows;
+use super::regular_join::RegularJoin;
 use super::stateless::{Filter, Project, Union, WindowAssign};
 use super::window_aggregate::WindowAggregation;
 use super::{Operator, OperatorError};
@@ -42,5 +46,11 @@ pub fn operator(
         OperatorSpec::WindowAggregate(spec) => Box::new(WindowAggregation::new(node, input, spec)?),
         OperatorSpec::GroupAggregate(spec) => Box::new(GroupAggregation::new(node, input, spec)?),
         OperatorSpec::Union => Box::new(Union),
+        OperatorSpec::IntervalJoin(spec) => Box::new(IntervalJoin::new(node, input_schemas, spec)?),
+        OperatorSpec::OpenWindows { window, time } => {
+            Box::new(OpenWindows::new(input, *window, *time)?)
+        }
+        OperatorSpec::AsofJoin(spec) => Box::new(AsofJoin::new(node, input_schemas, spec)?),
+        OperatorSpec::RegularJoin(spec) => Box::new(RegularJoin::new(node, input_schemas, spec)?),
     })
 }
