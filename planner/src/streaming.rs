@@ -104,6 +104,10 @@ pub fn plan_view_with(
     };
     let joined = subquery::to_joins(named).map_err(translated)?;
     refuse::mixed_times(&joined).map_err(found_at)?;
+    let joined = match options.state_ttl_nanos {
+        Some(_) => join::push::keep_times(joined).map_err(translated)?,
+        None => joined,
+    };
     let refined = join::push::into_joins(joined)
         .and_then(refine)
         .and_then(plain_columns)

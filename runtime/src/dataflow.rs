@@ -46,6 +46,8 @@ struct NodeState {
     operator: Option<Box<dyn Operator>>,
     consumers: Vec<(NodeIndex, usize)>,
     ports: Vec<Option<Watermark>>,
+    /// By port: what it promises does not matter to this node.
+    timeless: Vec<bool>,
     /// Rows that go no further than here are *used*: the node keeps them in its state or multiplies
     /// them.
     absorbs: bool,
@@ -98,7 +100,9 @@ impl Dataflow {
                     .collect();
                 Some(instantiate::operator(node, &schemas)?)
             };
-            let ports = vec![None; node.inputs.len()];
+            let timeless = timeless(&node.spec, node.inputs.len());
+            let silent = |timeless: &bool| timeless.then_some(Watermark::Idle);
+            let ports = timeless.iter().map(silent).collect();
             let raw = |input: &NodeIndex| {
                 let before: &NodeState = &nodes[*input];
                 !before.absorbs && before.takes_input_rows.iter().all(|raw| *raw)
@@ -111,6 +115,7 @@ impl Dataflow {
                 operator,
                 consumers: Vec::new(),
                 ports,
+                timeless,
                 absorbs,
                 takes_input_rows,
                 time: EventTime::MIN,
@@ -291,6 +296,7 @@ impl Dataflow {
                     self.keep_late(node, port, &mut output)?;
                     self.deliver(node, output, &mut queue)?;
                 }
+                Event::Watermark(_) if self.nodes[node].timeless[port] => {}
                 Event::Watermark(time) => {
                     self.nodes[node].ports[port] = Some(Watermark::At(time));
                     self.pass_watermark(node, &mut queue)?;
@@ -443,6 +449,15 @@ fn absorbs(spec: &OperatorSpec) -> bool {
             | OperatorSpec::AsofJoin(_)
             | OperatorSpec::RegularJoin(_)
     )
+}
+
+/// By port, whether a node of `ports` inputs takes no notice of its event time: the side of a join
+/// whose rows are kept for ever must not hold back the one whose rows are not.
+fn timeless(spec: &OperatorSpec, ports: usize) -> Vec<bool> {
+    match spec {
+        OperatorSpec::RegularJoin(spec) => spec.kept.iter().map(Option::is_none).collect(),
+        _ => vec![false; ports],
+    }
 }
 
 /// An operator that adds up rows of others must be told which of them go.
