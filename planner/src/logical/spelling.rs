@@ -109,7 +109,7 @@ fn group_window(select: &mut Select) -> Result<(), PlanError> {
     };
     let mut args = list.args;
     if function_name_is(&name, "session") {
-        args.extend(partition_of(groups));
+        args.extend(partition_of(groups)?);
     }
     wrap(&mut from.relation, name, args)?;
     show_relation(&mut from.relation)?;
@@ -141,18 +141,32 @@ fn function_name_is(name: &ObjectName, wanted: &str) -> bool {
 }
 
 /// In `GROUP BY k, SESSION(ts, gap)` each `k` has sessions of its own.
-fn partition_of(groups: &[Expr]) -> Option<FunctionArg> {
-    let columns = groups.iter().filter_map(|group| match group {
-        Expr::Identifier(name) => Some(Expr::Identifier(name.clone())),
-        Expr::CompoundIdentifier(parts) => parts.last().cloned().map(Expr::Identifier),
-        _ => None,
+fn partition_of(groups: &[Expr]) -> Result<Option<FunctionArg>, PlanError> {
+    let columns = groups.iter().map(|group| match group {
+        Expr::Identifier(name) => Ok(Expr::Identifier(name.clone())),
+        Expr::CompoundIdentifier(parts) => match parts.last() {
+            Some(name) => Ok(Expr::Identifier(name.clone())),
+            None => Err(session_key(group)),
+        },
+        _ => Err(session_key(group)),
     });
-    let columns: Vec<Expr> = columns.collect();
-    (!columns.is_empty()).then(|| FunctionArg::Named {
+    let columns = columns.collect::<Result<Vec<Expr>, _>>()?;
+    if columns.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(FunctionArg::Named {
         name: Ident::new("partition_by"),
         arg: FunctionArgExpr::Expr(Expr::Tuple(columns)),
         operator: FunctionArgOperator::RightArrow,
-    })
+    }))
+}
+
+fn session_key(group: &Expr) -> PlanError {
+    let error = PlanError::unsupported(format!("GROUP BY SESSION(…) with {group}"));
+    error.hint(
+        "Group by columns, or write FROM SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), \
+         INTERVAL '…').",
+    )
 }
 
 fn several_relations() -> PlanError {

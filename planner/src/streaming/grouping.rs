@@ -111,6 +111,12 @@ impl Grouping {
                 properties.mode = ChangelogMode::Retract;
             }
         }
+        if let OperatorSpec::SessionAggregate(spec) = &compiler.nodes[at].spec
+            && !spec.partition.is_empty()
+        {
+            let error = PlanError::unsupported("grouping sets over SESSION with PARTITION BY");
+            return Err(error.hint("Write one view for each grouping."));
+        }
         match &mut compiler.nodes[at].spec {
             OperatorSpec::GroupAggregate(spec) => spec.sets = self.sets,
             OperatorSpec::WindowAggregate(spec)

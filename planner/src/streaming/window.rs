@@ -19,6 +19,7 @@ use rtsap_stream::time::nanos_per;
 use crate::error::{Cause, PlanError};
 use crate::logical::window_node::{WINDOW_COLUMNS, WindowNode};
 use crate::streaming::peel::Peeled;
+use crate::streaming::top_n::column;
 use crate::streaming::{Compiler, Twin, arrow_schema, require_append};
 
 /// A window aggregation before its expressions are compiled.
@@ -179,6 +180,7 @@ impl Compiler<'_> {
         emit: Emit,
     ) -> Result<NodeIndex, PlanError> {
         let window = windowed.window;
+        check_partition(&windowed)?;
         let mut keys = Vec::new();
         let mut output = Vec::new();
         for group in &windowed.groups {
@@ -305,6 +307,26 @@ impl Compiler<'_> {
         self.set_twins(cast, twins);
         cast
     }
+}
+
+/// Sessions of different partitions may have the same bounds: a group must not mix them.
+fn check_partition(windowed: &Windowed<'_>) -> Result<(), PlanError> {
+    let place = |expr: &Expr| column(expr, windowed.schema);
+    let keys = windowed.groups.iter().filter_map(|group| match group {
+        Group::Key(expr) => place(expr),
+        Group::Bound(_) => None,
+    });
+    let keys: Vec<usize> = keys.collect();
+    let missing = windowed.partition.iter().find(|expr| {
+        let at = place(expr);
+        !at.is_some_and(|at| keys.contains(&at))
+    });
+    let Some(missing) = missing else {
+        return Ok(());
+    };
+    let name = missing.schema_name();
+    let error = PlanError::unsupported(format!("SESSION by {name} without GROUP BY {name}"));
+    Err(error.hint("Group by all columns of PARTITION BY."))
 }
 
 /// Windows that begin together are told apart by their ends.
