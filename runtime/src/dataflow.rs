@@ -12,6 +12,7 @@ use rtsap_stream::change::{ChangeBatch, ChangelogMode};
 use rtsap_stream::message::Watermark;
 use rtsap_stream::time::EventTime;
 
+use absorb::absorbs;
 use late::LateShape;
 
 use crate::operator::instantiate;
@@ -19,6 +20,7 @@ use crate::operator::{Operator, OperatorError, Output};
 use crate::state::{StateError, StateReader, StateWriter};
 use crate::status::Ledger;
 
+mod absorb;
 mod late;
 
 /// A running plan.
@@ -433,22 +435,6 @@ impl Dataflow {
             queue.push_back((*to, *port, copy));
         }
     }
-}
-
-/// Whether rows that come to such a node go no further as rows of the inputs.
-fn absorbs(spec: &OperatorSpec) -> bool {
-    matches!(
-        spec,
-        OperatorSpec::WindowAggregate(_)
-            | OperatorSpec::SessionAggregate(_)
-            | OperatorSpec::GroupAggregate(_)
-            | OperatorSpec::TopN(_)
-            | OperatorSpec::Over(_)
-            | OperatorSpec::WindowAssign { .. }
-            | OperatorSpec::IntervalJoin(_)
-            | OperatorSpec::AsofJoin(_)
-            | OperatorSpec::RegularJoin(_)
-    )
 }
 
 /// By port, whether a node of `ports` inputs takes no notice of its event time: the side of a join

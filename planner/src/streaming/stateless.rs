@@ -97,11 +97,8 @@ impl Compiler<'_> {
         let before = self.properties(input).clone();
         let mut sources: Vec<Option<usize>> =
             exprs.iter().map(|expr| source_column(expr, from)).collect();
-        let mut key: Vec<usize> = before
-            .key
-            .iter()
-            .map(|key| self.kept_twin(input, *key, &sources))
-            .collect();
+        let kept = |key: &usize| self.kept_twin(input, *key, &sources);
+        let mut key: Vec<usize> = before.key.iter().map(kept).collect();
         if before.mode == ChangelogMode::Retract
             && !key.iter().all(|key| sources.contains(&Some(*key)))
         {
@@ -114,17 +111,12 @@ impl Compiler<'_> {
             let nullable = source.map_or(field.is_nullable(), |index| {
                 before.schema.field(index).is_nullable()
             });
-            fields.push(Field::new(
-                field.name(),
-                field.data_type().clone(),
-                nullable,
-            ));
+            let of = field.data_type().clone();
+            fields.push(Field::new(field.name(), of, nullable));
         }
         let physical = exprs.iter().map(|expr| self.physical(expr, from));
         let mut exprs = physical.collect::<Result<Vec<_>, _>>()?;
-        // Changes that carry whole rows need no key.
-        let hides = before.mode != ChangelogMode::Retract;
-        for key in key.iter().filter(|_| hides) {
+        for key in &key {
             if !sources.contains(&Some(*key)) {
                 let field = before.schema.field(*key);
                 exprs.push(Arc::new(Column::new(field.name(), *key)));
@@ -152,11 +144,10 @@ impl Compiler<'_> {
             .and_then(place)
             .or_else(|| self.later_twin(input, &twins))
             .or_else(|| self.other_time(input, &sources));
-        let key = key.iter().map(|key| place(*key)).collect::<Option<_>>();
         let properties = StreamProperties {
             schema,
             mode: before.mode,
-            key: key.map(distinct).unwrap_or_default(),
+            key: distinct(key.iter().filter_map(|key| place(*key)).collect()),
             event_time,
             state: StateBound::None,
         };
