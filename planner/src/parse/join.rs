@@ -1,9 +1,10 @@
-//! The joins that sqlparser or DataFusion lack, brought into a form that both know: an ordinary join
-//! whose condition is wrapped in a function of [`crate::logical::join_marker`].
+//! The joins that sqlparser or DataFusion lack, brought into a form that both know: an ordinary
+//! join whose condition is wrapped in a function of [`crate::logical::join_marker`].
 //!
 //! `LEFT ASOF JOIN q MATCH_CONDITION (t.ts >= q.ts) ON t.k = q.k TOLERANCE INTERVAL '5' SECOND`
 //! becomes `LEFT JOIN q ON __asof_join((t.k = q.k) AND (t.ts >= q.ts), INTERVAL …)`;
-//! `JOIN r FOR SYSTEM_TIME AS OF t.ts AS x ON …` becomes `JOIN r AS x ON __version_join((…), t.ts)`.
+//! `JOIN r FOR SYSTEM_TIME AS OF t.ts AS x ON …` becomes `JOIN r AS x ON __version_join((…),
+//! t.ts)`.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 

@@ -97,14 +97,7 @@ impl Compiler<'_> {
         let before = self.properties(input).clone();
         let mut sources: Vec<Option<usize>> =
             exprs.iter().map(|expr| source_column(expr, from)).collect();
-        let kept = |key: &usize| self.kept_twin(input, *key, &sources);
-        let mut key: Vec<usize> = before.key.iter().map(kept).collect();
-        if before.mode == ChangelogMode::Retract
-            && !key.iter().all(|key| sources.contains(&Some(*key)))
-        {
-            // Rows are told apart by all their columns.
-            key.clear();
-        }
+        let key = self.kept_key(input, &sources);
         let mut fields: Vec<Field> = Vec::with_capacity(exprs.len());
         for (field, source) in to.fields().iter().zip(&sources) {
             // A column that is passed on is null only where it was.
@@ -154,6 +147,20 @@ impl Compiler<'_> {
         let node = self.push(OperatorSpec::Project { exprs }, vec![input], properties);
         self.set_twins(node, twins);
         Ok(node)
+    }
+
+    /// The key of `node` as columns among `sources`, where it can be: a twin says the same. Rows
+    /// that are taken back as they were need none.
+    fn kept_key(&self, node: NodeIndex, sources: &[Option<usize>]) -> Vec<usize> {
+        let before = self.properties(node);
+        let key = before.key.iter();
+        let key: Vec<usize> = key.map(|key| self.kept_twin(node, *key, sources)).collect();
+        let lost = !key.iter().all(|key| sources.contains(&Some(*key)));
+        if lost && before.mode == ChangelogMode::Retract {
+            // Rows are told apart by all their columns.
+            return Vec::new();
+        }
+        key
     }
 
     /// A key column, or a bound of the same window that is among `sources` where the key column is

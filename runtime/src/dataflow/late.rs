@@ -2,8 +2,8 @@
 //! can, one relation for all of them.
 //!
 //! Then it says in `late_input` whose row each is, and has every column of every input once:
-//! columns of one name and type are shared, a second type of a name gets a number behind it. What an
-//! input does not have is null.
+//! columns of one name and type are shared, a second type of a name gets a number behind it. What
+//! an input does not have is null.
 
 use std::sync::Arc;
 

@@ -5,9 +5,9 @@
 //! right row ─late?──▶ kept until a later one of its key is before the watermark, or it is too old
 //! ```
 //!
-//! A left row waits for the watermark of both inputs, so its partner does not depend on the order of
-//! arrival. Of right rows of one key and time the last to arrive counts. The join with versions of a
-//! table is the same: each row of the table is valid from its own time to that of the next.
+//! A left row waits for the watermark of both inputs, so its partner does not depend on the order
+//! of arrival. Of right rows of one key and time the last to arrive counts. The join with versions
+//! of a table is the same: each row of the table is valid from its own time to that of the next.
 
 use std::sync::Arc;
 
@@ -55,8 +55,8 @@ impl AsofJoin {
     /// The join of `node`, which is `spec`, over rows of `inputs`.
     ///
     /// # Errors
-    /// [`OperatorError::Contract`] if the node contradicts itself; [`OperatorError::Compute`] if its
-    /// keys cannot be told apart.
+    /// [`OperatorError::Contract`] if the node contradicts itself; [`OperatorError::Compute`] if
+    /// its keys cannot be told apart.
     pub fn new(
         node: &Node,
         inputs: &[SchemaRef],

@@ -55,8 +55,8 @@ impl IntervalJoin {
     /// The join of `node`, which is `spec`, over rows of `inputs`.
     ///
     /// # Errors
-    /// [`OperatorError::Contract`] if the node contradicts itself; [`OperatorError::Compute`] if its
-    /// keys cannot be told apart.
+    /// [`OperatorError::Contract`] if the node contradicts itself; [`OperatorError::Compute`] if
+    /// its keys cannot be told apart.
     pub fn new(
         node: &Node,
         inputs: &[SchemaRef],

@@ -78,8 +78,8 @@ impl RegularJoin {
     /// The join of `node`, which is `spec`, over rows of `inputs`.
     ///
     /// # Errors
-    /// [`OperatorError::Contract`] if the node contradicts itself; [`OperatorError::Compute`] if its
-    /// keys cannot be told apart; [`OperatorError::Arrow`] if its rows cannot.
+    /// [`OperatorError::Contract`] if the node contradicts itself; [`OperatorError::Compute`] if
+    /// its keys cannot be told apart; [`OperatorError::Arrow`] if its rows cannot.
     pub fn new(
         node: &Node,
         inputs: &[SchemaRef],

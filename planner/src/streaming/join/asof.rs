@@ -16,8 +16,8 @@ use crate::logical::join_marker::Marker;
 use crate::logical::window_tvf::constant_nanos;
 use crate::streaming::Compiler;
 
-const ASOF_FORM: &str = "Write ON t.symbol = q.symbol AND t.ts >= q.ts, and nothing else: conditions \
-                         on one side belong into a subquery, others into WHERE.";
+const ASOF_FORM: &str = "Write ON t.symbol = q.symbol AND t.ts >= q.ts, and nothing else: \
+                         conditions on one side belong into a subquery, others into WHERE.";
 
 /// What an ASOF or temporal join asks for.
 struct Wanted {
@@ -186,8 +186,8 @@ impl Compiler<'_> {
         let Some(right) = self.properties(sides[1]).event_time else {
             let error =
                 PlanError::unsupported("FOR SYSTEM_TIME AS OF a relation without event time");
-            let hint = "Add WATERMARK FOR valid_from AS valid_from to the table, for the column that \
-                        says from when on a row is valid.";
+            let hint = "Add WATERMARK FOR valid_from AS valid_from to the table, for the column \
+                        that says from when on a row is valid.";
             return Err(self.at_word(error.hint(hint), "SYSTEM_TIME"));
         };
         let Some(left) = time else {

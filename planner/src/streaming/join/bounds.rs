@@ -1,7 +1,7 @@
 //! Conditions on time: how far the event times of two joined rows can lie apart.
 //!
-//! `a.ts >= b.ts - INTERVAL '5' SECOND` says that left − right is at least −5 s. Every spelling that
-//! comes down to one column of each side with constant intervals added is understood.
+//! `a.ts >= b.ts - INTERVAL '5' SECOND` says that left − right is at least −5 s. Every spelling
+//! that comes down to one column of each side with constant intervals added is understood.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
@@ -59,7 +59,8 @@ impl Compiler<'_> {
             };
             found.lower.is_some() && found.upper.is_some() && by_window(0) && by_window(1)
         };
-        // Of a window's bounds the start comes first: later windows over the result hold whole ones.
+        // Of a window's bounds the start comes first: later windows over the result hold whole
+        // ones.
         let fitting = found.iter().filter(fits);
         let Some(found) = fitting.min_by_key(|found| found.times) else {
             return Ok(None);

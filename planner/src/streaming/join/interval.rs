@@ -1,5 +1,5 @@
-//! Joins whose condition bounds how far the event times lie apart: interval joins, and window joins,
-//! in which the windows' bounds are equal.
+//! Joins whose condition bounds how far the event times lie apart: interval joins, and window
+//! joins, in which the windows' bounds are equal.
 
 use datafusion::logical_expr::Expr;
 use rtsap_plan::graph::NodeIndex;

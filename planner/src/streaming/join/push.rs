@@ -1,5 +1,5 @@
-//! Brings conditions to where they belong before joins are compiled: `WHERE` over an inner join into
-//! the join, and conditions on one side below it, where they keep rows out of the state.
+//! Brings conditions to where they belong before joins are compiled: `WHERE` over an inner join
+//! into the join, and conditions on one side below it, where they keep rows out of the state.
 //!
 //! DataFusion's own rule would also move conditions below windows, which tears a window and its
 //! aggregation apart.

@@ -1,4 +1,5 @@
-//! The rows of one side of a regular join: counted, found by content and by key, removed one by one.
+//! The rows of one side of a regular join: counted, found by content and by key, removed one by
+//! one.
 //!
 //! Rows lie in Arrow's row format: a delete finds its row by its bytes, and rows of many batches
 //! become columns again at once.
