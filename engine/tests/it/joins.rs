@@ -6,11 +6,11 @@ const SOURCES: [&str; 2] = [
     "CREATE SOURCE trades (symbol TEXT, price DOUBLE PRECISION, size DOUBLE PRECISION, \
      ts TIMESTAMP(6), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND) \
      WITH ('connector' = 'datagen', 'kind' = 'trades', 'number-of-rows' = '3000', 'seed' = '7', \
-           'rows-per-second' = '100', 'symbols' = '5', 'splits' = '2', 'disorder' = '1s')",
+           'rows-per-second' = '100', 'symbols' = '5', 'pace' = 'none', 'splits' = '2', 'disorder' = '1s')",
     "CREATE SOURCE quotes (symbol TEXT, bid DOUBLE PRECISION, ask DOUBLE PRECISION, \
      ts TIMESTAMP(6), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND) \
      WITH ('connector' = 'datagen', 'kind' = 'quotes', 'number-of-rows' = '4000', 'seed' = '8', \
-           'rows-per-second' = '150', 'symbols' = '5', 'splits' = '3', 'disorder' = '1s')",
+           'rows-per-second' = '150', 'symbols' = '5', 'pace' = 'none', 'splits' = '3', 'disorder' = '1s')",
 ];
 
 const INTERVAL: &str = "SELECT t.symbol, t.ts, t.price, q.bid, q.ts AS quoted \

@@ -18,6 +18,15 @@ pub const ASOF: &str = "__asof_join";
 /// `version(condition, time)`.
 pub const VERSION: &str = "__version_join";
 
+/// `times(left, right)`: a condition that always holds and keeps the event times of a join's sides
+/// from being pruned.
+pub const TIMES: &str = "__join_times";
+
+/// Whether `expr` only keeps event times.
+pub fn keeps_times(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if call.func.name() == TIMES)
+}
+
 /// A join's condition that is one of ours.
 #[derive(Clone, Copy, Debug)]
 pub struct Marker<'a> {
@@ -48,8 +57,9 @@ pub fn of(expr: &Expr) -> Option<Marker<'_>> {
 
 /// The function called `name`, if it is a marker.
 pub fn function(name: &str) -> Option<Arc<ScalarUDF>> {
-    static MARKERS: LazyLock<[Arc<ScalarUDF>; 2]> =
-        LazyLock::new(|| [ASOF, VERSION].map(|name| Arc::new(ScalarUDF::from(Mark::new(name)))));
+    static MARKERS: LazyLock<[Arc<ScalarUDF>; 3]> = LazyLock::new(|| {
+        [ASOF, VERSION, TIMES].map(|name| Arc::new(ScalarUDF::from(Mark::new(name))))
+    });
     let found = MARKERS.iter().find(|marker| marker.name() == name);
     found.map(Arc::clone)
 }

@@ -45,6 +45,23 @@ impl Compiler<'_> {
         }
     }
 
+    /// Whether `column` of `node` is a bound of the windows that rows were put into.
+    pub(super) fn is_window_bound(&self, node: NodeIndex, column: usize) -> bool {
+        let input = self.nodes[node].inputs.first().copied();
+        match (&self.nodes[node].spec, input) {
+            (OperatorSpec::Project { exprs }, Some(input)) => {
+                let source = exprs.get(column).and_then(passed_on);
+                source.is_some_and(|column| self.is_window_bound(input, column))
+            }
+            (OperatorSpec::Filter { .. }, Some(input)) => self.is_window_bound(input, column),
+            (OperatorSpec::WindowAssign { .. }, _) => {
+                let width = self.properties(node).schema.fields().len();
+                column + 3 >= width && column < width
+            }
+            _ => false,
+        }
+    }
+
     /// Lets watermarks of `node` speak about `column`; returns whether they can.
     pub(super) fn retarget(&mut self, node: NodeIndex, column: usize) -> bool {
         if self.properties(node).event_time == Some(column) {

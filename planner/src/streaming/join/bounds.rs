@@ -55,8 +55,7 @@ impl Compiler<'_> {
         let windowed = sides.map(|side| self.has_windows(side));
         let fits = |found: &&Found| {
             let by_window = |port: usize| {
-                !windowed[port]
-                    || self.properties(sides[port]).event_time != Some(found.times[port])
+                !windowed[port] || self.is_window_bound(sides[port], found.times[port])
             };
             found.lower.is_some() && found.upper.is_some() && by_window(0) && by_window(1)
         };

@@ -5,6 +5,8 @@ use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use rtsap_plan::join::Side;
 
+use crate::logical::join_marker;
+
 /// What must hold for two rows to be joined.
 pub struct Conditions {
     /// Expressions over the left side, and over the right one, that must be equal.
@@ -22,7 +24,8 @@ impl Conditions {
         right: &DFSchema,
     ) -> Self {
         let mut rest = Vec::new();
-        for part in condition.into_iter().flat_map(split_conjunction_owned) {
+        let parts = condition.into_iter().flat_map(split_conjunction_owned);
+        for part in parts.filter(|part| !join_marker::keeps_times(part)) {
             match equality(&part, left, right) {
                 Some(pair) => equal.push(pair),
                 None => rest.push(part),

@@ -30,6 +30,33 @@ pub fn into_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(moved.data)
 }
 
+/// The plan with the event times of all joins named in their conditions, so that they are not
+/// pruned: rows are forgotten by them.
+///
+/// # Errors
+/// DataFusion's, if a node cannot be built.
+pub fn keep_times(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let kept = plan.transform_down(|node| {
+        let LogicalPlan::Join(join) = node else {
+            return Ok(Transformed::no(node));
+        };
+        let sides = [&join.left, &join.right];
+        let times = sides.into_iter().filter_map(|side| {
+            let time = event_time(side)?;
+            Some(Expr::from(side.schema().qualified_field(time)))
+        });
+        let times: Vec<Expr> = times.collect();
+        let marker = join_marker::function(join_marker::TIMES);
+        let Some(marker) = marker.filter(|_| !times.is_empty() && !is_marked(&join)) else {
+            return Ok(Transformed::no(LogicalPlan::Join(join)));
+        };
+        let parts = join.filter.clone().into_iter().chain([marker.call(times)]);
+        let filter = conjunction(parts);
+        Ok(Transformed::yes(LogicalPlan::Join(Join { filter, ..join })))
+    })?;
+    Ok(kept.data)
+}
+
 fn is_marked(join: &Join) -> bool {
     join.filter.as_ref().and_then(join_marker::of).is_some()
 }
@@ -79,6 +106,10 @@ fn below_join(join: Join) -> Result<Transformed<LogicalPlan>> {
         .into_iter()
         .flat_map(split_conjunction_owned)
     {
+        if join_marker::keeps_times(&part) {
+            rest.push(part);
+            continue;
+        }
         match side_of(&part, join.left.schema(), join.right.schema()) {
             Some(Side::Left) if sinks(Side::Left) => left.push(part),
             Some(Side::Right) if sinks(Side::Right) => right.push(part),

@@ -321,7 +321,7 @@ impl Run {
             .column(column)
             .as_primitive::<TimestampMillisecondType>();
         for time in times {
-            let time = time.expect("an event time") * 1_000_000;
+            let time = time.unwrap() * 1_000_000;
             assert!(time >= self.promised, "{time} after {}", self.promised);
         }
     }
