@@ -12,7 +12,7 @@ export RTSAP_CACHE CARGO_TARGET_DIR PATH
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint services clean-services
+.PHONY: help demo test bench torture lint services clean-services
 
 help: ## this list
 	@echo 'usage: make <command>'
@@ -29,6 +29,9 @@ test: ## install, start a real Kafka, TimescaleDB and PostgreSQL, and run every 
 
 bench: ## install, start a real Kafka, and measure (ARGS='--short' only shows that it works)
 	@exec scripts/bench.sh $(ARGS)
+
+torture: ## kill, stop and cut off all real parts at random, and count every row (ARGS='--kills 1000')
+	@exec scripts/torture.sh $(ARGS)
 
 lint: ## format and lint checks only
 	cargo fmt --all --check

@@ -13,7 +13,7 @@ if [[ -x $CARGO_TARGET_DIR/debug/rtsap ]]; then
 else
   say "building rtsap; the first time this takes several minutes … (2/3)"
 fi
-(cd "$CLONE" && cargo build -p rtsap-server) ||
+(cd "$CLONE" && cargo build --workspace --bins) ||
   die "the build failed" "The compiler's message is above."
 say "starting the demo; Ctrl-C ends it … (3/3)"
 exec "$CARGO_TARGET_DIR/debug/rtsap" demo "$@"

@@ -10,8 +10,9 @@ use datafusion::physical_plan::displayable;
 use futures::TryStreamExt;
 use rtsap_catalog::object::ObjectKind;
 use rtsap_plan::graph::StreamPlan;
-use rtsap_planner::plan_view;
+use rtsap_planner::bind::view::view_options;
 use rtsap_planner::statement::{CreateView, ExplainFormat, ExplainStatement, ExplainTarget, Name};
+use rtsap_planner::{plan_view, plan_view_with};
 
 use crate::error::EngineError;
 use crate::query::Planning;
@@ -89,9 +90,11 @@ fn refuse_analyze(explain: &ExplainStatement) -> Result<(), EngineError> {
 fn planned(session: &Session, create: &CreateView) -> Result<Vec<String>, EngineError> {
     let def = view_def(create);
     let catalog = session.instance.snapshot();
-    let planned = plan_view(
+    let options = view_options(&create.options)?;
+    let planned = plan_view_with(
         &def.query,
         &def.column_names,
+        &options,
         &catalog,
         &session.instance.functions,
     );

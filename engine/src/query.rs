@@ -23,6 +23,7 @@ pub(crate) mod compatible;
 pub(crate) mod defaults;
 pub(crate) mod diagnose;
 pub(crate) mod guard;
+pub(crate) mod literals;
 pub(crate) mod names;
 pub(crate) mod namespace;
 pub(crate) mod parameters;

@@ -3,9 +3,6 @@
 
 use std::pin::Pin;
 
-use arrow::datatypes::Schema;
-use arrow::record_batch::RecordBatch;
-use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::sql::metadata::{SqlInfoData, XdbcTypeInfoData};
 use arrow_flight::sql::server::{DoPutError, FlightSqlService, PeekableFlightDataStream};
@@ -19,20 +16,20 @@ use arrow_flight::sql::{
     CommandStatementUpdate, DoPutPreparedStatementResult, SqlInfo, TicketStatementQuery,
 };
 use arrow_flight::{
-    Action, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse,
-    PutResult, Ticket,
+    Action, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse, PutResult, Ticket,
 };
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use rtsap_engine::Engine;
 use tokio::sync::watch;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::error::{FlightServerError, broken};
+use crate::error::FlightServerError;
+use crate::info::{DONE, command, done, flight_info, sent};
 use crate::ingest::{self, ingest};
 use crate::prepared::{PreparedStatement, PreparedStatements};
-use crate::statement::{self, DATABASE, Rows, announced};
+use crate::statement::{self, DATABASE, Outcome, Rows, announced};
 use crate::stream::{FlightStream, encoded, schema_bytes};
 use crate::{metadata, parameters};
 
@@ -75,6 +72,9 @@ impl FlightSql {
     /// # Errors
     /// As [`statement::query`].
     pub(crate) async fn run(&self, sql: &str) -> Result<Response<FlightStream>, Status> {
+        if sql.as_bytes() == DONE {
+            return self.streamed(Outcome::Done(0).into_rows());
+        }
         let rows = statement::query(&self.engine, sql).await?;
         self.streamed(rows)
     }
@@ -102,36 +102,6 @@ impl FlightSql {
     fn streamed(&self, rows: Rows) -> Result<Response<FlightStream>, Status> {
         Ok(Response::new(encoded(rows, self.stopping.clone())?))
     }
-}
-
-/// One endpoint: this server.
-pub(crate) fn flight_info(
-    schema: &Schema,
-    ticket: Bytes,
-    descriptor: FlightDescriptor,
-) -> Result<FlightInfo, Status> {
-    let info = FlightInfo::new().try_with_schema(schema).map_err(broken)?;
-    let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket));
-    Ok(info.with_endpoint(endpoint).with_descriptor(descriptor))
-}
-
-/// Describes a command whose ticket is the command itself.
-fn command(
-    schema: &Schema,
-    request: Request<FlightDescriptor>,
-) -> Result<Response<FlightInfo>, Status> {
-    let descriptor = request.into_inner();
-    let ticket = descriptor.cmd.clone();
-    flight_info(schema, ticket, descriptor).map(Response::new)
-}
-
-/// Streams one batch that is there already.
-fn sent(batch: RecordBatch) -> Result<Response<FlightStream>, Status> {
-    let messages = FlightDataEncoderBuilder::new()
-        .with_schema(batch.schema())
-        .build(futures::stream::once(async move { Ok(batch) }))
-        .map_err(Status::from);
-    Ok(Response::new(messages.boxed()))
 }
 
 fn text(bytes: &[u8]) -> Result<&str, Status> {
@@ -175,8 +145,16 @@ impl FlightSqlService for FlightSql {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         refuse_transaction(query.transaction_id.as_ref())?;
-        let info = self.describe(&query.query, request.into_inner());
-        info.await.map(Response::new)
+        let descriptor = request.into_inner();
+        let mut session = statement::session(&self.engine)?;
+        let prepared = statement::prepare(&session, &query.query).await?;
+        if prepared.result.is_none() {
+            statement::change(&mut session, &prepared, &[]).await?;
+            return done(descriptor);
+        }
+        self.describe(&query.query, descriptor)
+            .await
+            .map(Response::new)
     }
 
     async fn get_flight_info_substrait_plan(
@@ -193,8 +171,12 @@ impl FlightSqlService for FlightSql {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         let statement = self.prepared.get(&query.prepared_statement_handle)?;
-        let schema = announced(statement.lock().await.prepared());
-        command(&schema, request)
+        let mut statement = statement.lock().await;
+        if statement.prepared().result.is_none() {
+            statement.update().await?;
+            return done(request.into_inner());
+        }
+        command(&announced(statement.prepared()), request)
     }
 
     async fn get_flight_info_catalogs(

@@ -25,6 +25,7 @@ use crate::service::Service;
 
 pub mod error;
 mod flight_sql;
+mod info;
 mod ingest;
 mod metadata;
 mod parameters;

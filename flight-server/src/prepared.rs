@@ -79,11 +79,6 @@ impl PreparedStatement {
     /// `INVALID_ARGUMENT` for several rows of values; what the engine refuses.
     pub(crate) async fn query(&mut self) -> Result<Rows, Status> {
         self.close_block().await?;
-        if self.prepared.result.is_none() {
-            // Programs run everything as a query: the answer has no columns then.
-            self.update().await?;
-            return Ok(statement::Outcome::Done(0).into_rows());
-        }
         let values = match self.bound.as_slice() {
             [] => &[],
             [values] => values.as_slice(),

@@ -16,7 +16,8 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::FlightServerError;
-use crate::flight_sql::{FlightSql, flight_info};
+use crate::flight_sql::FlightSql;
+use crate::info::flight_info;
 use crate::ingest::name;
 use crate::metadata;
 use crate::statement;

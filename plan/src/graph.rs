@@ -91,6 +91,9 @@ impl StreamPlan {
             let fits = match node.spec {
                 OperatorSpec::Input { .. } => node.inputs.is_empty(),
                 OperatorSpec::Union => node.inputs.len() >= 2,
+                OperatorSpec::IntervalJoin(_)
+                | OperatorSpec::AsofJoin(_)
+                | OperatorSpec::RegularJoin(_) => node.inputs.len() == 2,
                 _ => node.inputs.len() == 1,
             };
             if !fits {
@@ -123,11 +126,47 @@ impl StreamPlan {
         explain::text(self)
     }
 
-    /// The first node that can find rows late: its input's rows are what `<view>$late` shows.
-    pub fn late_node(&self) -> Option<NodeIndex> {
-        self.nodes
-            .iter()
-            .position(|node| matches!(node.spec, OperatorSpec::WindowAggregate(_)))
+    /// Where rows of the inputs can be found late: node and port, in order. Behind such a node none
+    /// is late any more, since its promises hold.
+    pub fn late_ports(&self) -> Vec<(NodeIndex, usize)> {
+        let mut found = Vec::new();
+        let mut behind = vec![false; self.nodes.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            for (port, input) in node.inputs.iter().enumerate() {
+                let finds = finds_late(&node.spec, port);
+                if finds && !behind[*input] {
+                    found.push((index, port));
+                }
+                behind[index] |= finds || behind[*input];
+            }
+        }
+        found
+    }
+
+    /// The names of the relations whose rows come to a node, in order.
+    pub fn leaves(&self, node: NodeIndex) -> Vec<&str> {
+        let Some(node) = self.nodes.get(node) else {
+            return Vec::new();
+        };
+        if let OperatorSpec::Input { name, .. } = &node.spec {
+            return vec![name];
+        }
+        let inputs = node.inputs.iter();
+        inputs.flat_map(|input| self.leaves(*input)).collect()
+    }
+}
+
+fn finds_late(spec: &OperatorSpec, port: usize) -> bool {
+    match spec {
+        OperatorSpec::WindowAggregate(_)
+        | OperatorSpec::SessionAggregate(_)
+        | OperatorSpec::Over(_)
+        | OperatorSpec::OpenWindows { .. }
+        | OperatorSpec::AsofJoin(_) => true,
+        OperatorSpec::IntervalJoin(spec) => !spec.drops_late[port],
+        OperatorSpec::RegularJoin(spec) => spec.kept[port].is_some(),
+        OperatorSpec::TopN(spec) => spec.closing.is_some() && !spec.keeps_rows,
+        _ => false,
     }
 }
 

@@ -2,10 +2,15 @@
 //! which runs it.
 //!
 //! Public fields; no behaviour beyond checking, fingerprinting and printing itself. Reading order:
-//! [`graph`], [`operator`], [`window`], [`properties`], [`explain`].
+//! [`graph`], [`operator`], [`window`], [`join`], [`properties`], [`explain`].
 
 pub mod explain;
 pub mod graph;
+pub mod grouping;
+pub mod join;
 pub mod operator;
+pub mod over;
 pub mod properties;
+pub mod rank;
+pub mod session;
 pub mod window;

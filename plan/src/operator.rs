@@ -5,6 +5,11 @@ use std::sync::Arc;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
+use crate::grouping::GroupingSet;
+use crate::join::{AsofJoinSpec, IntervalJoinSpec, RegularJoinSpec};
+use crate::over::OverSpec;
+use crate::rank::TopNSpec;
+use crate::session::SessionSpec;
 use crate::window::WindowSpec;
 
 /// The identity of a catalog object: never reused, and the runtime's only name for it.
@@ -50,10 +55,30 @@ pub enum OperatorSpec {
     },
     /// Aggregates by window and key. One append-only input with event time.
     WindowAggregate(WindowAggregateSpec),
+    /// Aggregates by session and key. One append-only input with event time.
+    SessionAggregate(SessionSpec),
     /// Aggregates by key, for ever. One input of any mode that the aggregates can take.
     GroupAggregate(GroupAggregateSpec),
+    /// The first rows of each partition by an order. One input of any mode.
+    TopN(TopNSpec),
+    /// Computes calls over the rows around each row. One append-only input with event time.
+    Over(OverSpec),
     /// All rows of all inputs, which have one schema. Two or more inputs.
     Union,
+    /// Joins rows of equal keys whose event times are near each other. Two append-only inputs.
+    IntervalJoin(IntervalJoinSpec),
+    /// Joins each left row with the latest right row that is not after it. Two inputs, the left one
+    /// append-only.
+    AsofJoin(AsofJoinSpec),
+    /// Joins rows of equal keys, whenever they come. Two inputs of any mode.
+    RegularJoin(RegularJoinSpec),
+    /// Passes rows on that are in an open window; others are late. One append-only input.
+    OpenWindows {
+        /// Which windows.
+        window: WindowSpec,
+        /// Index of the timestamp column in the input.
+        time: usize,
+    },
 }
 
 impl OperatorSpec {
@@ -65,8 +90,15 @@ impl OperatorSpec {
             Self::Filter { .. } => "Filter",
             Self::WindowAssign { .. } => "WindowAssign",
             Self::WindowAggregate(_) => "WindowAggregate",
+            Self::SessionAggregate(_) => "SessionAggregate",
             Self::GroupAggregate(_) => "GroupAggregate",
+            Self::TopN(_) => "TopN",
+            Self::Over(_) => "Over",
             Self::Union => "Union",
+            Self::IntervalJoin(_) => "IntervalJoin",
+            Self::AsofJoin(_) => "AsofJoin",
+            Self::RegularJoin(_) => "RegularJoin",
+            Self::OpenWindows { .. } => "OpenWindows",
         }
     }
 }
@@ -78,6 +110,8 @@ pub struct AggregateSpec {
     pub function: Arc<AggregateFunctionExpr>,
     /// `FILTER (WHERE …)`: Boolean over the input's columns.
     pub filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Input rows may be taken back, which the function cannot do: each group keeps its rows.
+    pub keeps_rows: bool,
 }
 
 /// When results of a window show.
@@ -118,6 +152,8 @@ pub struct WindowAggregateSpec {
     pub time: usize,
     /// Group keys besides the window, over the input's columns.
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// The ways to group each row, if there are several.
+    pub sets: Vec<GroupingSet>,
     /// The aggregates.
     pub aggregates: Vec<AggregateSpec>,
     /// What each column of the node's schema holds.
@@ -135,6 +171,8 @@ pub struct GroupAggregateSpec {
     /// Group keys over the input's columns. Empty: one group, which exists from the start
     /// (`SELECT count(*)`).
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// The ways to group each row, if there are several.
+    pub sets: Vec<GroupingSet>,
     /// The aggregates.
     pub aggregates: Vec<AggregateSpec>,
 }

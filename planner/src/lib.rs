@@ -30,4 +30,4 @@ pub use functions::Functions;
 pub use logical::batch::{BatchExtension, batch_extension};
 pub use parse::parse;
 pub use statement::{ParsedStatement, StatementKind};
-pub use streaming::{PlannedView, plan_view};
+pub use streaming::{PlannedView, plan_view, plan_view_with};

@@ -3,6 +3,7 @@
 //! Windows are [`window_node::WindowNode`]s. Knows nothing of operators; [`crate::streaming`] does.
 
 pub mod batch;
+pub mod join_marker;
 pub mod scope;
 pub mod spelling;
 pub mod translate;
@@ -59,7 +60,8 @@ pub fn refine(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
     // accumulators), PushDownFilter (it would tear a window and its aggregation apart;
     // `streaming::peel` moves filters itself), CommonSubexprEliminate (names from a counter would
     // make plans and state fingerprints unstable), and all rules about joins, limits and empty
-    // relations, which a view cannot have.
+    // relations, which
+    // `streaming::join` brings into its own form.
     let optimizer = Optimizer::with_rules(vec![
         Arc::new(OptimizeUnions::new()),
         Arc::new(SimplifyExpressions::new()),

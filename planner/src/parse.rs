@@ -6,6 +6,7 @@
 pub mod cursor;
 pub mod define;
 pub mod explain;
+pub mod join;
 pub mod lexeme;
 pub mod query;
 pub mod refused;

@@ -6,9 +6,16 @@
 
 pub mod aggregate;
 pub mod bucket;
+pub mod event_time;
+pub mod grouping;
+pub mod join;
+pub mod over;
 pub mod peel;
 pub mod refuse;
+pub mod retract;
 pub mod stateless;
+pub mod subquery;
+pub mod top_n;
 pub mod window;
 
 use std::collections::{BTreeSet, HashMap};
@@ -28,6 +35,7 @@ use rtsap_plan::operator::{Emit, OperatorSpec};
 use rtsap_plan::properties::StreamProperties;
 use rtsap_stream::change::ChangelogMode;
 
+use crate::bind::view::ViewOptions;
 use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
 use crate::logical::scope::Scope;
@@ -63,10 +71,25 @@ pub fn plan_view(
     catalog: &CatalogSnapshot,
     functions: &Functions,
 ) -> Result<PlannedView, PlanError> {
+    let options = ViewOptions::default();
+    plan_view_with(query_text, column_names, &options, catalog, functions)
+}
+
+/// As [`plan_view`], for a view with options.
+///
+/// # Errors
+/// As [`plan_view`].
+pub fn plan_view_with(
+    query_text: &str,
+    column_names: &[String],
+    options: &ViewOptions,
+    catalog: &CatalogSnapshot,
+    functions: &Functions,
+) -> Result<PlannedView, PlanError> {
     let tokens = lexemes(query_text)?;
     refuse::words(&tokens)?;
     let split = split_emit(query_text, &tokens)?;
-    let statement = query::sql(query_text, split.query)?;
+    let statement = query::view_sql(query_text, split.query)?;
     refuse::statement(&statement, query_text, &tokens)?;
     let scope = Scope::new(catalog, functions);
     let translated = |error: DataFusionError| translate(&error, query_text, functions);
@@ -79,11 +102,28 @@ pub fn plan_view(
     } else {
         rename(raw, column_names).map_err(found_at)?
     };
-    let refined = refine(named).and_then(plain_columns).map_err(translated)?;
+    let joined = subquery::to_joins(named).map_err(translated)?;
+    refuse::mixed_times(&joined).map_err(found_at)?;
+    let joined = match options.state_ttl_nanos {
+        Some(_) => join::push::keep_times(joined).map_err(translated)?,
+        None => joined,
+    };
+    let refined = join::push::into_joins(joined)
+        .and_then(refine)
+        .and_then(plain_columns)
+        .map_err(translated)?;
 
-    let mut compiler = Compiler::new(query_text, functions);
+    let mut compiler = Compiler::new(query_text, catalog, functions);
+    compiler.state_ttl_nanos = options.state_ttl_nanos;
+    compiler.lateness_nanos = split.lateness_nanos;
     let emit = split.emit.map_or(Emit::Changes, |(emit, _)| emit);
     compiler.node(&refined, emit).map_err(found_at)?;
+    let lateness = (split.lateness_nanos > 0).then_some("ALLOW LATENESS");
+    if let (Some(clause), Some((_, position))) = (lateness, split.emit) {
+        compiler
+            .check_changes(clause)
+            .map_err(|error| error.at(position))?;
+    }
     if let (Emit::OnClose { .. }, Some((_, position))) = (emit, split.emit) {
         compiler
             .check_closes()
@@ -146,26 +186,40 @@ pub(crate) struct Twin {
 /// The plan under construction.
 pub(crate) struct Compiler<'a> {
     text: &'a str,
+    catalog: &'a CatalogSnapshot,
     functions: &'a Functions,
+    /// How long joins keep rows that nothing else bounds.
+    state_ttl_nanos: Option<i64>,
     nodes: Vec<Node>,
+    /// How long windows that show as they change stay open.
+    lateness_nanos: i64,
     depends_on: BTreeSet<ObjectNumber>,
     notices: Vec<String>,
     /// By node, the columns that hold bounds of one window: each says as much as the others.
     twins: HashMap<NodeIndex, Vec<Twin>>,
+    /// By join, the columns that its watermarks could speak about instead.
+    alternatives: HashMap<NodeIndex, Vec<usize>>,
+    /// Rows that are put into windows are joined by them next: late ones must be found before.
+    joins_windows: bool,
     /// Used by every expression: nothing in it changes.
     props: ExecutionProps,
     planning: PhysicalPlanningContext,
 }
 
 impl<'a> Compiler<'a> {
-    fn new(text: &'a str, functions: &'a Functions) -> Self {
+    fn new(text: &'a str, catalog: &'a CatalogSnapshot, functions: &'a Functions) -> Self {
         Self {
             text,
+            catalog,
             functions,
+            state_ttl_nanos: None,
             nodes: Vec::new(),
+            lateness_nanos: 0,
             depends_on: BTreeSet::new(),
             notices: Vec::new(),
             twins: HashMap::new(),
+            alternatives: HashMap::new(),
+            joins_windows: false,
             props: ExecutionProps::new(),
             planning: PhysicalPlanningContext::default(),
         }
@@ -181,6 +235,7 @@ impl<'a> Compiler<'a> {
             LogicalPlan::SubqueryAlias(alias) => self.node(&alias.input, emit),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate, emit),
             LogicalPlan::Union(union) => self.union(union, emit),
+            LogicalPlan::Join(join) => self.join(join, emit),
             LogicalPlan::Extension(extension) => {
                 match extension.node.as_any().downcast_ref::<WindowNode>() {
                     Some(window) => self.window_assign(window, emit),
@@ -190,6 +245,8 @@ impl<'a> Compiler<'a> {
                     ))),
                 }
             }
+            LogicalPlan::Window(window) => self.over(window, emit),
+            LogicalPlan::Limit(limit) => self.limit(limit, emit),
             other => Err(refuse::node(other)),
         }
     }
@@ -201,12 +258,21 @@ impl<'a> Compiler<'a> {
         inputs: Vec<NodeIndex>,
         properties: StreamProperties,
     ) -> NodeIndex {
+        // A plan that was given up may have left something under this number.
+        self.twins.remove(&self.nodes.len());
+        self.alternatives.remove(&self.nodes.len());
         self.nodes.push(Node {
             spec,
             inputs,
             properties,
         });
         self.nodes.len() - 1
+    }
+
+    /// Forgets the nodes from `count` on.
+    fn truncate(&mut self, count: usize) {
+        self.nodes.truncate(count);
+        self.twins.retain(|node, _| *node < count);
     }
 
     fn twins(&self, node: NodeIndex) -> &[Twin] {
@@ -233,8 +299,14 @@ impl<'a> Compiler<'a> {
 
     /// `EMIT ON WINDOW CLOSE` needs a window that closes.
     fn check_closes(&self) -> Result<(), PlanError> {
-        let window = |node: &Node| matches!(node.spec, OperatorSpec::WindowAggregate(_));
-        if self.nodes.iter().any(window) {
+        let closes = |node: &Node| match &node.spec {
+            OperatorSpec::WindowAggregate(_)
+            | OperatorSpec::SessionAggregate(_)
+            | OperatorSpec::Over(_) => true,
+            OperatorSpec::TopN(spec) => spec.emit != Emit::Changes,
+            _ => false,
+        };
+        if self.nodes.iter().any(closes) {
             return Ok(());
         }
         let message = "EMIT ON WINDOW CLOSE needs an aggregation by window".to_owned();
@@ -244,12 +316,31 @@ impl<'a> Compiler<'a> {
         Err(PlanError::new(Cause::Emit { message }).hint(hint))
     }
 
+    /// Allowed lateness needs a window that shows as it changes.
+    fn check_changes(&self, clause: &str) -> Result<(), PlanError> {
+        let changes = |node: &Node| match &node.spec {
+            OperatorSpec::WindowAggregate(spec) => spec.emit == Emit::Changes,
+            OperatorSpec::SessionAggregate(spec) => spec.aggregate.emit == Emit::Changes,
+            _ => false,
+        };
+        if self.nodes.iter().any(changes) {
+            return Ok(());
+        }
+        let message = format!("{clause} needs an aggregation by window that shows as it changes");
+        let hint = "Group by a window, or declare a longer delay in WATERMARK FOR.";
+        Err(PlanError::new(Cause::Emit { message }).hint(hint))
+    }
+
     /// The plan with its result's properties; `columns` of its columns are visible.
     fn finish(mut self, columns: usize) -> Result<PlannedView, PlanError> {
         let Some(last) = self.nodes.last() else {
             return Err(PlanError::internal("plan has no node"));
         };
-        let properties = last.properties.clone();
+        let mut properties = last.properties.clone();
+        if properties.mode == ChangelogMode::Retract && !properties.key.is_empty() {
+            // One live row a key, and each is deleted before its successor comes.
+            properties.mode = ChangelogMode::Upsert;
+        }
         let hidden = properties.key.iter().filter(|index| **index >= columns);
         let hidden: Vec<usize> = hidden.copied().collect();
         if !hidden.is_empty() {
@@ -263,9 +354,14 @@ impl<'a> Compiler<'a> {
         };
         plan.check()
             .map_err(|error| PlanError::internal(error.to_string()))?;
+        // Changes that carry whole rows by a key are what an upsert is, and more.
+        let mode = match properties.mode {
+            ChangelogMode::Retract if !properties.key.is_empty() => ChangelogMode::Upsert,
+            mode => mode,
+        };
         let relation = Relation {
             schema: properties.schema,
-            mode: properties.mode,
+            mode,
             key: properties.key,
             event_time: properties.event_time,
         };
@@ -277,6 +373,13 @@ impl<'a> Compiler<'a> {
             notices: self.notices,
         })
     }
+}
+
+/// `schema` with another column at `at`, never null.
+fn with_column(schema: &Schema, at: usize, name: &str, of: DataType) -> SchemaRef {
+    let mut fields: Vec<_> = schema.fields().iter().map(Arc::clone).collect();
+    fields.insert(at, Arc::new(Field::new(name, of, false)));
+    Arc::new(Schema::new(fields))
 }
 
 /// The Arrow schema of a logical one: names without qualifiers, no metadata.

@@ -20,7 +20,7 @@ use rtsap_planner::statement::{
 };
 use rtsap_planner::{
     Functions, PlanError, bind_source, bind_source_def, bind_table, bind_table_def, parse,
-    plan_view,
+    plan_view, plan_view_with,
 };
 
 struct Case {
@@ -177,19 +177,21 @@ impl Runner {
     }
 
     fn view(&self, view: &CreateView, out: &mut String) -> Result<Made, PlanError> {
-        view_options(&view.options)?;
-        let planned = plan_view(
+        let options = view_options(&view.options)?;
+        let planned = plan_view_with(
             &view.query,
             &view.column_names,
+            &options,
             &self.catalog,
             &self.functions,
         )
         .map_err(|error| error.shifted(view.query_offset))?;
         out.push_str(&explain::text(&planned.plan));
         show_relation(&planned.relation, out);
-        let again = plan_view(
+        let again = plan_view_with(
             &view.query,
             &view.column_names,
+            &options,
             &self.catalog,
             &self.functions,
         )?;

@@ -8,21 +8,26 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use rtsap_plan::graph::{NodeIndex, StreamPlan};
 use rtsap_plan::operator::{ObjectId, OperatorSpec};
-use rtsap_stream::change::ChangeBatch;
+use rtsap_stream::change::{ChangeBatch, ChangelogMode};
 use rtsap_stream::message::Watermark;
 use rtsap_stream::time::EventTime;
+
+use absorb::absorbs;
+use late::LateShape;
 
 use crate::operator::instantiate;
 use crate::operator::{Operator, OperatorError, Output};
 use crate::state::{StateError, StateReader, StateWriter};
 use crate::status::Ledger;
 
+mod absorb;
+mod late;
+
 /// A running plan.
 pub struct Dataflow {
     nodes: Vec<NodeState>,
     inputs: Vec<Input>,
-    late_node: Option<NodeIndex>,
-    late_schema: Option<SchemaRef>,
+    late_shape: LateShape,
     ledger: Ledger,
     results: Vec<ChangeBatch>,
     late: Vec<RecordBatch>,
@@ -43,12 +48,18 @@ struct NodeState {
     operator: Option<Box<dyn Operator>>,
     consumers: Vec<(NodeIndex, usize)>,
     ports: Vec<Option<Watermark>>,
+    /// By port: what it promises does not matter to this node.
+    timeless: Vec<bool>,
     /// Rows that go no further than here are *used*: the node keeps them in its state or multiplies
     /// them.
     absorbs: bool,
-    /// No node before this one absorbs rows, so what comes here are rows of the inputs.
-    takes_input_rows: bool,
+    /// By port: no node before this one absorbs rows, so what comes here are rows of the inputs.
+    takes_input_rows: Vec<bool>,
     time: EventTime,
+    /// What this node has last promised to those behind it.
+    promised: Option<EventTime>,
+    /// All its inputs are idle, and so is it.
+    idle: bool,
 }
 
 /// What a dataflow has brought forth since the last time it was asked.
@@ -91,25 +102,27 @@ impl Dataflow {
                     .collect();
                 Some(instantiate::operator(node, &schemas)?)
             };
-            let absorbs = matches!(
-                node.spec,
-                OperatorSpec::WindowAggregate(_)
-                    | OperatorSpec::GroupAggregate(_)
-                    | OperatorSpec::WindowAssign { .. }
-            );
-            let ports = vec![None; node.inputs.len()];
-            let derived = |input: &NodeIndex| {
+            let timeless = timeless(&node.spec, node.inputs.len());
+            let silent = |timeless: &bool| timeless.then_some(Watermark::Idle);
+            let ports = timeless.iter().map(silent).collect();
+            let raw = |input: &NodeIndex| {
                 let before: &NodeState = &nodes[*input];
-                before.absorbs || !before.takes_input_rows
+                !before.absorbs && before.takes_input_rows.iter().all(|raw| *raw)
             };
-            let takes_input_rows = !node.inputs.iter().any(derived);
+            let takes_input_rows: Vec<bool> = node.inputs.iter().map(raw).collect();
+            // Behind a union of both kinds nothing tells the rows of inputs from others.
+            let mixed = takes_input_rows.contains(&true) && takes_input_rows.contains(&false);
+            let absorbs = mixed || absorbs(&node.spec);
             nodes.push(NodeState {
                 operator,
                 consumers: Vec::new(),
                 ports,
+                timeless,
                 absorbs,
                 takes_input_rows,
                 time: EventTime::MIN,
+                promised: None,
+                idle: false,
             });
         }
         for (index, node) in plan.nodes.iter().enumerate() {
@@ -118,14 +131,10 @@ impl Dataflow {
             }
         }
         tell_who_adds_up(plan, &mut nodes);
-        let late_node = plan.late_node();
-        let late_input = late_node.and_then(|node| plan.nodes[node].inputs.first());
-        let late_schema = late_input.map(|i| Arc::clone(&plan.nodes[*i].properties.schema));
         Ok(Self {
             nodes,
             inputs,
-            late_node,
-            late_schema,
+            late_shape: LateShape::of(plan),
             ledger: Ledger::default(),
             results: Vec::new(),
             late: Vec::new(),
@@ -140,7 +149,7 @@ impl Dataflow {
 
     /// The columns of late rows, if the plan has a node that can find rows late.
     pub fn late_schema(&self) -> Option<&SchemaRef> {
-        self.late_schema.as_ref()
+        self.late_shape.schema()
     }
 
     /// The ledger so far.
@@ -285,9 +294,11 @@ impl Dataflow {
                     if let Some(operator) = &mut self.nodes[node].operator {
                         operator.on_changes(port, &changes, &mut output)?;
                     }
-                    self.count(node, changes.len() as u64, &output);
+                    self.count(node, port, changes.len() as u64, &output);
+                    self.keep_late(node, port, &mut output)?;
                     self.deliver(node, output, &mut queue)?;
                 }
+                Event::Watermark(_) if self.nodes[node].timeless[port] => {}
                 Event::Watermark(time) => {
                     self.nodes[node].ports[port] = Some(Watermark::At(time));
                     self.pass_watermark(node, &mut queue)?;
@@ -299,24 +310,21 @@ impl Dataflow {
 
     /// Counts rows where they leave the stream of input rows: in a node that absorbs them, or in
     /// the result.
-    fn count(&mut self, node: NodeIndex, rows: u64, output: &Output) {
+    fn count(&mut self, node: NodeIndex, port: usize, rows: u64, output: &Output) {
         let late: u64 = output
             .late
             .iter()
             .map(|batch| batch.num_rows() as u64)
             .sum();
-        self.ledger.filtered += output.filtered_rows;
         self.ledger.late += late;
-        if self.nodes[node].absorbs && self.nodes[node].takes_input_rows {
-            self.ledger.used += rows - late;
+        if !self.nodes[node].takes_input_rows[port] {
+            // Counted as used where it was put into its window.
+            self.ledger.used = self.ledger.used.saturating_sub(late);
+            return;
         }
-        let to_result = self.nodes[node].consumers.is_empty();
-        if to_result && !self.nodes[node].absorbs && self.nodes[node].takes_input_rows {
-            self.ledger.used += output
-                .changes
-                .iter()
-                .map(|batch| batch.len() as u64)
-                .sum::<u64>();
+        self.ledger.filtered += output.filtered_rows;
+        if self.nodes[node].absorbs || self.nodes[node].consumers.is_empty() {
+            self.ledger.used += rows.saturating_sub(late + output.filtered_rows);
         }
     }
 
@@ -335,14 +343,24 @@ impl Dataflow {
                 }
             }
         }
-        let Some(time) = least.filter(|time| *time > self.nodes[node].time) else {
-            return Ok(());
+        let Some(least) = least else {
+            // Nothing is expected on any input, so nothing is expected of this node.
+            self.nodes[node].idle = true;
+            return self.leave_out(node, queue);
         };
-        self.nodes[node].time = time;
+        let awake = std::mem::take(&mut self.nodes[node].idle);
+        if least <= self.nodes[node].time {
+            // Those behind this node have left it out; they must wait for it again.
+            if let Some(before) = self.nodes[node].promised.filter(|_| awake) {
+                self.send(node, Event::Watermark(before), queue);
+            }
+            return Ok(());
+        }
+        self.nodes[node].time = least;
         let mut output = Output::default();
         let promise = match &mut self.nodes[node].operator {
-            Some(operator) => operator.on_watermark(time, &mut output)?,
-            None => time,
+            Some(operator) => operator.on_watermark(least, &mut output)?,
+            None => least,
         };
         self.deliver(node, output, queue)?;
         self.promise(node, promise, queue);
@@ -370,7 +388,22 @@ impl Dataflow {
         if self.nodes[node].consumers.is_empty() {
             self.watermark = Some(self.watermark.map_or(time, |before| before.max(time)));
         }
+        self.nodes[node].promised = Some(time);
         self.send(node, Event::Watermark(time), queue);
+    }
+
+    /// Sets aside the rows that a node found late among those of one port.
+    fn keep_late(
+        &mut self,
+        node: NodeIndex,
+        port: usize,
+        output: &mut Output,
+    ) -> Result<(), OperatorError> {
+        for rows in std::mem::take(&mut output.late) {
+            let shaped = self.late_shape.rows(node, port, rows)?;
+            self.late.push(shaped);
+        }
+        Ok(())
     }
 
     fn deliver(
@@ -379,17 +412,6 @@ impl Dataflow {
         output: Output,
         queue: &mut VecDeque<(NodeIndex, usize, Event)>,
     ) -> Result<(), OperatorError> {
-        if !output.late.is_empty() {
-            if self.late_node != Some(node) {
-                // Downstream of the first window no row is late: its promise says so.
-                let found = "late rows behind the first window".to_owned();
-                return Err(OperatorError::Contract {
-                    operator: "WindowAggregate",
-                    found,
-                });
-            }
-            self.late.extend(output.late);
-        }
         for changes in output
             .changes
             .into_iter()
@@ -415,6 +437,15 @@ impl Dataflow {
     }
 }
 
+/// By port, whether a node of `ports` inputs takes no notice of its event time: the side of a join
+/// whose rows are kept for ever must not hold back the one whose rows are not.
+fn timeless(spec: &OperatorSpec, ports: usize) -> Vec<bool> {
+    match spec {
+        OperatorSpec::RegularJoin(spec) => spec.kept.iter().map(Option::is_none).collect(),
+        _ => vec![false; ports],
+    }
+}
+
 /// An operator that adds up rows of others must be told which of them go.
 fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
     let mut adds_up = vec![false; nodes.len()];
@@ -422,9 +453,16 @@ fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
         if let Some(operator) = nodes[index].operator.as_mut().filter(|_| adds_up[index]) {
             operator.send_replaced();
         }
-        let group = matches!(node.spec, OperatorSpec::GroupAggregate(_));
+        let sums = match node.spec {
+            OperatorSpec::GroupAggregate(_)
+            | OperatorSpec::RegularJoin(_)
+            | OperatorSpec::TopN(_) => true,
+            // So does a union of rows that change, and whoever reads it.
+            OperatorSpec::Union => node.properties.mode == ChangelogMode::Retract,
+            _ => false,
+        };
         for input in &node.inputs {
-            adds_up[*input] |= group || adds_up[index];
+            adds_up[*input] |= sums || adds_up[index];
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use rtsap_stream::decode::{DecodeSchema, Decoder, Reject};
 use rtsap_stream::error::{ConnectorError, ErrorKind};
 use rtsap_stream::source::{Offset, Payloads, SourceReader, SplitBatch, SplitId};
@@ -101,10 +101,7 @@ pub struct ReaderHandle {
 impl ReaderHandle {
     /// The next event, if one waits.
     pub fn next(&self) -> Option<ReadEvent> {
-        match self.events.try_recv() {
-            Ok(event) => Some(event),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.events.try_recv().ok()
     }
 
     /// Whether nothing waits.
@@ -252,7 +249,8 @@ impl ReaderTask {
             };
             let resting = matches!(event, ReadEvent::Unavailable(_));
             let last = matches!(event, ReadEvent::Failed(_));
-            if !(resting && away) && !self.send(event) {
+            let kept_back = resting && away;
+            if !kept_back && !self.send(event) {
                 return;
             }
             if last {

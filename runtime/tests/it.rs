@@ -5,9 +5,13 @@
 mod it {
     mod drive;
     mod generate;
+    mod joins;
     mod operator;
+    mod over;
     mod plans;
     mod rows;
     mod script;
+    mod session;
     mod stream_equals_batch;
+    mod top_n;
 }

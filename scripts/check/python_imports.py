@@ -21,6 +21,10 @@ MODULES = {
     "numpy": "numpy",
     "pandas": "pandas",
     "talib": "ta-lib",
+    "scipy": "scipy",
+    "statsmodels.api": "statsmodels",
+    "empyrical": "empyrical-reloaded",
+    "arch": "arch",
     "moto.server": "moto",
     "pytest": "pytest",
 }

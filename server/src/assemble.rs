@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use rtsap_connectors::registry::BuiltinConnectors;
@@ -16,6 +17,12 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::error::ServerError;
 use crate::{admin, store};
+
+/// How long a start waits for its ports.
+const PORT_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// How often it looks.
+const PORT_ASK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A running server.
 pub struct Server {
@@ -49,6 +56,9 @@ impl Server {
             listen: config.pg,
             insecure_listen,
         };
+        for address in [config.pg, config.flight, config.http] {
+            until_free(address).await;
+        }
         let pg_failed = listen(config.pg, "PostgreSQL clients");
         let pg = pg_server::bind(pg)
             .await
@@ -143,8 +153,21 @@ impl Server {
                 tracing::error!(problem, "the runtime has ended");
                 return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+}
+
+/// Waits while another process holds `address`: one that was killed keeps its ports until the
+/// kernel has taken it down. Whoever still holds it after [`PORT_WAIT_MAX`] is found by the bind.
+async fn until_free(address: SocketAddr) {
+    let started = tokio::time::Instant::now();
+    while started.elapsed() < PORT_WAIT_MAX {
+        match std::net::TcpListener::bind(address) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+            _ => return,
+        }
+        tokio::time::sleep(PORT_ASK_INTERVAL).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -54,6 +55,15 @@ pub struct ServeArgs {
     /// Ports and directories.
     #[command(flatten)]
     pub common: CommonArgs,
+    /// Address for PostgreSQL clients; `--pg-port` replaces its port [default: 127.0.0.1:5433].
+    #[arg(long, env = "RTSAP_PG_LISTEN", value_name = "IP:PORT")]
+    pub pg_listen: Option<SocketAddr>,
+    /// Address for Arrow Flight clients [default: 127.0.0.1:8815].
+    #[arg(long, env = "RTSAP_FLIGHT_LISTEN", value_name = "IP:PORT")]
+    pub flight_listen: Option<SocketAddr>,
+    /// Address for probes, metrics and the status page [default: 127.0.0.1:8090].
+    #[arg(long, env = "RTSAP_HTTP_LISTEN", value_name = "IP:PORT")]
+    pub http_listen: Option<SocketAddr>,
     /// Where checkpoints go: file:///dir or s3://bucket/prefix [default: the data directory].
     #[arg(long, env = "RTSAP_CHECKPOINT_URL", value_name = "URL")]
     pub checkpoint_url: Option<String>,

@@ -95,6 +95,9 @@ impl Config {
             })?;
             config.read(&text, path)?;
         }
+        config.pg = args.pg_listen.unwrap_or(config.pg);
+        config.flight = args.flight_listen.unwrap_or(config.flight);
+        config.http = args.http_listen.unwrap_or(config.http);
         config.apply(&args.common);
         config.checkpoint_url = args.checkpoint_url.clone().or(config.checkpoint_url);
         config.insecure_listen |= args.insecure_listen;

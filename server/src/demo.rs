@@ -180,7 +180,7 @@ fn greeting(server: &Server, broker: &Broker, answer: &str) -> String {
          psql      psql -h {pg_host} -p {pg_port} -U rtsap rtsap\n            \
                    SELECT * FROM top_movers ORDER BY abs(move_pct) DESC LIMIT 10;\n            \
                    SELECT * FROM spreads ORDER BY symbol LIMIT 10;\n            \
-                   SUBSCRIBE ohlc_1s;\n  \
+                   COPY (SUBSCRIBE ohlc_1s) TO STDOUT;\n  \
          Python    import pyarrow.flight as fl\n            \
                    client = fl.connect(\"grpc://{flight}\")\n            \
                    print(client.do_get(fl.Ticket(b\"SELECT * FROM volatility\")).read_all())\n  \

@@ -1,5 +1,7 @@
 //! Logs and metrics: installed once, at the start.
 
+use std::io::IsTerminal;
+
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -19,6 +21,7 @@ pub fn install(config: &Config) -> Result<PrometheusHandle, ServerError> {
         .map_err(|error| bad(format!("cannot read log filter {:?}: {error}", config.log)))?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let installed = if config.log_json {
         logs.json().try_init()

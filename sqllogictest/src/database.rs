@@ -52,6 +52,11 @@ impl Server {
         Ok(Database { session })
     }
 
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Stops the engine.
     ///
     /// # Errors
@@ -66,31 +71,44 @@ impl Server {
 #[error("{text}")]
 pub struct Failure {
     text: String,
-    sqlstate: Option<&'static str>,
+    sqlstate: Option<String>,
 }
 
 impl Failure {
-    fn new(text: impl fmt::Display) -> Self {
-        Self {
-            text: text.to_string(),
-            sqlstate: None,
+    pub(crate) fn new(text: impl fmt::Display) -> Self {
+        Self::said(&text.to_string(), None, None, None)
+    }
+
+    /// What a statement was refused with.
+    pub(crate) fn said(
+        message: &str,
+        detail: Option<&str>,
+        hint: Option<&str>,
+        sqlstate: Option<String>,
+    ) -> Self {
+        let mut text = message.to_owned();
+        if let Some(detail) = detail {
+            text.push_str(&format!("\ndetail: {detail}"));
         }
+        if let Some(hint) = hint {
+            text.push_str(&format!("\nhint: {hint}"));
+        }
+        Self { text, sqlstate }
+    }
+
+    pub(crate) fn sqlstate(&self) -> Option<&str> {
+        self.sqlstate.as_deref()
     }
 }
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        let mut text = error.message;
-        if let Some(detail) = error.detail {
-            text.push_str(&format!("\ndetail: {detail}"));
-        }
-        if let Some(hint) = error.hint {
-            text.push_str(&format!("\nhint: {hint}"));
-        }
-        Self {
-            text,
-            sqlstate: error.sqlstate_hint,
-        }
+        Self::said(
+            &error.message,
+            error.detail.as_deref(),
+            error.hint.as_deref(),
+            error.sqlstate_hint.map(str::to_owned),
+        )
     }
 }
 
@@ -131,7 +149,7 @@ impl AsyncDB for Database {
     }
 
     fn error_sql_state(failure: &Failure) -> Option<String> {
-        failure.sqlstate.map(str::to_owned)
+        failure.sqlstate().map(str::to_owned)
     }
 }
 
@@ -164,18 +182,22 @@ async fn rows(schema: &Schema, mut batches: BatchStream) -> Result<Output, Failu
     Ok(DBOutput::Rows { types, rows })
 }
 
-/// The cells of a row. When a change was published differs from run to run, so it is not shown.
+/// A value as the files write it. When a change was published differs from run to run, so it is not
+/// shown.
+pub(crate) fn shown(column: &str, text: String) -> String {
+    match text {
+        _ if column == "rtsap_time" => "<time>".to_owned(),
+        text if text.is_empty() => "(empty)".to_owned(),
+        text => text,
+    }
+}
+
 fn cells(batch: &RecordBatch, row: usize) -> Result<Vec<String>, Failure> {
     let schema = batch.schema_ref();
     let columns = schema.fields().iter().zip(batch.columns());
     let cell = |(field, column): (&Arc<arrow::datatypes::Field>, &Arc<dyn Array>)| {
-        if field.name() == "rtsap_time" {
-            return Ok("<time>".to_owned());
-        }
-        match text::of(column.as_ref(), row).map_err(Failure::new)? {
-            text if text.is_empty() => Ok("(empty)".to_owned()),
-            text => Ok(text),
-        }
+        let text = text::of(column.as_ref(), row).map_err(Failure::new)?;
+        Ok(shown(field.name(), text))
     };
     columns.map(cell).collect()
 }

@@ -4,7 +4,8 @@
 //! do.
 //!
 //! ```text
-//! file ── records ─▶ sqllogictest::Runner ── a session a connection ─▶ Database ─▶ engine
+//! file ── records ─▶ sqllogictest::Runner ─┬─ a session a connection ─▶ Database ─▶ engine
+//!                                          └─ a socket a connection ─▶ WireDatabase ─▶ pgwire ─▶ engine
 //! ```
 //!
 //! Each file begins with an empty engine in memory. Time is driven by statements: `INSERT`, then
@@ -16,10 +17,12 @@ use std::path::{Path, PathBuf};
 
 use sqllogictest::{Runner, default_normalizer, default_validator, strict_column_validator};
 
-use crate::database::{Database, Server};
+use crate::database::{Database, Failure, Server};
+use crate::wire::{WireDatabase, WireServer};
 
 pub mod database;
 mod text;
+pub mod wire;
 
 /// All `.slt` files below `folder`, sorted.
 ///
@@ -56,6 +59,26 @@ pub async fn run(file: &Path) -> Result<(), String> {
     let stopped = server.stop().await;
     result.map_err(|error| error.display(false).to_string())?;
     stopped.map_err(|failure| failure.to_string())
+}
+
+/// Runs one file through the PostgreSQL protocol against a new engine, to its first failure.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_over_the_wire(file: &Path) -> Result<(), String> {
+    let said = |failure: Failure| failure.to_string();
+    let server = Server::start().await.map_err(said)?;
+    let wire = WireServer::start(server.engine().clone()).await;
+    let wire = wire.map_err(said)?;
+    let port = wire.port();
+    let mut runner = Runner::new(move || WireDatabase::connect(port));
+    runner.add_label("wire");
+    let result = runner.run_file_async(file).await;
+    drop(runner);
+    let closed = wire.stop().await;
+    let stopped = server.stop().await;
+    result.map_err(|error| error.display(false).to_string())?;
+    closed.and(stopped).map_err(said)
 }
 
 /// Writes what the engine answers into the file as what is expected: to be read line by line before

@@ -2,8 +2,11 @@
 //! DataFusion's `AggregateUDF` of it.
 
 pub(crate) mod candlestick;
+pub(crate) mod linear;
 pub(crate) mod mean;
 pub(crate) mod pick;
+pub(crate) mod profile;
+pub(crate) mod sample;
 pub(crate) mod series;
 pub(crate) mod vwap;
 
@@ -17,13 +20,15 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, Signature,
+    Volatility,
 };
 use datafusion::physical_plan::PhysicalExpr;
 
 use crate::arguments::Call;
 use crate::error::FunctionError;
 use crate::fold::AnyFold;
+use crate::registry::{self, FunctionKind};
 
 /// One aggregate function, apart from DataFusion's bookkeeping.
 pub(crate) trait Aggregate: Debug + Eq + Hash + Send + Sync + 'static {
@@ -33,6 +38,11 @@ pub(crate) trait Aggregate: Debug + Eq + Hash + Send + Sync + 'static {
     /// Returns other names it answers to.
     fn aliases(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Returns the names of the arguments in order, if calls may use them.
+    fn argument_names(&self) -> Vec<&'static str> {
+        Vec::new()
     }
 
     /// Returns the types that arguments of `types` are coerced to.
@@ -59,6 +69,26 @@ pub(crate) trait Aggregate: Debug + Eq + Hash + Send + Sync + 'static {
     ) -> Result<Box<dyn AnyFold>>;
 }
 
+/// Where a table of aggregates is the aggregate: its name is its identity.
+macro_rules! identified_by_name {
+    ($kind:ty) => {
+        impl PartialEq for $kind {
+            fn eq(&self, other: &Self) -> bool {
+                self.doc.name == other.doc.name
+            }
+        }
+
+        impl Eq for $kind {}
+
+        impl std::hash::Hash for $kind {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.doc.name.hash(state);
+            }
+        }
+    };
+}
+pub(crate) use identified_by_name;
+
 /// Makes DataFusion's form of an aggregate.
 pub(crate) fn function(aggregate: impl Aggregate) -> Arc<AggregateUDF> {
     let aliases = aggregate
@@ -66,7 +96,12 @@ pub(crate) fn function(aggregate: impl Aggregate) -> Arc<AggregateUDF> {
         .iter()
         .map(|&alias| alias.to_owned())
         .collect();
-    let signature = Signature::user_defined(Volatility::Immutable);
+    let unnamed = Signature::user_defined(Volatility::Immutable);
+    let names = aggregate.argument_names();
+    let signature = match unnamed.clone().with_parameter_names(names.clone()) {
+        Ok(named) if !names.is_empty() => named,
+        _ => unnamed,
+    };
     Arc::new(AggregateUDF::new_from_impl(Function {
         aggregate,
         aliases,
@@ -114,6 +149,10 @@ impl<A: Aggregate> AggregateUDFImpl for Function<A> {
 
     fn aliases(&self) -> &[String] {
         &self.aliases
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Aggregate)
     }
 
     fn signature(&self) -> &Signature {

@@ -1,6 +1,8 @@
 //! Why a call of one of our functions is refused: a typed cause with a hint, carried by
 //! DataFusion's error. It never describes failures of DataFusion's own functions.
 
+use std::borrow::Cow;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
@@ -52,7 +54,7 @@ pub enum FunctionError {
         /// The value as written.
         value: String,
         /// The legal range in words.
-        range: &'static str,
+        range: Cow<'static, str>,
     },
     /// A clause was written that has no meaning for the function.
     #[error("cannot use {clause} with {function}")]

@@ -1,10 +1,11 @@
 //! The SQL functions that RTSAP adds to DataFusion.
 //!
 //! ```text
-//! scalar/     time_bucket, accessors of candlesticks
+//! scalar/     time_bucket, accessors of candlesticks, quotes, options, order books
 //! aggregate/  vwap, first, last, arg_min, arg_max, candlestick_agg, rollup …
-//! window/     ema, rsi
+//! window/     all of TA-Lib
 //! fold        the frame that turns an aggregate's arithmetic into accumulators
+//! distribution  normal and Student's t, for options and for risk
 //! registry    all of them, with documentation
 //! ```
 //!
@@ -14,17 +15,20 @@
 //! This crate depends on DataFusion and on no other crate of the workspace.
 
 mod aggregate;
+mod argument;
 mod arguments;
+mod distribution;
 pub mod error;
 mod fold;
 mod ordering;
 mod overload;
 pub mod registry;
 mod scalar;
+mod side;
 #[cfg(test)]
 mod trial;
 mod weighting;
 mod window;
 
 pub use error::FunctionError;
-pub use registry::{FunctionDoc, FunctionKind, FunctionRegistry};
+pub use registry::{FunctionDoc, FunctionKind, FunctionRegistry, keeps_rows};

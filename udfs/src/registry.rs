@@ -3,11 +3,13 @@
 //! It holds RTSAP's own functions only; DataFusion's are added by whoever builds a session.
 
 mod docs;
+mod reference;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::logical_expr::planner::ExprPlanner;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use datafusion::logical_expr::{AggregateUDF, DocSection, Documentation, ScalarUDF, WindowUDF};
 
 use crate::aggregate::candlestick::CandlestickAgg;
 use crate::aggregate::candlestick::ohlcv::Ohlcv;
@@ -15,11 +17,10 @@ use crate::aggregate::candlestick::rollup::Rollup;
 use crate::aggregate::mean::Mean;
 use crate::aggregate::pick::Pick;
 use crate::aggregate::series::Measure;
-use crate::aggregate::{self, vwap::Vwap};
+use crate::aggregate::{self, Aggregate as _, linear, profile, sample, vwap::Vwap};
 use crate::overload::OverloadPlanner;
-use crate::scalar::formula::{self, Formula};
-use crate::scalar::{accessor, time_bucket};
-use crate::window::technical::{self, Indicator};
+use crate::scalar::{accessor, formula, list, signed_qty, statistic, time_bucket};
+use crate::window;
 
 /// How a function is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,7 +87,11 @@ impl FunctionRegistry {
     pub fn with_builtins() -> Self {
         let mut scalars = vec![time_bucket::function()];
         scalars.extend(accessor::functions());
-        scalars.extend(Formula::ALL.map(formula::function));
+        scalars.extend(formula::all().map(formula::function));
+        scalars.extend(list::all().map(list::function));
+        scalars.push(signed_qty::function());
+        scalars.extend(statistic::functions());
+        scalars.extend(crate::scalar::profile::functions());
         let mut aggregates = vec![
             aggregate::function(Vwap),
             aggregate::function(Pick::First),
@@ -96,15 +101,19 @@ impl FunctionRegistry {
             aggregate::function(CandlestickAgg),
             aggregate::function(Rollup),
             aggregate::function(Ohlcv),
+            aggregate::function(profile::VolumeProfile),
+            aggregate::function(linear::stats::StatsAgg),
         ];
+        aggregates.extend(linear::all().copied().map(aggregate::function));
+        aggregates.extend(sample::all().copied().map(aggregate::function));
         aggregates.extend(Measure::ALL.map(aggregate::function));
         aggregates.extend(Mean::ALL.map(aggregate::function));
-        let windows = vec![
-            technical::function(Indicator::Ema),
-            technical::function(Indicator::Rsi),
-        ];
-        let mut docs = docs::builtins();
-        docs.sort_by_key(|doc| (doc.name, doc.kind));
+        let windows = window::all()
+            .iter()
+            .map(window::function::function)
+            .chain(window::position::functions())
+            .collect();
+        let docs = all_docs();
         let expr_planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(OverloadPlanner)];
         Self {
             scalars,
@@ -115,12 +124,63 @@ impl FunctionRegistry {
         }
     }
 
+    /// Returns the function reference as a page of Markdown: what `docs/functions.md` holds.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        reference::page(&self.docs)
+    }
+
     /// Returns the documentation of `name`: two entries where an aggregate and a scalar share it.
     pub fn docs_of(&self, name: &str) -> impl Iterator<Item = &FunctionDoc> {
         self.docs
             .iter()
             .filter(move |doc| doc.name.eq_ignore_ascii_case(name))
     }
+}
+
+/// Returns the documentation of every name, sorted by name.
+fn all_docs() -> Vec<FunctionDoc> {
+    let mut docs = docs::builtins();
+    docs.extend(formula::all().map(formula::Formula::doc));
+    docs.extend(list::all().map(list::ListFunction::doc));
+    docs.push(signed_qty::DOC);
+    docs.extend(statistic::docs());
+    docs.push(profile::DOC);
+    docs.push(linear::stats::DOC);
+    docs.extend(crate::scalar::profile::DOCS);
+    docs.extend(linear::all().map(linear::Linear::doc));
+    docs.extend(sample::all().map(sample::Sample::doc));
+    docs.extend(window::position::docs());
+    docs.extend(window::all().iter().flat_map(|entry| entry.docs()));
+    docs.sort_by_key(|doc| (doc.name, doc.kind));
+    docs
+}
+
+/// Returns what DataFusion shows of a function, by its first name.
+pub(crate) fn documentation(name: &str, kind: FunctionKind) -> Option<&'static Documentation> {
+    static ALL: LazyLock<HashMap<FunctionKind, HashMap<&'static str, Documentation>>> =
+        LazyLock::new(|| {
+            let mut all: HashMap<_, HashMap<_, _>> = HashMap::new();
+            for doc in all_docs() {
+                let section = DocSection {
+                    include: true,
+                    label: "RTSAP",
+                    description: None,
+                };
+                let builder = Documentation::builder(section, doc.description, doc.signature);
+                let document = builder.with_sql_example(doc.example).build();
+                all.entry(doc.kind).or_default().insert(doc.name, document);
+            }
+            all
+        });
+    ALL.get(&kind)?.get(name)
+}
+
+/// Returns whether an aggregate keeps every row of a group, so that its state grows with them.
+#[must_use]
+pub fn keeps_rows(aggregate: &str) -> bool {
+    let measures = Measure::ALL.map(|measure| measure.call().function);
+    measures.contains(&aggregate) || sample::all().any(|sample| sample.doc().name == aggregate)
 }
 
 #[cfg(test)]

@@ -44,6 +44,70 @@ impl Compensated {
         self.error += other.error;
     }
 
+    /// Adds the product of two values without rounding it.
+    ///
+    /// Error-free product: Dekker's, with Veltkamp's splitting.
+    pub(crate) fn add_product(&mut self, a: f64, b: f64) {
+        self.merge(Self::product(a, b));
+    }
+
+    /// Returns sum and error, which `from_parts` takes.
+    pub(crate) fn parts(self) -> [f64; 2] {
+        [self.sum, self.error]
+    }
+
+    /// Makes a sum of its parts.
+    pub(crate) fn from_parts(sum: f64, error: f64) -> Self {
+        Self { sum, error }
+    }
+
+    /// Returns the product of two values; beyond 1e300 it is rounded.
+    pub(crate) fn product(a: f64, b: f64) -> Self {
+        /// 2^27 + 1 splits 53 bits into two halves.
+        const SPLITTER: f64 = 134_217_729.0;
+        let halves = |x: f64| {
+            let head = x * SPLITTER - (x * SPLITTER - x);
+            (head, x - head)
+        };
+        let (sum, (a_head, a_tail), (b_head, b_tail)) = (a * b, halves(a), halves(b));
+        let error = ((a_head * b_head - sum) + a_head * b_tail + a_tail * b_head) + a_tail * b_tail;
+        Self {
+            sum,
+            error: if error.is_finite() { error } else { 0.0 },
+        }
+    }
+
+    /// Returns the product with another sum, of twice the precision of a double.
+    pub(crate) fn times(self, other: Self) -> Self {
+        let mut product = Self::product(self.sum, other.sum);
+        product.error += self.sum * other.error + self.error * other.sum;
+        product
+    }
+
+    /// Returns the difference from another sum.
+    pub(crate) fn minus(mut self, other: Self) -> Self {
+        self.merge(Self {
+            sum: -other.sum,
+            error: -other.error,
+        });
+        self
+    }
+
+    /// Returns the quotient by a number, of twice the precision of a double.
+    pub(crate) fn over(self, divisor: f64) -> Self {
+        let sum = self.sum / divisor;
+        let rest = self.minus(Self::product(sum, divisor));
+        Self {
+            sum,
+            error: (rest.sum + rest.error) / divisor,
+        }
+    }
+
+    /// Returns the sum rounded once; NaN or infinite if it left the range of a double.
+    pub(crate) fn rounded(self) -> f64 {
+        self.sum + self.error
+    }
+
     /// Returns the sum rounded once, or `None` if it left the range of a double.
     pub(crate) fn value(self) -> Option<f64> {
         Some(self.sum + self.error).filter(|value| value.is_finite())

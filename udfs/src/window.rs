@@ -1,3 +1,45 @@
 //! Window functions: one value per row from the rows before it in its partition.
+//!
+//! ```text
+//! definition   what a function is called with and gives, as data
+//! parameter    its constants: defaults, ranges, how they are read
+//! talib        the definitions of TA-Lib's functions, read from its own metadata
+//! rolling, decaying, cumulative, signal    the definitions of our own
+//! function     DataFusion's form of a definition, and what it refuses
+//! position     positions and their profit, exact in decimals
+//! partition    runs a definition over the rows of a partition
+//! ```
+//!
+//! Rows with an input that is null, NaN or infinite are passed over: they give null and leave
+//! the function as it is. A value that is not finite is null as well.
 
-pub(crate) mod technical;
+mod cumulative;
+mod decaying;
+pub(crate) mod definition;
+pub(crate) mod function;
+mod parameter;
+mod partition;
+pub(crate) mod position;
+mod rolling;
+mod signal;
+pub(crate) mod talib;
+
+use std::sync::LazyLock;
+
+use definition::Entry;
+
+/// Returns every window function of ours, sorted by name.
+pub(crate) fn all() -> &'static [Entry] {
+    static ALL: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+        let ours = cumulative::DEFINITIONS
+            .iter()
+            .chain(&decaying::DEFINITIONS)
+            .chain(&rolling::DEFINITIONS)
+            .chain(&signal::DEFINITIONS);
+        let definitions = talib::definitions().chain(ours.cloned());
+        let mut entries: Vec<Entry> = definitions.map(Entry::new).collect();
+        entries.sort_by_key(|entry| entry.definition.name);
+        entries
+    });
+    &ALL
+}

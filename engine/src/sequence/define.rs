@@ -12,7 +12,7 @@ use rtsap_planner::bind::view::{ViewStart, view_options};
 use rtsap_planner::bind::{BoundTable, BoundWatermark};
 use rtsap_planner::duration::nanos_of;
 use rtsap_planner::statement::WithOption;
-use rtsap_planner::{BoundColumn, BoundSource, PlannedView, plan_view};
+use rtsap_planner::{BoundColumn, BoundSource, PlannedView, plan_view_with};
 use rtsap_runtime::spec::{
     EventTimeSpec, OnError, SinkSpec, SourceColumn, SourceSpec, StartFrom, TableSpec, ViewSpec,
 };
@@ -115,14 +115,20 @@ pub(crate) fn view(
     id: ObjectNumber,
     def: ViewDef,
 ) -> Result<Candidate, EngineError> {
-    let planned = plan_view(&def.query, &def.column_names, catalog, &instance.functions)?;
+    let options = view_options(&with_options(&def.options))?;
+    let planned = plan_view_with(
+        &def.query,
+        &def.column_names,
+        &options,
+        catalog,
+        &instance.functions,
+    )?;
     planned.plan.check().map_err(|error| {
         EngineError::internal(format!(
             "the plan of \"{name}\" contradicts itself: {error}"
         ))
     })?;
-    let options = with_options(&def.options);
-    let start_from = match view_options(&options)?.start {
+    let start_from = match options.start {
         ViewStart::Beginning => StartFrom::Beginning,
         ViewStart::Now => StartFrom::Now,
     };

@@ -227,6 +227,7 @@ async fn run_plan(
     let cut = cut(session);
     let plan = parameters::filled(&planned.plan, &prepared.parameter_types, values)?;
     writes::refuse_own_writes(session, &plan)?;
+    writes::refuse_suspended(session, &plan)?;
     let catalog = session.instance.snapshot();
     let planning = session.planning(catalog, &prepared.statement.whole);
     let (schema, rows) = planning.run(&plan, cut, guard.clone()).await?;

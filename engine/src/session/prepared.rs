@@ -14,10 +14,12 @@ use crate::error::EngineError;
 use crate::explain;
 use crate::query::compatible::compatible;
 use crate::query::diagnose::diagnose;
+use crate::query::literals;
 use crate::query::names::{names, renamed};
 use crate::query::parameters;
 use crate::response::CommandTag;
 use crate::sequence::{existing, own_name};
+use crate::session::writes::table_schema;
 use crate::session::{Prepared, Session, Statement};
 use crate::show;
 use crate::subscribe::{self, Followed};
@@ -207,7 +209,9 @@ async fn prepare_insert(
     let version = catalog.version();
     let id = writable(&catalog, table)?;
     let planning = session.planning(catalog, &statement.whole);
-    let plan = planning.plan(&compatible(statement.text(), insert)).await?;
+    let schema = table_schema(&session.instance, id, own_name(table)?.as_str())?;
+    let insert = literals::exact(compatible(statement.text(), insert), &schema)?;
+    let plan = planning.plan(&insert).await?;
     let LogicalPlan::Dml(dml) = plan else {
         return Err(EngineError::unsupported("this form of INSERT"));
     };

@@ -14,6 +14,8 @@ use datafusion::logical_expr::LogicalPlan;
 use futures::StreamExt;
 use rtsap_catalog::object::ObjectNumber;
 use rtsap_plan::operator::ObjectId;
+use rtsap_runtime::serve::Part;
+use rtsap_runtime::status::{Health, ViewStatus};
 
 use crate::error::EngineError;
 use crate::instance::Instance;
@@ -186,24 +188,65 @@ pub(super) fn refuse_own_writes(session: &Session, plan: &LogicalPlan) -> Result
         return Ok(());
     };
     let written: BTreeSet<ObjectNumber> = block.pending.iter().map(|rows| rows.table).collect();
-    let mut found = None;
-    let visited = plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node
-            && let Ok(provider) = source_as_provider(&scan.source)
-            && let Some(served) =
-                (provider.as_ref() as &dyn std::any::Any).downcast_ref::<ServedTable>()
-            && written.contains(&served.object.0)
-        {
-            found = Some(served.name.clone());
-            return Ok(TreeNodeRecursion::Stop);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    visited.map_err(|error| EngineError::internal(error.to_string()))?;
-    let Some(name) = found else { return Ok(()) };
+    let mut tables = read_tables(plan)?.into_iter();
+    let Some(read) = tables.find(|read| written.contains(&read.object.0)) else {
+        return Ok(());
+    };
+    let name = read.name;
     let message = format!("cannot read table \"{name}\" in the transaction that has written it");
     Err(EngineError::invalid("RT0527", message)
         .sqlstate("0A000")
         .detail("Rows become visible when their transaction commits.")
         .hint("Commit first."))
+}
+
+/// Refuses to read a view that has stopped: its rows would look like an answer of now.
+///
+/// # Errors
+/// `RT0544` with the reason.
+pub(super) fn refuse_suspended(session: &Session, plan: &LogicalPlan) -> Result<(), EngineError> {
+    let status = session.instance.runtime.status();
+    let suspended = |view: &&ViewStatus| matches!(view.health, Health::Suspended { .. });
+    if !status.views.iter().any(|view| suspended(&view)) {
+        return Ok(());
+    }
+    for read in read_tables(plan)? {
+        let mut views = status.views.iter().filter(suspended);
+        let view = views.find(|view| view.id == read.object && read.part == Part::Rows);
+        if let Some(reason) = view.and_then(|view| view.health.reason()) {
+            let message = format!("streaming view \"{}\" is suspended", read.name);
+            return Err(EngineError::invalid("RT0544", message)
+                .sqlstate("55000")
+                .detail(reason)
+                .hint("Its rows are as old as its failure. Drop it and create it anew."));
+        }
+    }
+    Ok(())
+}
+
+struct ReadTable {
+    name: String,
+    object: ObjectId,
+    part: Part,
+}
+
+/// The served relations that `plan` scans.
+fn read_tables(plan: &LogicalPlan) -> Result<Vec<ReadTable>, EngineError> {
+    let mut found = Vec::new();
+    let visited = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Ok(provider) = source_as_provider(&scan.source)
+            && let Some(served) =
+                (provider.as_ref() as &dyn std::any::Any).downcast_ref::<ServedTable>()
+        {
+            found.push(ReadTable {
+                name: served.name.clone(),
+                object: served.object,
+                part: served.part,
+            });
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    visited.map_err(|error| EngineError::internal(error.to_string()))?;
+    Ok(found)
 }

@@ -4,6 +4,7 @@ mod harness;
 
 mod cursors;
 mod definitions;
+mod joins;
 mod reads;
 mod recovery;
 mod subscriptions;

@@ -22,7 +22,7 @@ SETUP = [
            id BIGINT PRIMARY KEY, symbol TEXT NOT NULL, price NUMERIC(10, 2),
            size DOUBLE PRECISION, at TIMESTAMP(6) WITH TIME ZONE, day DATE, ok BOOLEAN)""",
     """CREATE STREAMING VIEW volumes AS
-           SELECT symbol, count(*) AS n, sum(size) AS volume, max(price) AS high
+           SELECT symbol, count(*) AS n, sum(size) AS volume, sum(price) AS total
            FROM trades GROUP BY symbol""",
     """INSERT INTO trades VALUES
            (1, 'AAPL', 191.25, 10, '2026-01-02T14:30:00Z', '2026-01-02', true),

@@ -83,14 +83,14 @@ def test_objects_are_browsed(connection):
     assert tables["trades"]["table_type"] == "TABLE"
     assert tables["volumes"]["table_type"] == "VIEW"
     columns = [column["column_name"] for column in tables["volumes"]["table_columns"]]
-    assert columns == ["symbol", "n", "volume", "high"]
+    assert columns == ["symbol", "n", "volume", "total"]
 
 
 def test_the_server_is_described(connection):
     info = connection.adbc_get_info()
     assert info["vendor_name"] == "RTSAP"
     assert {"TABLE", "VIEW"} <= set(connection.adbc_get_table_types())
-    assert connection.adbc_get_table_schema("volumes").names == ["symbol", "n", "volume", "high"]
+    assert connection.adbc_get_table_schema("volumes").names == ["symbol", "n", "volume", "total"]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_a_view_is_read_and_goes_to_pandas(client):
     assert frame["symbol"].tolist() == ["AAPL", "MSFT"]
     assert frame["n"].tolist() == [2, 1]
     assert frame["volume"].tolist() == [40.0, 20.0]
-    assert frame["high"].tolist() == [decimal.Decimal("192.00"), decimal.Decimal("402.50")]
+    assert frame["total"].tolist() == [decimal.Decimal("383.25"), decimal.Decimal("402.50")]
 
 
 def test_an_empty_answer_has_its_columns(client):
@@ -55,7 +55,7 @@ def test_flights_are_listed_described_and_read(client):
     by_path = {tuple(info.descriptor.path): info for info in client.list_flights()}
     assert {(b"trades",), (b"volumes",)} <= set(by_path)
     info = client.get_flight_info(flight.FlightDescriptor.for_path("volumes"))
-    assert info.schema.names == ["symbol", "n", "volume", "high"]
+    assert info.schema.names == ["symbol", "n", "volume", "total"]
     assert client.do_get(info.endpoints[0].ticket).read_all().schema == info.schema
     described = client.get_schema(flight.FlightDescriptor.for_command("SELECT 1 AS one"))
     assert described.schema.names == ["one"]

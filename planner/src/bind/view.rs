@@ -1,5 +1,6 @@
 //! The `WITH` options of a streaming view.
 
+use crate::duration::nanos_of;
 use crate::error::{Cause, PlanError, nearest};
 use crate::statement::{WithOption, WithOptions};
 
@@ -18,6 +19,8 @@ pub enum ViewStart {
 pub struct ViewOptions {
     /// `start_from`.
     pub start: ViewStart,
+    /// `state_ttl`: how long joins keep rows that nothing else bounds, in event time.
+    pub state_ttl_nanos: Option<i64>,
 }
 
 /// Checks the options of a view.
@@ -31,10 +34,10 @@ pub fn view_options(options: &WithOptions) -> Result<ViewOptions, PlanError> {
         match key.as_str() {
             "start_from" => checked.start = start(option)?,
             "late_policy" => late_policy(option)?,
-            "state_ttl" | "retention" => {
+            "state_ttl" => checked.state_ttl_nanos = Some(state_ttl(option)?),
+            "retention" => {
                 let error = PlanError::unsupported(format!("option \"{key}\" of a streaming view"));
-                let hint =
-                    "State is kept as long as EXPLAIN says; rows of a view are kept for ever.";
+                let hint = "Rows of a view are kept for ever; leave the option out.";
                 return Err(error.at(option.position).hint(hint));
             }
             _ => {
@@ -46,6 +49,16 @@ pub fn view_options(options: &WithOptions) -> Result<ViewOptions, PlanError> {
         }
     }
     Ok(checked)
+}
+
+fn state_ttl(option: &WithOption) -> Result<i64, PlanError> {
+    let nanos = nanos_of(&option.value, None).map_err(|error| error.at(option.position))?;
+    if nanos > 0 {
+        return Ok(nanos);
+    }
+    let message = "state_ttl must be longer than nothing".to_owned();
+    let error = PlanError::new(Cause::Option { message }).at(option.position);
+    Err(error.hint("Write a duration, such as state_ttl = '1 hour'."))
 }
 
 fn start(option: &WithOption) -> Result<ViewStart, PlanError> {

@@ -14,6 +14,7 @@ use rtsap_catalog::snapshot::CatalogSnapshot;
 
 use crate::error::{Cause, PlanError, nearest};
 use crate::functions::Functions;
+use crate::logical::join_marker;
 
 /// A relation of the catalog while a view is planned: it can be named, not read.
 #[derive(Clone)]
@@ -134,7 +135,8 @@ impl ContextProvider for Scope<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.functions.scalar.get(name).map(Arc::clone)
+        let known = self.functions.scalar.get(name).map(Arc::clone);
+        known.or_else(|| join_marker::function(name))
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

@@ -8,8 +8,7 @@ use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr as SqlExpr, Query, Select, SetExpr, SetOperator, Spanned, Statement,
-    TableFactor, Visit, Visitor,
+    Distinct, Query, Select, SetExpr, SetOperator, Spanned, Statement, TableFactor, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -22,14 +21,14 @@ use crate::parse::lexeme::{Lexeme, position_of};
 /// [`Cause::Unsupported`].
 pub fn words(tokens: &[Lexeme]) -> Result<(), PlanError> {
     const JOIN: &str = "Join the views in the SELECT that reads them.";
-    const CLAUSES: [(&[&str], &str, &str); 10] = [
-        (&["ASOF", "JOIN"], "ASOF JOIN", JOIN),
-        (&["ASOF", "LEFT", "JOIN"], "ASOF JOIN", JOIN),
-        (&["LEFT", "ASOF", "JOIN"], "ASOF JOIN", JOIN),
+    const CLAUSES: [(&[&str], &str, &str); 6] = [
         (&["HORIZON", "JOIN"], "HORIZON JOIN", JOIN),
         (&["LT", "JOIN"], "LT JOIN", JOIN),
-        (&["WINDOW", "JOIN"], "WINDOW JOIN", JOIN),
-        (&["FOR", "SYSTEM_TIME"], "FOR SYSTEM_TIME AS OF", JOIN),
+        (
+            &["WINDOW", "JOIN"],
+            "WINDOW JOIN",
+            "Join two window functions ON a.window_start = b.window_start.",
+        ),
         (
             &["SAMPLE", "BY"],
             "SAMPLE BY",
@@ -106,8 +105,13 @@ impl Refuser<'_> {
 
 fn read_only(clause: &'static str) -> PlanError {
     let error = PlanError::new(Cause::ReadOnlyClause { clause });
+    let top = match clause {
+        "ORDER BY" => "; with LIMIT the view keeps the first rows",
+        "LIMIT" | "FETCH" => "; with ORDER BY the view keeps the first rows",
+        _ => "",
+    };
     error.hint(format!(
-        "A view has no order and no end; put {clause} into the SELECT that reads it."
+        "A view has no order and no end; put {clause} into the SELECT that reads it{top}."
     ))
 }
 
@@ -115,19 +119,21 @@ impl Visitor for Refuser<'_> {
     type Break = PlanError;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<PlanError> {
-        if let Some(order_by) = &query.order_by {
+        let limited = query.limit_clause.is_some() || query.fetch.is_some();
+        let ordered = query.order_by.is_some();
+        if let Some(order_by) = query.order_by.as_ref().filter(|_| !limited) {
             return ControlFlow::Break(self.at_word(
                 read_only("ORDER BY"),
                 "ORDER",
                 order_by.span(),
             ));
         }
-        if let Some(limit) = &query.limit_clause {
+        if let Some(limit) = query.limit_clause.as_ref().filter(|_| !ordered) {
             let offset = self.tokens.iter().any(|lexeme| lexeme.is_word("LIMIT"));
             let word = if offset { "LIMIT" } else { "OFFSET" };
             return ControlFlow::Break(self.at_word(read_only("LIMIT"), word, limit.span()));
         }
-        if query.fetch.is_some() {
+        if query.fetch.is_some() && !ordered {
             return ControlFlow::Break(self.at_word(read_only("FETCH"), "FETCH", Span::empty()));
         }
         if !query.locks.is_empty() {
@@ -145,25 +151,6 @@ impl Visitor for Refuser<'_> {
             Some(error) => ControlFlow::Break(error),
             None => ControlFlow::Continue(()),
         }
-    }
-
-    fn pre_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<PlanError> {
-        let (what, hint) = match expr {
-            SqlExpr::Function(function) if function.over.is_some() => (
-                "OVER",
-                "Group by a window, or write OVER in the SELECT that reads the view.",
-            ),
-            SqlExpr::InSubquery { .. } | SqlExpr::Exists { .. } => (
-                "a subquery in a condition",
-                "Join the views in the SELECT that reads them.",
-            ),
-            _ => return ControlFlow::Continue(()),
-        };
-        let error = PlanError::unsupported(format!("{what} in a streaming view")).hint(hint);
-        ControlFlow::Break(match self.position(expr.span()) {
-            Some(position) => error.at(position),
-            None => error,
-        })
     }
 }
 
@@ -189,17 +176,6 @@ fn set_expr(body: &SetExpr, refuser: &Refuser<'_>) -> ControlFlow<PlanError> {
 
 impl Refuser<'_> {
     fn select(&self, select: &Select) -> Option<PlanError> {
-        const JOIN: &str =
-            "Write one view for each relation, and join the views in the SELECT that reads them.";
-        if let Some(second) = select.from.get(1) {
-            let error = PlanError::unsupported("a join in a streaming view").hint(JOIN);
-            let position = self.position(second.relation.span());
-            return Some(position.map_or(error.clone(), |position| error.at(position)));
-        }
-        if let Some(join) = select.from.first().and_then(|from| from.joins.first()) {
-            let error = PlanError::unsupported("a join in a streaming view").hint(JOIN);
-            return Some(self.at_word(error, "JOIN", join.relation.span()));
-        }
         if let Some(TableFactor::UNNEST { .. }) = select.from.first().map(|from| &from.relation) {
             let error = PlanError::unsupported("UNNEST in FROM of a streaming view");
             return Some(self.at_word(error, "UNNEST", Span::empty()));
@@ -208,10 +184,6 @@ impl Refuser<'_> {
             let error = PlanError::unsupported("DISTINCT ON in a streaming view");
             let hint = "Write last_value(x ORDER BY ts) and GROUP BY the columns.";
             return Some(self.at_word(error.hint(hint), "DISTINCT", Span::empty()));
-        }
-        if let Some(qualify) = &select.qualify {
-            let error = PlanError::unsupported("QUALIFY in a streaming view");
-            return Some(self.at_word(error, "QUALIFY", qualify.span()));
         }
         if select.into.is_some() {
             let error = PlanError::unsupported("SELECT INTO");
@@ -227,7 +199,6 @@ pub fn node(plan: &LogicalPlan) -> PlanError {
     let what = match plan {
         LogicalPlan::Sort(_) => return read_only("ORDER BY"),
         LogicalPlan::Limit(_) => return read_only("LIMIT"),
-        LogicalPlan::Join(_) => "a join in a streaming view",
         LogicalPlan::Window(_) => "OVER in a streaming view",
         LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
             "a streaming view that reads no source, table or view"
@@ -267,9 +238,9 @@ pub fn mixed_times(plan: &LogicalPlan) -> Result<(), PlanError> {
     found.map_or(Ok(()), Err)
 }
 
-fn wrong_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
+pub(super) fn wrong_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
     match expr {
-        Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => {
+        Expr::ScalarSubquery(_) => {
             let error = PlanError::unsupported("a subquery as a value in a streaming view");
             Some(error.hint("Join the views in the SELECT that reads them."))
         }

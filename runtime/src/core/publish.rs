@@ -182,11 +182,21 @@ impl Relation {
                     Arrival::Changes(changes) => Some(changes),
                     Arrival::Watermark(_) => None,
                 });
+                let has_versions = event_time.is_some();
                 if let (Some(time), Some(latest)) = (event_time, latest) {
                     let promise = EventTime::from_nanos(*latest).minus_nanos(time.delay_nanos);
                     self.watermark = Some(promise);
                 }
-                (arrivals.collect(), Vec::new())
+                let mut changes = Vec::new();
+                for arrival in arrivals {
+                    // With event time each row is a version that somebody may ask for.
+                    if has_versions {
+                        changes.extend(self.served.versions(arrival)?);
+                    } else {
+                        changes.push(arrival);
+                    }
+                }
+                (changes, Vec::new())
             }
             Body::View { dataflow } => {
                 for (from, arrival) in inbox {

@@ -21,7 +21,7 @@ impl Core {
                 .find(|intake| intake.shared && intake.spec.id == *id);
             status.sources.push(SourceStatus {
                 id: *id,
-                health: shared.map_or(Health::Waiting, |intake| health(intake)),
+                health: shared.map_or(Health::Waiting, health),
                 rows: source.saved.rows,
                 errors: source.saved.error_count,
                 positions: shared.map(Intake::positions).unwrap_or_default(),

@@ -97,3 +97,24 @@ fn a_missing_column_is_an_error_and_not_a_guess() {
         "{error}"
     );
 }
+
+#[test]
+fn an_idle_input_is_left_out_behind_operators_too_and_waited_for_when_it_wakes() {
+    let mut plan = plan();
+    // Filter, then union: input 1 reaches the union through an operator.
+    let mut dataflow = Dataflow::new(&plan).unwrap();
+    let at = |nanos| Watermark::At(EventTime::from_nanos(nanos));
+    dataflow.advance(ObjectId(1), at(10)).unwrap();
+    dataflow.advance(ObjectId(2), at(50)).unwrap();
+    assert_eq!(dataflow.watermark(), Some(EventTime::from_nanos(10)));
+    dataflow.advance(ObjectId(1), Watermark::Idle).unwrap();
+    assert_eq!(dataflow.watermark(), Some(EventTime::from_nanos(50)));
+    // It wakes where it stood: nothing may pass it until it moves.
+    dataflow.advance(ObjectId(1), at(10)).unwrap();
+    dataflow.advance(ObjectId(2), at(90)).unwrap();
+    assert_eq!(dataflow.watermark(), Some(EventTime::from_nanos(50)));
+    dataflow.advance(ObjectId(1), at(80)).unwrap();
+    assert_eq!(dataflow.watermark(), Some(EventTime::from_nanos(80)));
+    plan.nodes.truncate(1);
+    assert!(Dataflow::new(&plan).unwrap().late_schema().is_none());
+}

@@ -22,7 +22,7 @@ impl Marks {
         let mut words = vec![if set { u64::MAX } else { 0 }; len.div_ceil(64)];
         if set
             && let Some(last) = words.last_mut()
-            && len % 64 != 0
+            && !len.is_multiple_of(64)
         {
             *last = (1 << (len % 64)) - 1;
         }

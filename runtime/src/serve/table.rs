@@ -23,6 +23,7 @@ use crate::serve::delta::Delta;
 use crate::serve::{ServeError, ServedSnapshot};
 
 mod compact;
+mod versions;
 
 /// How rows of a table are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]

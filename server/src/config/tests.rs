@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use clap::{CommandFactory, Parser};
+
 use super::Config;
-use crate::cli::{CommonArgs, ServeArgs};
+use crate::cli::{Cli, Command, CommonArgs, ServeArgs};
 
 fn read(text: &str) -> Result<Config, String> {
     let mut config = Config::default();
@@ -68,4 +70,58 @@ fn arguments_go_before_the_file() {
         ..CommonArgs::default()
     });
     assert_eq!(config.pg.port(), 9);
+}
+
+#[test]
+fn an_address_of_the_command_line_keeps_its_port_unless_that_is_given_too() {
+    let args = ServeArgs {
+        pg_listen: Some("127.0.0.2:7".parse().unwrap()),
+        flight_listen: Some("127.0.0.2:8".parse().unwrap()),
+        common: CommonArgs {
+            flight_port: Some(9),
+            ..CommonArgs::default()
+        },
+        ..ServeArgs::default()
+    };
+    let config = Config::load(&args).unwrap();
+    assert_eq!(config.pg.to_string(), "127.0.0.2:7");
+    assert_eq!(config.flight.to_string(), "127.0.0.2:9");
+}
+
+fn clone() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+#[test]
+fn the_deployed_configurations_are_read_and_fail_closed() {
+    for file in ["k8s/base/rtsap.toml", "k8s/overlays/production/rtsap.toml"] {
+        let args = |insecure_listen| ServeArgs {
+            config: Some(clone().join(file)),
+            insecure_listen,
+            ..ServeArgs::default()
+        };
+        let refused = Config::load(&args(false)).unwrap_err().to_string();
+        assert!(refused.contains("without TLS"), "{file}: {refused}");
+        let config = Config::load(&args(true)).unwrap();
+        assert_eq!(config.pg.to_string(), "0.0.0.0:5433", "{file}");
+        assert_eq!(config.data_dir, Path::new("/var/lib/rtsap"), "{file}");
+    }
+}
+
+#[test]
+fn the_composed_server_is_given_what_it_understands() {
+    let text = std::fs::read_to_string(clone().join("compose.yaml")).unwrap();
+    let compose: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).unwrap();
+    let server = &compose["services"]["rtsap"];
+    let words = server["command"].as_sequence().unwrap().iter();
+    let words = words.map(|word| word.as_str().unwrap().to_owned());
+    let cli = Cli::try_parse_from(std::iter::once("rtsap".to_owned()).chain(words)).unwrap();
+    assert!(matches!(cli.command, Command::Serve(args) if args.insecure_listen));
+    let serve = Cli::command();
+    let serve = serve.find_subcommand("serve").unwrap();
+    let known: Vec<_> = serve.get_arguments().filter_map(|a| a.get_env()).collect();
+    for name in server["environment"].as_mapping().unwrap().keys() {
+        let name = name.as_str().unwrap();
+        assert!(known.iter().any(|each| *each == name), "{name} is not read");
+    }
 }

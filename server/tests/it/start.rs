@@ -101,7 +101,9 @@ fn an_open_address_is_refused_with_a_hint() {
 fn help_names_every_option_and_its_default() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rtsap"));
     let output = command.args(["serve", "--help"]).output().unwrap();
+    // Wherever the lines break.
     let text = String::from_utf8_lossy(&output.stdout);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for option in [
         "--data-dir",
         "--pg-port",

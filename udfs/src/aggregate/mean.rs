@@ -18,6 +18,7 @@ use super::Aggregate;
 use super::series::annualization;
 use crate::arguments::Call;
 use crate::fold::{AnyFold, Fold, Rows, column};
+use crate::side;
 use crate::weighting::{Compensated, RunningSum};
 
 /// Which quotient.
@@ -102,9 +103,7 @@ impl Aggregate for Mean {
         )?;
         let names = names.iter().copied().chain(["annualization"]);
         let coerce = |(name, found): (&'static str, &DataType)| match (name, found) {
-            ("side", DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
-                Ok(DataType::Utf8)
-            }
+            ("side", _) => side::coerce(call, name, found),
             _ => call.number(name, found).map(|_| DataType::Float64),
         };
         names.zip(types).map(coerce).collect()
@@ -161,7 +160,7 @@ impl Fold for MeanFold {
 
     fn update(&self, states: &mut [Self::State], rows: &Rows<'_>) -> Result<()> {
         let count = self.mean.arguments().len();
-        let columns: Vec<Float64Array> = rows.columns[..count].iter().map(numbers).collect();
+        let columns: Vec<Float64Array> = rows.columns[..count].iter().map(side::numbers).collect();
         let mut values = vec![0.0; count];
         let required: Vec<usize> = (0..count).collect();
         rows.each(&required, |row, group| {
@@ -221,17 +220,6 @@ impl Fold for MeanFold {
         let quotients = states.iter().map(|state| Ok(quotient(state)));
         column::<Float64Type>(DataType::Float64, quotients)
     }
-}
-
-/// Reads an argument as numbers; a side written as a word becomes +1 or −1, an unknown one NaN.
-fn numbers(column: &ArrayRef) -> Float64Array {
-    let Some(words) = column.as_string_opt::<i32>() else {
-        return column.as_primitive::<Float64Type>().clone();
-    };
-    let sides = words
-        .iter()
-        .map(|word| word.map(|word| term::side(word).unwrap_or(f64::NAN)));
-    sides.collect()
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ pub(super) fn annualization(call: Call, expr: &Arc<dyn PhysicalExpr>) -> Result<
             function: call.function,
             argument: "annualization",
             value: other.to_string(),
-            range: "a positive number",
+            range: "a positive number".into(),
         }
         .into()),
     }

@@ -2,17 +2,15 @@
 
 mod market;
 
-use super::FunctionKind::{Aggregate, Scalar, Window};
+use super::FunctionKind::{Aggregate, Scalar};
 use super::{FunctionDoc, FunctionKind};
 
 /// Returns the documentation of every builtin, aliases included.
 pub(super) fn builtins() -> Vec<FunctionDoc> {
     let mut docs = vec![TIME_BUCKET];
     docs.extend(AGGREGATES);
-    docs.extend(WINDOWS);
     docs.extend(accessors());
     docs.extend(market::AGGREGATES);
-    docs.extend(market::SCALARS);
     for (alias, name) in ALIASES {
         let named = docs
             .iter()
@@ -24,12 +22,10 @@ pub(super) fn builtins() -> Vec<FunctionDoc> {
 }
 
 /// Other names of the same functions.
-const ALIASES: [(&str, &str); 5] = [
+const ALIASES: [(&str, &str); 3] = [
     ("min_by", "arg_min"),
     ("max_by", "arg_max"),
     ("realized_volatility", "realized_vol"),
-    ("ta_ema", "ema"),
-    ("ta_rsi", "rsi"),
 ];
 
 const TIME_BUCKET: FunctionDoc = FunctionDoc {
@@ -120,35 +116,6 @@ const AGGREGATES: [FunctionDoc; 7] = [
         reference: "TimescaleDB toolkit rollup",
         example: "SELECT time_bucket('1 hour', ts) AS hour, symbol, rollup(candle) FROM bars \
                   GROUP BY hour, symbol",
-    },
-];
-
-const WINDOWS: [FunctionDoc; 2] = [
-    FunctionDoc {
-        name: "ema",
-        kind: Window,
-        signature: "ema(value [, timeperiod integer = 30]) OVER (… ORDER BY ts) -> double \
-                    precision",
-        description: "The exponential moving average.",
-        formula: "e[i] = e[i-1] + 2 / (timeperiod + 1) * (value - e[i-1]), seeded with the mean of \
-                  the first timeperiod values; timeperiod - 1 nulls first; null and NaN values are \
-                  passed over and give null",
-        reference: "TA-Lib EMA",
-        example: "SELECT symbol, ts, ema(price, 3) OVER (PARTITION BY symbol ORDER BY ts) \
-                  FROM trades",
-    },
-    FunctionDoc {
-        name: "rsi",
-        kind: Window,
-        signature: "rsi(value [, timeperiod integer = 14]) OVER (… ORDER BY ts) -> double \
-                    precision",
-        description: "The relative strength index, between 0 and 100.",
-        formula: "100 * gain / (gain + loss), gains and losses smoothed by Wilder's average over \
-                  timeperiod changes, 50 while the price never moved; timeperiod nulls first; null \
-                  and NaN values are passed over and give null",
-        reference: "TA-Lib RSI",
-        example: "SELECT symbol, ts, rsi(price, 2) OVER (PARTITION BY symbol ORDER BY ts) \
-                  FROM trades",
     },
 ];
 

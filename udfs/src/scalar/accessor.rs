@@ -9,11 +9,13 @@ use datafusion::arrow::compute::nullif;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
 use crate::aggregate::candlestick::shape::{FIELDS, Shape};
 use crate::arguments::Call;
+use crate::registry::{self, FunctionKind};
 
 /// The name under which the accessor of `vwap` is registered.
 pub(crate) const CANDLESTICK_VWAP: &str = "candlestick_vwap";
@@ -66,6 +68,10 @@ impl ScalarUDFImpl for Accessor {
             .map(|arg| arg.schema_name().to_string())
             .collect();
         Ok(format!("{}({})", self.field, names.join(",")))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Scalar)
     }
 
     fn signature(&self) -> &Signature {

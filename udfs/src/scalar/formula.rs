@@ -1,143 +1,236 @@
-//! Per-row formulas of quotes and returns: `mid`, `spread`, `microprice`, `log_return` and more.
+//! Per-row formulas in double precision, as tables: quotes, returns, execution, options, risk.
 //!
-//! All compute in double precision. A null, NaN or infinite argument gives null, as does a
-//! division by zero or a logarithm of what is not above zero.
+//! A null, NaN or infinite argument gives null, as does a division by zero or a logarithm of what
+//! is not above zero.
 
+mod execution;
+mod option;
+mod quote;
+mod returns;
+mod risk;
+
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
-use datafusion::arrow::datatypes::{DataType, Float64Type};
-use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, StructArray,
+};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature,
 };
 
+use crate::argument::{self, Argument};
 use crate::arguments::Call;
+use crate::registry::{self, FunctionDoc, FunctionKind};
 
-/// A formula over two or four numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Formula {
-    /// (bid + ask) / 2.
-    Mid,
-    /// ask - bid.
-    Spread,
-    /// Spread over mid, times 10,000.
-    SpreadBps,
-    /// Mid weighted by the opposite side's size.
-    Microprice,
-    /// (bid_size - ask_size) / (bid_size + ask_size).
-    Imbalance,
-    /// ln(price / previous).
-    LogReturn,
-    /// price / previous - 1.
-    SimpleReturn,
-    /// (a / b - 1) times 10,000.
-    Bps,
-    /// volatility times the root of the periods per year.
-    AnnualizeVol,
+/// The most arguments of a formula.
+const ARGUMENTS_MAX: usize = 7;
+
+/// One formula.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Formula {
+    /// Name, signature and words.
+    doc: FunctionDoc,
+    /// What it is called with.
+    arguments: &'static [Argument],
+    /// What it gives.
+    outputs: Outputs,
+    /// Returns the values of the outputs; what is not finite means null. A missing argument that
+    /// may be null is NaN.
+    evaluate: fn(&[f64; ARGUMENTS_MAX]) -> [f64; 3],
+}
+
+/// What a formula gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outputs {
+    /// The first value, in double precision.
+    Number,
+    /// The first value, as an integer of 32 bits.
+    Integer,
+    /// `struct(breached, utilization, level)`.
+    Limit,
+}
+
+impl Outputs {
+    fn data_type(self) -> DataType {
+        match self {
+            Self::Number => DataType::Float64,
+            Self::Integer => DataType::Int32,
+            Self::Limit => DataType::Struct(Fields::from(vec![
+                Field::new("breached", DataType::Boolean, true),
+                Field::new("utilization", DataType::Float64, true),
+                Field::new("level", DataType::Int32, true),
+            ])),
+        }
+    }
+}
+
+/// Writes the documentation of a formula; the name is what stands before the bracket.
+const fn doc(
+    name: &'static str,
+    signature: &'static str,
+    description: &'static str,
+    formula: &'static str,
+    reference: &'static str,
+    example: &'static str,
+) -> FunctionDoc {
+    FunctionDoc {
+        name,
+        kind: FunctionKind::Scalar,
+        signature,
+        description,
+        formula,
+        reference,
+        example,
+    }
+}
+
+/// Makes a formula of one number.
+const fn number(
+    doc: FunctionDoc,
+    arguments: &'static [Argument],
+    evaluate: fn(&[f64; ARGUMENTS_MAX]) -> [f64; 3],
+) -> Formula {
+    Formula {
+        doc,
+        arguments,
+        outputs: Outputs::Number,
+        evaluate,
+    }
+}
+
+/// Returns the outputs of a formula with one.
+fn one(value: f64) -> [f64; 3] {
+    [value, f64::NAN, f64::NAN]
+}
+
+/// Returns every formula.
+pub(crate) fn all() -> impl Iterator<Item = &'static Formula> {
+    let tables: [&'static [Formula]; 5] = [
+        &quote::FORMULAS,
+        &returns::FORMULAS,
+        &execution::FORMULAS,
+        &option::FORMULAS,
+        &risk::FORMULAS,
+    ];
+    tables.into_iter().flatten()
 }
 
 impl Formula {
-    /// All formulas.
-    pub(crate) const ALL: [Self; 9] = [
-        Self::Mid,
-        Self::Spread,
-        Self::SpreadBps,
-        Self::Microprice,
-        Self::Imbalance,
-        Self::LogReturn,
-        Self::SimpleReturn,
-        Self::Bps,
-        Self::AnnualizeVol,
-    ];
+    /// Returns the documentation.
+    pub(crate) fn doc(&self) -> FunctionDoc {
+        self.doc
+    }
 
-    fn call(self) -> Call {
-        let (function, signature) = match self {
-            Self::Mid => ("mid", "mid(bid, ask)"),
-            Self::Spread => ("spread", "spread(bid, ask)"),
-            Self::SpreadBps => ("spread_bps", "spread_bps(bid, ask)"),
-            Self::Microprice => ("microprice", "microprice(bid, ask, bid_size, ask_size)"),
-            Self::Imbalance => ("imbalance", "imbalance(bid_size, ask_size)"),
-            Self::LogReturn => ("log_return", "log_return(price, previous)"),
-            Self::SimpleReturn => ("simple_return", "simple_return(price, previous)"),
-            Self::Bps => ("bps", "bps(value, reference)"),
-            Self::AnnualizeVol => (
-                "annualize_vol",
-                "annualize_vol(volatility, periods_per_year)",
-            ),
-        };
+    fn call(&self) -> Call {
         Call {
-            function,
-            signature,
+            function: self.doc.name,
+            signature: argument::before_arrow(self.doc.signature),
         }
     }
 
-    fn arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::Mid | Self::Spread | Self::SpreadBps => &["bid", "ask"],
-            Self::Microprice => &["bid", "ask", "bid_size", "ask_size"],
-            Self::Imbalance => &["bid_size", "ask_size"],
-            Self::LogReturn | Self::SimpleReturn => &["price", "previous"],
-            Self::Bps => &["value", "reference"],
-            Self::AnnualizeVol => &["volatility", "periods_per_year"],
-        }
-    }
-
-    /// Returns the value for finite arguments; what is not finite means null.
-    fn evaluate(self, values: [f64; 4]) -> f64 {
-        let [a, b, a_size, b_size] = values;
-        match self {
-            Self::Mid => a + (b - a) / 2.0,
-            Self::Spread => b - a,
-            Self::SpreadBps => 1e4 * (b - a) / (a + (b - a) / 2.0),
-            Self::Microprice => (b * a_size + a * b_size) / (a_size + b_size),
-            Self::Imbalance => (a - b) / (a + b),
-            Self::LogReturn if a > 0.0 && b > 0.0 => (a / b).ln(),
-            Self::LogReturn => f64::NAN,
-            Self::SimpleReturn => a / b - 1.0,
-            Self::Bps => 1e4 * (a / b - 1.0),
-            Self::AnnualizeVol => a * b.sqrt(),
-        }
-    }
-
-    fn column(self, columns: &[&Float64Array], row_count: usize) -> Float64Array {
-        let result = |row: usize| {
-            let mut values = [0.0; 4];
-            for (value, column) in values.iter_mut().zip(columns) {
-                *value = column.is_valid(row).then(|| column.value(row))?;
+    /// Returns the outputs of every row, each with nulls where there is none.
+    fn rows(&self, columns: &[Float64Array], row_count: usize) -> [Vec<Option<f64>>; 3] {
+        let mut outputs = [(); 3].map(|()| Vec::with_capacity(row_count));
+        for row in 0..row_count {
+            let results = self
+                .row(columns, row)
+                .map(|values| (self.evaluate)(&values));
+            for (index, output) in outputs.iter_mut().enumerate() {
+                let value = results.map(|results| results[index]);
+                output.push(value.filter(|value| value.is_finite()));
             }
-            let result = values.iter().all(|value| value.is_finite());
-            result
-                .then(|| self.evaluate(values))
-                .filter(|result| result.is_finite())
+        }
+        outputs
+    }
+
+    /// Returns the arguments of a row; `None` if one is missing that must be there.
+    fn row(&self, columns: &[Float64Array], row: usize) -> Option<[f64; ARGUMENTS_MAX]> {
+        let mut values = [f64::NAN; ARGUMENTS_MAX];
+        for (index, argument) in self.arguments.iter().enumerate() {
+            let given = match columns.get(index) {
+                Some(column) => column.is_valid(row).then(|| column.value(row)),
+                None => argument.default,
+            };
+            values[index] = match given.filter(|value| value.is_finite()) {
+                None if argument.may_be_null => f64::NAN,
+                given => given?,
+            };
+        }
+        Some(values)
+    }
+
+    fn assemble(&self, outputs: [Vec<Option<f64>>; 3]) -> Result<ArrayRef> {
+        let integers = |values: Vec<Option<f64>>| -> ArrayRef {
+            // Integers of formulas are signs and levels.
+            let values = values
+                .into_iter()
+                .map(|value| value.map(|value| value as i32));
+            Arc::new(values.collect::<Int32Array>())
         };
-        (0..row_count).map(result).collect()
+        let [first, second, third] = outputs;
+        Ok(match self.outputs {
+            Outputs::Number => Arc::new(Float64Array::from(first)),
+            Outputs::Integer => integers(first),
+            Outputs::Limit => {
+                let nulls = NullBuffer::from_iter(second.iter().map(Option::is_some));
+                let breached = first
+                    .into_iter()
+                    .map(|value| value.map(|value| value != 0.0));
+                let columns: Vec<ArrayRef> = vec![
+                    Arc::new(breached.collect::<BooleanArray>()),
+                    Arc::new(Float64Array::from(second)),
+                    integers(third),
+                ];
+                let DataType::Struct(fields) = self.outputs.data_type() else {
+                    return datafusion::common::internal_err!("a limit is a struct");
+                };
+                Arc::new(StructArray::try_new(fields, columns, Some(nulls))?)
+            }
+        })
     }
 }
 
 /// Makes the scalar function of a formula.
-pub(crate) fn function(formula: Formula) -> Arc<ScalarUDF> {
-    let unnamed = Signature::user_defined(Volatility::Immutable);
-    let names = formula.arguments().to_vec();
-    let signature = unnamed
-        .clone()
-        .with_parameter_names(names)
-        .unwrap_or(unnamed);
+pub(crate) fn function(formula: &'static Formula) -> Arc<ScalarUDF> {
+    let signature = argument::signature(formula.arguments);
     Arc::new(ScalarUDF::new_from_impl(FormulaFunction {
         formula,
         signature,
     }))
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 struct FormulaFunction {
-    formula: Formula,
+    formula: &'static Formula,
     signature: Signature,
+}
+
+impl PartialEq for FormulaFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for FormulaFunction {}
+
+impl Hash for FormulaFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
 }
 
 impl ScalarUDFImpl for FormulaFunction {
     fn name(&self) -> &str {
-        self.formula.call().function
+        self.formula.doc.name
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Scalar)
     }
 
     fn signature(&self) -> &Signature {
@@ -146,19 +239,25 @@ impl ScalarUDFImpl for FormulaFunction {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         // DataFusion turns an error from here into text; `return_type` repeats it with its type.
-        match self.return_type(types) {
-            Ok(_) => Ok(vec![DataType::Float64; types.len()]),
-            Err(_) => Ok(types.to_vec()),
-        }
+        let coerced = argument::coerce(self.formula.call(), self.formula.arguments, types);
+        Ok(coerced.unwrap_or_else(|_| types.to_vec()))
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        let (call, names) = (self.formula.call(), self.formula.arguments());
-        call.count(types, names.len(), names.len())?;
-        for (name, found) in names.iter().zip(types) {
-            call.number(name, found)?;
-        }
-        Ok(DataType::Float64)
+        argument::coerce(self.formula.call(), self.formula.arguments, types)?;
+        Ok(self.formula.outputs.data_type())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let formula = self.formula;
+        argument::check_words(formula.call(), formula.arguments, args.scalar_arguments)?;
+        let types: Vec<DataType> = args
+            .arg_fields
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect();
+        let data_type = self.return_type(&types)?;
+        Ok(Arc::new(Field::new(self.name(), data_type, true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -167,19 +266,17 @@ impl ScalarUDFImpl for FormulaFunction {
             .iter()
             .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let row_count = if is_scalar { 1 } else { args.number_rows };
-        let columns: Vec<ArrayRef> = args
+        let formula = self.formula;
+        let numbers = args
             .args
             .iter()
-            .map(|arg| arg.to_array(row_count))
-            .collect::<Result<_>>()?;
-        let numbers: Option<Vec<&Float64Array>> = columns
-            .iter()
-            .map(|column| column.as_primitive_opt::<Float64Type>())
-            .collect();
-        let Some(numbers) = numbers else {
-            return internal_err!("{} takes double precision", self.name());
-        };
-        let result: ArrayRef = Arc::new(self.formula.column(&numbers, row_count));
+            .zip(formula.arguments)
+            .map(|(arg, argument)| {
+                let column = arg.to_array(row_count)?;
+                argument.numbers(formula.call(), &column)
+            });
+        let numbers: Vec<Float64Array> = numbers.collect::<Result<_>>()?;
+        let result = formula.assemble(formula.rows(&numbers, row_count))?;
         if is_scalar {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
                 &result, 0,

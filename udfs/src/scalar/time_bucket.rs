@@ -18,11 +18,12 @@ use datafusion::arrow::datatypes::{
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 
 use crate::arguments::Call;
+use crate::registry::{self, FunctionKind};
 use buckets::{Alignment, Buckets};
 
 /// How `time_bucket` is called.
@@ -78,6 +79,10 @@ fn coerce(types: &[DataType]) -> Result<Vec<DataType>> {
 impl ScalarUDFImpl for TimeBucket {
     fn name(&self) -> &str {
         CALL.function
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Scalar)
     }
 
     fn signature(&self) -> &Signature {

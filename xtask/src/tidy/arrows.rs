@@ -79,7 +79,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         folder: "sqllogictest",
-        normal: &["engine", "connectors", "server"],
+        normal: &["engine", "connectors", "pgwire-server"],
         dev: &[],
     },
     Layer {

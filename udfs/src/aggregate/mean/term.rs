@@ -3,6 +3,7 @@
 use std::f64::consts::LN_2;
 
 use super::Mean;
+use crate::side::is_side;
 
 impl Mean {
     /// Returns numerator and denominator of a row whose values are finite; `None` if it does not
@@ -45,22 +46,6 @@ impl Mean {
             _ => mean,
         }
     }
-}
-
-/// Returns +1 for a buy, −1 for a sell.
-pub(super) fn side(word: &str) -> Option<f64> {
-    let is = |names: [&str; 2]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
-    if is(["B", "buy"]) {
-        Some(1.0)
-    } else if is(["S", "sell"]) {
-        Some(-1.0)
-    } else {
-        None
-    }
-}
-
-fn is_side(side: f64) -> bool {
-    side.abs() == 1.0
 }
 
 fn positive<const N: usize>(values: [f64; N]) -> Option<[f64; N]> {

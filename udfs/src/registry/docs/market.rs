@@ -1,7 +1,7 @@
 //! Documentation of the functions of ticks, quotes, paths and bars.
 
 use super::super::FunctionDoc;
-use super::super::FunctionKind::{Aggregate, Scalar};
+use super::super::FunctionKind::Aggregate;
 
 /// Measures along a path and quotients over rows.
 pub(super) const AGGREGATES: [FunctionDoc; 17] = [
@@ -176,90 +176,5 @@ pub(super) const AGGREGATES: [FunctionDoc; 17] = [
         reference: "Rogers and Satchell 1991",
         example: "SELECT symbol, rogers_satchell_vol(open(candle), high(candle), low(candle), \
                   close(candle)) FROM bars GROUP BY symbol",
-    },
-];
-
-/// Formulas of one row.
-pub(super) const SCALARS: [FunctionDoc; 9] = [
-    FunctionDoc {
-        name: "mid",
-        kind: Scalar,
-        signature: "mid(bid, ask) -> double precision",
-        description: "The middle of a quote.",
-        formula: "(bid + ask) / 2",
-        reference: "standard",
-        example: "SELECT mid(bid, ask) FROM quotes",
-    },
-    FunctionDoc {
-        name: "spread",
-        kind: Scalar,
-        signature: "spread(bid, ask) -> double precision",
-        description: "The spread of a quote.",
-        formula: "ask - bid",
-        reference: "standard",
-        example: "SELECT spread(bid, ask) FROM quotes",
-    },
-    FunctionDoc {
-        name: "spread_bps",
-        kind: Scalar,
-        signature: "spread_bps(bid, ask) -> double precision",
-        description: "The spread of a quote in basis points of its middle.",
-        formula: "10000 * (ask - bid) / mid(bid, ask)",
-        reference: "standard",
-        example: "SELECT spread_bps(bid, ask) FROM quotes",
-    },
-    FunctionDoc {
-        name: "microprice",
-        kind: Scalar,
-        signature: "microprice(bid, ask, bid_size, ask_size) -> double precision",
-        description: "The middle of a quote, pulled to the side with less size.",
-        formula: "(ask * bid_size + bid * ask_size) / (bid_size + ask_size)",
-        reference: "standard",
-        example: "SELECT microprice(bid, ask, bid_size, ask_size) FROM quotes",
-    },
-    FunctionDoc {
-        name: "imbalance",
-        kind: Scalar,
-        signature: "imbalance(bid_size, ask_size) -> double precision",
-        description: "The imbalance of a quote's sizes, from -1 to 1.",
-        formula: "(bid_size - ask_size) / (bid_size + ask_size)",
-        reference: "standard",
-        example: "SELECT imbalance(bid_size, ask_size) FROM quotes",
-    },
-    FunctionDoc {
-        name: "log_return",
-        kind: Scalar,
-        signature: "log_return(price, previous) -> double precision",
-        description: "The logarithmic return.",
-        formula: "ln(price / previous); null unless both are above zero",
-        reference: "standard",
-        example: "SELECT log_return(close(candle), open(candle)) FROM bars",
-    },
-    FunctionDoc {
-        name: "simple_return",
-        kind: Scalar,
-        signature: "simple_return(price, previous) -> double precision",
-        description: "The simple return.",
-        formula: "price / previous - 1",
-        reference: "standard",
-        example: "SELECT simple_return(close(candle), open(candle)) FROM bars",
-    },
-    FunctionDoc {
-        name: "bps",
-        kind: Scalar,
-        signature: "bps(value, reference) -> double precision",
-        description: "How far a value lies above a reference, in basis points.",
-        formula: "10000 * (value / reference - 1)",
-        reference: "standard",
-        example: "SELECT bps(close(candle), open(candle)) FROM bars",
-    },
-    FunctionDoc {
-        name: "annualize_vol",
-        kind: Scalar,
-        signature: "annualize_vol(volatility, periods_per_year) -> double precision",
-        description: "A volatility per period as one per year.",
-        formula: "volatility * sqrt(periods_per_year)",
-        reference: "standard",
-        example: "SELECT annualize_vol(0.01, 252)",
     },
 ];

@@ -67,3 +67,113 @@ fn refusals() {
         "cannot use Utf8 as argument ask of spread, expected a number of at most 38 digits",
     );
 }
+
+#[test]
+fn sides_words_and_what_may_be_left_out() {
+    check("slippage_bps('buy', 10.02, 10)", 20.0);
+    check("slippage_bps('S', 10.02, 10)", -20.0);
+    check("slippage_bps(-1, 9.98, 10)", 20.0);
+    check("effective_spread_bps(9.99, 10)", 20.0);
+    check("markout(10, 'B', 10.05)", 50.0);
+    check("notional(10, 3)", 30.0);
+    check("notional(10, 3, 100, 1.1)", 3300.0);
+    check("notional(10, 3, rate => 0.5, multiplier => 2)", 30.0);
+    check("unrealized_pnl(100, 9.5, 10)", 50.0);
+    check("unrealized_pnl(-100, 9.5, 10, 10)", -500.0);
+    check("total_pnl(12.5, 100, 9.5, 10)", 62.5);
+    check("stress_pnl(100, 50, -10)", -500.0);
+    check("stress_pnl(100, 50, -10, 0.5, 0.02)", 100.0 * (-2.5 + 0.25));
+    check("leverage(250, 100)", 2.5);
+    check("signed_qty('sell', 5)", -5.0);
+    check("signed_qty(1, 2.5)", 2.5);
+    check("sign(-3)", -1.0);
+    check("sign(0)", 0.0);
+    for call in [
+        "slippage_bps('other', 1, 1)",
+        "slippage_bps(0.5, 1, 1)",
+        "signed_qty('?', 1)",
+        "leverage(1, 0)",
+        "limit_check(1, 0)",
+        "bs_price('c', -1, 1, 1, 0, 0, 0.1)",
+        "implied_vol('c', 200, 100, 100, 1, 0, 0)",
+        "implied_vol('p', 0.5, 90, 100, 1, 0, 0)",
+        "norm_ppf(1)",
+    ] {
+        assert_eq!(value(call), None, "{call}");
+    }
+    assert_eq!(
+        rows("SELECT signed_qty('S', CAST(1.25 AS DECIMAL(9,2)))"),
+        ["-1.25"]
+    );
+}
+
+#[test]
+fn the_quote_decides_before_the_tick() {
+    check("lee_ready(10.2, 10, 10.2, 11)", 1.0);
+    check("lee_ready(10.0, 10, 10.2, 9)", -1.0);
+    check("lee_ready(10.1, 10, 10.2, 10)", 1.0);
+    check("lee_ready(10.1, 10, 10.2, NULL)", 0.0);
+    check("tick_rule(9, 10)", -1.0);
+    check("tick_rule(10, 10)", 0.0);
+    assert_eq!(value("lee_ready(NULL, 10, 10.2, 10)"), None);
+}
+
+#[test]
+fn prices_on_the_grid() {
+    check("round_to_tick(10.03, 0.05)", 10.05);
+    check("round_to_tick(10.03, 0.05, 'down')", 10.0);
+    check("round_to_tick(10.01, 0.05, mode => 'up')", 10.05);
+    // 0.3 / 0.1 is 2.9999999999999996: it is on the grid all the same.
+    assert_eq!(
+        rows("SELECT round_to_tick(0.3, 0.1, 'down'), round_to_tick(0.3, 0.1, 'up')"),
+        ["0.3 0.3"]
+    );
+    check("round_to_tick(-10.03, 0.05, 'down')", -10.05);
+    check("round_to_tick(7, 2.5)", 7.5);
+    assert_eq!(value("round_to_tick(1, 0)"), None);
+}
+
+#[test]
+fn limits_have_levels() {
+    let cells = |call: &str| rows(&format!("SELECT {call}"))[0].clone();
+    assert_eq!(
+        cells("limit_check(-85, 100)"),
+        "{breached: false, utilization: 0.85, level: 1}"
+    );
+    assert_eq!(
+        cells("limit_check(101, 100)"),
+        "{breached: true, utilization: 1.01, level: 2}"
+    );
+    assert_eq!(
+        cells("limit_check(85, 100, 90)"),
+        "{breached: false, utilization: 0.85, level: 0}"
+    );
+}
+
+#[test]
+fn unknown_words_are_refused_at_planning() {
+    assert_eq!(
+        refusal_text("EXPLAIN SELECT round_to_tick(price, 1, 'sideways') FROM trades"),
+        "cannot use 'sideways' as argument mode of round_to_tick, expected 'nearest', 'up' or \
+         'down'"
+    );
+}
+
+#[test]
+fn options_without_time_are_worth_what_they_pay() {
+    check("bs_price('c', 110, 100, 0, 0.05, 0, 0.2)", 10.0);
+    check("bs_price('put', 110, 100, 0, 0.05, 0, 0.2)", 0.0);
+    check("bs_price('p', 90, 100, 1, 0, 0, 0)", 10.0);
+    check("bs_price('c', 100, 100, 0, 0, 0, 0.2)", 0.0);
+    // Put-call parity.
+    let parity = "bs_price('c', 100, 95, 0.5, 0.03, 0.01, 0.3) \
+                  - bs_price('p', 100, 95, 0.5, 0.03, 0.01, 0.3)";
+    check(
+        parity,
+        100.0 * (-0.005_f64).exp() - 95.0 * (-0.015_f64).exp(),
+    );
+    let implied = "implied_vol('p', bs_price('p', 100, 130, 0.5, 0.03, 0.01, 0.37), 100, 130, \
+                   0.5, 0.03, 0.01)";
+    let found = value(implied).unwrap();
+    assert!(close(found, 0.37, 1e-9), "{found}");
+}

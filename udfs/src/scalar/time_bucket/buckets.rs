@@ -210,7 +210,7 @@ fn by_month(
                     function,
                     argument,
                     value,
-                    range,
+                    range: range.into(),
                 }
                 .into());
             }
@@ -243,7 +243,7 @@ fn out_of_range(
         function: CALL.function,
         argument,
         value,
-        range,
+        range: range.into(),
     }
 }
 

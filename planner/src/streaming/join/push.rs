@@ -1,0 +1,189 @@
+//! Brings conditions to where they belong before joins are compiled: `WHERE` over an inner join into
+//! the join, and conditions on one side below it, where they keep rows out of the state.
+//!
+//! DataFusion's own rule would also move conditions below windows, which tears a window and its
+//! aggregation apart.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{JoinType, Result};
+use datafusion::logical_expr::logical_plan::{Filter, Join};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use rtsap_plan::join::Side;
+
+use super::condition::side_of;
+use crate::logical::join_marker;
+use crate::logical::scope::StreamTable;
+
+/// The plan with conditions moved.
+///
+/// # Errors
+/// DataFusion's, if a filter cannot be built.
+pub fn into_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let moved = plan.transform_down(|node| match node {
+        LogicalPlan::Filter(filter) => over_join(filter),
+        LogicalPlan::Join(join) => below_join(join),
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(moved.data)
+}
+
+/// The plan with the event times of all joins named in their conditions, so that they are not
+/// pruned: rows are forgotten by them.
+///
+/// # Errors
+/// DataFusion's, if a node cannot be built.
+pub fn keep_times(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let kept = plan.transform_down(|node| {
+        let LogicalPlan::Join(join) = node else {
+            return Ok(Transformed::no(node));
+        };
+        let sides = [&join.left, &join.right];
+        let times = sides.into_iter().filter_map(|side| {
+            let time = event_time(side)?;
+            Some(Expr::from(side.schema().qualified_field(time)))
+        });
+        let times: Vec<Expr> = times.collect();
+        let marker = join_marker::function(join_marker::TIMES);
+        let Some(marker) = marker.filter(|_| !times.is_empty() && !is_marked(&join)) else {
+            return Ok(Transformed::no(LogicalPlan::Join(join)));
+        };
+        let parts = join.filter.clone().into_iter().chain([marker.call(times)]);
+        let filter = conjunction(parts);
+        Ok(Transformed::yes(LogicalPlan::Join(Join { filter, ..join })))
+    })?;
+    Ok(kept.data)
+}
+
+fn is_marked(join: &Join) -> bool {
+    join.filter.as_ref().and_then(join_marker::of).is_some()
+}
+
+/// `WHERE` over an inner join becomes part of its condition.
+fn over_join(filter: Filter) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Join(join) = filter.input.as_ref() else {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    };
+    if join.join_type != JoinType::Inner || is_marked(join) {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    }
+    let mut parts: Vec<Expr> = join
+        .filter
+        .clone()
+        .into_iter()
+        .flat_map(split_conjunction_owned)
+        .collect();
+    parts.extend(split_conjunction_owned(filter.predicate));
+    let join = Join {
+        filter: conjunction(parts),
+        ..join.clone()
+    };
+    let Transformed { data, tnr, .. } = below_join(join)?;
+    Ok(Transformed::new(data, true, tnr))
+}
+
+/// Conditions on one side go below the join where rows that fail them are in no result.
+fn below_join(join: Join) -> Result<Transformed<LogicalPlan>> {
+    let join = match with_version_time(&join) {
+        Some(marked) => return Ok(Transformed::yes(LogicalPlan::Join(marked))),
+        None => join,
+    };
+    let sinks = |side| match join.join_type {
+        JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => true,
+        JoinType::Left | JoinType::LeftAnti => side == Side::Right,
+        JoinType::Right | JoinType::RightAnti => side == Side::Left,
+        _ => false,
+    };
+    if join.filter.is_none() || is_marked(&join) {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    }
+    let (mut left, mut right, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    for part in join
+        .filter
+        .clone()
+        .into_iter()
+        .flat_map(split_conjunction_owned)
+    {
+        if join_marker::keeps_times(&part) {
+            rest.push(part);
+            continue;
+        }
+        match side_of(&part, join.left.schema(), join.right.schema()) {
+            Some(Side::Left) if sinks(Side::Left) => left.push(part),
+            Some(Side::Right) if sinks(Side::Right) => right.push(part),
+            _ => rest.push(part),
+        }
+    }
+    let changed = !left.is_empty() || !right.is_empty();
+    let join = Join {
+        left: filtered(Arc::clone(&join.left), left)?,
+        right: filtered(Arc::clone(&join.right), right)?,
+        filter: conjunction(rest),
+        ..join
+    };
+    let join = LogicalPlan::Join(join);
+    Ok(if changed {
+        Transformed::yes(join)
+    } else {
+        Transformed::no(join)
+    })
+}
+
+/// A temporal join with the event time of its right side named in its condition, so that the column
+/// is not pruned; `None` if it is none or has that already.
+fn with_version_time(join: &Join) -> Option<Join> {
+    let Some(Expr::ScalarFunction(call)) = &join.filter else {
+        return None;
+    };
+    let marker = join.filter.as_ref().and_then(join_marker::of)?;
+    if !marker.version || call.args.len() != 2 {
+        return None;
+    }
+    let time = event_time(&join.right)?;
+    let mut call = call.clone();
+    call.args
+        .push(Expr::from(join.right.schema().qualified_field(time)));
+    Some(Join {
+        filter: Some(Expr::ScalarFunction(call)),
+        ..join.clone()
+    })
+}
+
+/// The event-time column of a relation, through what passes it on.
+fn event_time(plan: &LogicalPlan) -> Option<usize> {
+    match plan {
+        LogicalPlan::TableScan(scan) => {
+            let table = scan.source.downcast_ref::<StreamTable>()?;
+            let time = table.relation.event_time?;
+            match &scan.projection {
+                None => Some(time),
+                Some(columns) => columns.iter().position(|column| *column == time),
+            }
+        }
+        LogicalPlan::SubqueryAlias(alias) => event_time(&alias.input),
+        LogicalPlan::Filter(filter) => event_time(&filter.input),
+        LogicalPlan::Projection(projection) => {
+            let time = event_time(&projection.input)?;
+            let passes = |expr: &Expr| match expr.clone().unalias_nested().data {
+                Expr::Column(column) => {
+                    projection.input.schema().maybe_index_of_column(&column) == Some(time)
+                }
+                _ => false,
+            };
+            projection.expr.iter().position(passes)
+        }
+        _ => None,
+    }
+}
+
+fn filtered(plan: Arc<LogicalPlan>, parts: Vec<Expr>) -> Result<Arc<LogicalPlan>> {
+    match conjunction(parts) {
+        Some(predicate) => {
+            let filter = Filter::try_new(predicate, plan)?;
+            Ok(Arc::new(LogicalPlan::Filter(filter)))
+        }
+        None => Ok(plan),
+    }
+}

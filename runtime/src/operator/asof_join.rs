@@ -1,0 +1,321 @@
+//! Joins each left row with the latest right row of its key that is not after it.
+//!
+//! ```text
+//! left row ──late?──▶ waits ──watermark past its time──▶ last right row at or before it ──▶ out
+//! right row ─late?──▶ kept until a later one of its key is before the watermark, or it is too old
+//! ```
+//!
+//! A left row waits for the watermark of both inputs, so its partner does not depend on the order of
+//! arrival. Of right rows of one key and time the last to arrive counts. The join with versions of a
+//! table is the same: each row of the table is valid from its own time to that of the next.
+
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, Int8Array, new_null_array};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use rtsap_plan::graph::Node;
+use rtsap_plan::join::{AsofJoinSpec, Side};
+use rtsap_stream::change::ChangeBatch;
+use rtsap_stream::time::EventTime;
+
+use crate::state::{StateError, StateReader, StateWriter};
+
+use super::join::gather::Gather;
+use super::join::store::{Arrived, Store};
+use super::join::{
+    BATCH_ROWS, JoinKeys, NO_KEY, Pairing, Place, contract, dead_keys_max, punctual, report_late,
+    restoring, saved,
+};
+use super::window_aggregate::time::TimeColumn;
+use super::{Operator, OperatorError, Output};
+
+/// As `EXPLAIN` shows it.
+const NAME: &str = "AsofJoin";
+
+/// The state machine of an [`AsofJoinSpec`].
+pub struct AsofJoin {
+    spec: AsofJoinSpec,
+    pairing: Pairing,
+    inputs: [SchemaRef; 2],
+    keys: JoinKeys,
+    times: [TimeColumn; 2],
+    /// Left rows that wait; right rows that may be a partner.
+    stores: [Store; 2],
+    /// Keys with more than one right row.
+    crowded: Vec<u32>,
+    time: EventTime,
+    /// Whether the watermark of the result speaks about the left time.
+    promises: bool,
+}
+
+impl AsofJoin {
+    /// The join of `node`, which is `spec`, over rows of `inputs`.
+    ///
+    /// # Errors
+    /// [`OperatorError::Contract`] if the node contradicts itself; [`OperatorError::Compute`] if its
+    /// keys cannot be told apart.
+    pub fn new(
+        node: &Node,
+        inputs: &[SchemaRef],
+        spec: &AsofJoinSpec,
+    ) -> Result<Self, OperatorError> {
+        let [left, right] = inputs else {
+            return Err(contract(NAME, format!("{} inputs", inputs.len())));
+        };
+        let schema = &node.properties.schema;
+        if spec.output.len() != schema.fields().len() {
+            return Err(contract(NAME, format!("the specification {spec}")));
+        }
+        let event_time = node.properties.event_time;
+        let event_time = event_time.and_then(|index| spec.output.get(index));
+        Ok(Self {
+            pairing: Pairing::new(NAME, inputs, None, &spec.output, schema),
+            keys: JoinKeys::new(NAME, &spec.keys, inputs)?,
+            times: [
+                TimeColumn::of(NAME, left, spec.times[0])?,
+                TimeColumn::of(NAME, right, spec.times[1])?,
+            ],
+            stores: [Store::new(Arc::clone(left)), Store::new(Arc::clone(right))],
+            inputs: [Arc::clone(left), Arc::clone(right)],
+            crowded: Vec::new(),
+            time: EventTime::MIN,
+            promises: event_time
+                .is_some_and(|time| time.side == Side::Left && time.index == spec.times[0]),
+            spec: spec.clone(),
+        })
+    }
+
+    /// Right rows before this are before every left row at `time`.
+    fn reach(&self, time: i64) -> i64 {
+        if self.spec.strict {
+            time
+        } else {
+            time.saturating_add(1)
+        }
+    }
+
+    fn partner(&self, place: Place) -> Option<Place> {
+        let (time, key) = self.stores[0].time_and_key(place)?;
+        let rows = self.stores[1].of_key(key).filter(|_| key != NO_KEY)?;
+        let reach = self.reach(time);
+        let at = rows.partition_point(|(other, _)| *other < reach);
+        let (found, partner) = rows.get(at.checked_sub(1)?)?;
+        let fresh = match self.spec.tolerance_nanos {
+            None => true,
+            Some(tolerance) => time.saturating_sub(*found) <= tolerance,
+        };
+        fresh.then_some(*partner)
+    }
+
+    /// Sends the left rows that have waited long enough.
+    fn release(&mut self, out: &mut Output) -> Result<(), OperatorError> {
+        let limit = match (self.time, self.spec.strict) {
+            // No right row before this time will come, and only those count.
+            (time, true) => time.nanos().saturating_add(1),
+            (time, false) => time.nanos(),
+        };
+        let waited = self.stores[0].expire(limit);
+        for waited in waited.chunks(BATCH_ROWS) {
+            let mut left = Vec::with_capacity(waited.len());
+            let mut right = Vec::with_capacity(waited.len());
+            for (place, _) in waited {
+                let partner = self.partner(*place);
+                if partner.is_some() || self.spec.outer {
+                    left.push(Some(*place));
+                    right.push(partner);
+                }
+            }
+            if !left.is_empty() {
+                out.changes.push(self.rows(&left, &right).map_err(arrow)?);
+            }
+        }
+        self.stores[0].free();
+        Ok(())
+    }
+
+    fn rows(
+        &self,
+        left: &[Option<Place>],
+        right: &[Option<Place>],
+    ) -> Result<ChangeBatch, ArrowError> {
+        let [left_rows, right_rows] = &self.stores;
+        let left_gather = Gather::new(left.iter().copied(), |chunk| left_rows.rows_of(chunk))?;
+        let gather = Gather::new(right.iter().copied(), |chunk| right_rows.rows_of(chunk))?;
+        let fields = self.pairing.schema.fields();
+        let columns =
+            self.spec
+                .output
+                .iter()
+                .zip(fields)
+                .map(|(column, field)| match column.side {
+                    Side::Left => left_gather.column(column.index, field.data_type()),
+                    Side::Right if right.iter().all(Option::is_none) => {
+                        Ok(new_null_array(field.data_type(), right.len()))
+                    }
+                    Side::Right => gather.column(column.index, field.data_type()),
+                });
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let rows = RecordBatch::try_new(Arc::clone(&self.pairing.schema), columns)?;
+        Ok(ChangeBatch::inserts(rows))
+    }
+
+    /// Forgets right rows that no left row can want any more.
+    fn prune(&mut self) {
+        // Every left row to come is at the watermark or after it.
+        let limit = self.reach(self.time.nanos());
+        let store = &mut self.stores[1];
+        self.crowded.retain(|key| {
+            store.supersede(*key, limit);
+            store.of_key(*key).is_some_and(|rows| rows.len() > 1)
+        });
+        if let Some(tolerance) = self.spec.tolerance_nanos {
+            store.expire(self.time.nanos().saturating_sub(tolerance));
+        }
+        store.free();
+    }
+
+    fn insert(
+        &mut self,
+        side: Side,
+        rows: RecordBatch,
+        times: Vec<i64>,
+    ) -> Result<(), OperatorError> {
+        let keys = self.keys.number(side, &rows)?;
+        if side == Side::Right {
+            let store = &self.stores[1];
+            let known =
+                |key: &u32| *key != NO_KEY && store.of_key(*key).is_none_or(|rows| rows.len() <= 1);
+            self.crowded.extend(keys.iter().copied().filter(known));
+            self.crowded.sort_unstable();
+            self.crowded.dedup();
+        }
+        self.stores[side.port()].insert(Arrived {
+            rows,
+            times,
+            keys,
+            matched: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn put_back(&mut self, side: Side, rows: RecordBatch) -> Result<(), OperatorError> {
+        let times = punctual(NAME, &self.times[side.port()], &rows, EventTime::MIN)?.times;
+        if times.len() != rows.num_rows() {
+            return Err(contract(NAME, "stored rows without a time".to_owned()));
+        }
+        self.insert(side, rows, times)
+    }
+
+    /// Puts rows together anew where they lie scattered, and forgets keys without rows.
+    fn tidy(&mut self) -> Result<(), OperatorError> {
+        let live: usize = self.stores.iter().map(Store::live_keys).sum();
+        let rows: usize = self.stores.iter().map(Store::row_count).sum();
+        let dead = self.keys.len().saturating_sub(live);
+        if dead <= dead_keys_max(rows) && !self.stores.iter().any(Store::is_scattered) {
+            return Ok(());
+        }
+        let [left, right] = &self.stores;
+        let left = left.everything().map_err(arrow)?;
+        let right = right.everything().map_err(arrow)?;
+        self.keys.clear()?;
+        self.crowded.clear();
+        self.stores.iter_mut().for_each(Store::clear);
+        for (side, batches) in [(Side::Left, left), (Side::Right, right)] {
+            for (rows, _) in batches {
+                self.put_back(side, rows)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows that came, without the deletes of versions that ended.
+fn inserted(changes: &ChangeBatch) -> Result<RecordBatch, OperatorError> {
+    let Some(ops) = changes.ops() else {
+        return Ok(changes.rows().clone());
+    };
+    let ops: &Int8Array = ops;
+    let mask = BooleanArray::from_iter(ops.values().iter().map(|op| Some(*op > 0)));
+    filter_record_batch(changes.rows(), &mask).map_err(arrow)
+}
+
+impl Operator for AsofJoin {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn on_changes(
+        &mut self,
+        port: usize,
+        changes: &ChangeBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        let versions = port == 1 && self.spec.versions;
+        if changes.ops().is_some() && !versions {
+            return Err(contract(NAME, "a delete on an append-only edge".to_owned()));
+        }
+        let side = if port == 0 { Side::Left } else { Side::Right };
+        let rows = inserted(changes)?;
+        let arrived = punctual(NAME, &self.times[port], &rows, self.time)?;
+        report_late(arrived.late, out);
+        if arrived.rows.num_rows() == 0 {
+            return Ok(());
+        }
+        self.insert(side, arrived.rows, arrived.times)
+    }
+
+    fn on_watermark(
+        &mut self,
+        time: EventTime,
+        out: &mut Output,
+    ) -> Result<EventTime, OperatorError> {
+        if time > self.time {
+            self.time = time;
+            self.release(out)?;
+            self.prune();
+            self.tidy()?;
+        }
+        Ok(if self.promises {
+            self.time
+        } else {
+            EventTime::MIN
+        })
+    }
+
+    fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {
+        saved::put_time(self.time, out)?;
+        for (store, section) in self.stores.iter().zip(saved::ROWS) {
+            for (rows, flags) in store.everything()? {
+                saved::put_rows(section, &rows, flags, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
+        self.time = saved::time(from)?;
+        self.crowded.clear();
+        self.stores.iter_mut().for_each(Store::clear);
+        for side in [Side::Left, Side::Right] {
+            let port = side.port();
+            for (rows, _) in saved::rows(from, saved::ROWS[port], &self.inputs[port])? {
+                self.put_back(side, rows).map_err(restoring)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.keys.size() + self.stores.iter().map(Store::bytes).sum::<usize>()
+    }
+}
+
+const fn arrow(source: ArrowError) -> OperatorError {
+    OperatorError::Arrow {
+        operator: NAME,
+        source,
+    }
+}

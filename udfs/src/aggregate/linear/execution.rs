@@ -1,0 +1,150 @@
+//! Costs of trading and of liquidity.
+
+use super::moments::{add_two, mean};
+use super::{ANY_SIDE, Linear, Sums, doc, slope};
+use crate::argument::{SIDE, number, optional};
+use crate::side::is_side;
+
+/// The aggregates of this subject.
+pub(super) const AGGREGATES: [Linear; 6] = [
+    Linear {
+        doc: doc(
+            "kyle_lambda",
+            "kyle_lambda(price_change, signed_volume) -> double precision",
+            "How far the price moves for a unit of signed volume.",
+            "cov(price_change, signed_volume) / var(signed_volume), the slope of a least-squares \
+             line; null if the volume does not vary",
+            "Kyle 1985",
+            "SELECT kyle_lambda(price - 10, size) FROM trades",
+        ),
+        arguments: &[number("price_change"), number("signed_volume")],
+        constants: &[],
+        outputs: &[],
+        add: |&[change, volume, ..], _, sums| {
+            add_two(volume, change, sums);
+            true
+        },
+        finish: |sums, _| vec![slope(sums)],
+    },
+    Linear {
+        doc: doc(
+            "realized_spread",
+            "realized_spread(price, mid, mid_later, side) -> double precision",
+            "The mean realized spread: what liquidity earned once the price had moved.",
+            "mean of 2 * side * (price - mid_later); an unknown side is the sign of price - mid",
+            "Huang and Stoll 1996",
+            "SELECT realized_spread(bid, mid(bid, ask), mid(bid, ask), 'S') FROM quotes",
+        ),
+        arguments: &[
+            number("price"),
+            number("mid"),
+            number("mid_later"),
+            ANY_SIDE,
+        ],
+        constants: &[],
+        outputs: &[],
+        add: |&[price, mid, later, side, ..], _, sums| {
+            let guess = if price == mid {
+                0.0
+            } else {
+                (price - mid).signum()
+            };
+            let side = if is_side(side) { side } else { guess };
+            sums[1].add_product(2.0 * side, price - later);
+            true
+        },
+        finish: |sums, _| vec![mean(sums, 1)],
+    },
+    Linear {
+        doc: doc(
+            "arrival_slippage",
+            "arrival_slippage(side, price, quantity, arrival) -> double precision",
+            "What fills cost against the price at arrival, in basis points weighted by value; \
+             positive is a cost.",
+            "10000 * sum(side * (price - arrival) * quantity) / sum(arrival * quantity) over rows \
+             with quantity > 0",
+            "Perold 1988",
+            "SELECT arrival_slippage('B', price, size, 10.0) FROM trades",
+        ),
+        arguments: &[SIDE, number("price"), number("quantity"), number("arrival")],
+        constants: &[],
+        outputs: &[],
+        add: |&[side, price, quantity, arrival, ..], _, sums| {
+            if !is_side(side) || quantity <= 0.0 {
+                return false;
+            }
+            sums[1].add_product(side * (price - arrival), quantity);
+            sums[2].add_product(arrival, quantity);
+            true
+        },
+        finish: |sums, _| vec![1e4 * sums[1].rounded() / sums[2].rounded()],
+    },
+    Linear {
+        doc: doc(
+            "implementation_shortfall",
+            "implementation_shortfall(side, price, quantity, decision [, fee = 0]) -> double \
+             precision",
+            "What fills and their fees cost against the price at decision, in basis points; \
+             positive is a cost.",
+            "10000 * sum(side * (price - decision) * quantity + fee) / sum(decision * quantity) \
+             over rows with quantity > 0",
+            "Perold 1988",
+            "SELECT implementation_shortfall('B', price, size, 10.0, 0.01) FROM trades",
+        ),
+        arguments: &[
+            SIDE,
+            number("price"),
+            number("quantity"),
+            number("decision"),
+            optional("fee", 0.0),
+        ],
+        constants: &[],
+        outputs: &[],
+        add: |&[side, price, quantity, decision, fee], _, sums| {
+            if !is_side(side) || quantity <= 0.0 {
+                return false;
+            }
+            sums[1].add_product(side * (price - decision), quantity);
+            sums[1].add(fee);
+            sums[2].add_product(decision, quantity);
+            true
+        },
+        finish: |sums, _| vec![1e4 * sums[1].rounded() / sums[2].rounded()],
+    },
+    Linear {
+        doc: doc(
+            "fill_ratio",
+            "fill_ratio(filled, ordered) -> double precision",
+            "The share of ordered quantity that was filled.",
+            "sum(filled) / sum(ordered)",
+            "standard",
+            "SELECT fill_ratio(size, size + 1) FROM trades",
+        ),
+        arguments: &[number("filled"), number("ordered")],
+        constants: &[],
+        outputs: &[],
+        add: add_pair,
+        finish: |sums, _| vec![sums[1].rounded() / sums[2].rounded()],
+    },
+    Linear {
+        doc: doc(
+            "participation_rate",
+            "participation_rate(own_size, market_size) -> double precision",
+            "The share of the market's volume that was one's own.",
+            "sum(own_size) / sum(market_size)",
+            "standard",
+            "SELECT participation_rate(1, size) FROM trades",
+        ),
+        arguments: &[number("own_size"), number("market_size")],
+        constants: &[],
+        outputs: &[],
+        add: add_pair,
+        finish: |sums, _| vec![sums[1].rounded() / sums[2].rounded()],
+    },
+];
+
+fn add_pair(values: &[f64; 5], _constants: &[f64], sums: &mut Sums) -> bool {
+    sums[1].add(values[0]);
+    sums[2].add(values[1]);
+    true
+}

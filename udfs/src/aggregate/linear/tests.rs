@@ -1,0 +1,137 @@
+//! Tests of the aggregates of sums: any cut and order of the rows, rows that do not count,
+//! cancellation. The formulas are compared with references in `tests/oracle`.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Float64Array};
+use proptest::prelude::*;
+
+use super::all;
+use super::stats::{OF_ONE, OF_TWO};
+use crate::aggregate;
+use crate::trial::{Input, assert_close, close, merged, one_pass, refusal_text, reordered, rows};
+
+fn number(call: &str, values: &str) -> Option<f64> {
+    rows(&format!(
+        "SELECT {call} FROM (VALUES {values}) AS t(x, y, s)"
+    ))[0]
+        .parse()
+        .ok()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_cut_and_order_give_the_same(
+        drawn in prop::collection::vec(
+            (prop::array::uniform5(-50_i32..50), 0_usize..3, any::<bool>()), 1..40),
+        cut in 0_usize..40,
+        seed in any::<u64>(),
+    ) {
+        for linear in all().chain([&OF_ONE, &OF_TWO]) {
+            let columns = (0..linear.arguments.len()).map(|index| -> ArrayRef {
+                let values = drawn.iter().map(|(values, _, known)| {
+                    known.then_some(f64::from(values[index]) / 64.0)
+                });
+                Arc::new(values.collect::<Float64Array>())
+            });
+            let groups = drawn.iter().map(|(_, group, _)| *group).collect();
+            let input = Input { columns: columns.collect(), groups, group_count: 3 };
+            let function = aggregate::function(*linear);
+            let expected = one_pass(&function, &input);
+            let cut = cut.min(drawn.len());
+            assert_close(&merged(&function, &input, &[cut], |parts| parts.reverse()), &expected);
+            let mut order: Vec<usize> = (0..drawn.len()).collect();
+            order.sort_by_key(|row| (*row as u64).wrapping_mul(seed | 1));
+            assert_close(&one_pass(&function, &reordered(&input, &order)), &expected);
+        }
+    }
+}
+
+#[test]
+fn a_large_mean_costs_no_digits() {
+    let check = |call: &str, mean: &str, expected: f64| {
+        let rows = [(1, 1), (2, 2), (4, 3), (8, 4)];
+        let values = rows
+            .map(|(x, y)| format!("({mean} + {x}, {y}, 0)"))
+            .join(", ");
+        let found = number(call, &values).unwrap();
+        assert!(close(found, expected, 1e-9), "{call}: {found}");
+    };
+    let deviations = [-2.75, -1.75, 0.25, 4.25_f64];
+    let power = |n| deviations.iter().map(|d| d.powi(n)).sum::<f64>() / 4.0;
+    check("stats_agg(x)['variance']", "1e9", power(2) * 4.0 / 3.0);
+    check("stats_agg(x, y)['slope']", "1e9", 2.3);
+    check("kyle_lambda(x, y)", "1e9", 2.3);
+    check(
+        "stats_agg(x)['skewness']",
+        "1e5",
+        power(3) / power(2).powf(1.5),
+    );
+    check(
+        "stats_agg(x)['kurtosis']",
+        "1e5",
+        power(4) / power(2).powi(2),
+    );
+    // Where too few digits are left there is no answer rather than a wrong one.
+    let values = "(1e12 + 1, 0, 0), (1e12 + 2, 0, 0), (1e12 + 4, 0, 0)";
+    assert_eq!(number("stats_agg(x)['kurtosis']", values), None);
+}
+
+#[test]
+fn groups_without_an_answer_are_null() {
+    for call in [
+        "sharpe_ratio(x)",
+        "annual_volatility(x)",
+        "kyle_lambda(x, x)",
+        "omega_ratio(x)",
+        "profit_factor(x)",
+        "beta_agg(x, y)",
+        "fill_ratio(x, y)",
+        "arrival_slippage(s, x, x, x)",
+        "stats_agg(x)['stddev']",
+    ] {
+        assert_eq!(number(call, "(0.5, 0.0, 0.5)"), None, "{call}");
+        assert_eq!(number(call, "(NULL::double, 0.0, 0.5)"), None, "{call}");
+        assert_eq!(number(call, "('NaN'::double, 0.0, 0.5)"), None, "{call}");
+    }
+    assert_eq!(
+        number(
+            "gross_exposure(x)",
+            "(NULL::double, 1, 1), ('inf'::double, 1, 1)"
+        ),
+        None
+    );
+    assert_eq!(
+        number("annual_return(x)", "(-1.0, 0, 0), (0.5, 0, 0)"),
+        Some(-1.0)
+    );
+    assert_eq!(number("annual_return(x)", "(-1.5, 0, 0)"), None);
+}
+
+#[test]
+fn a_side_that_is_unknown_is_taken_from_the_middle() {
+    let values = "(10.0, 9.5, 'B'), (9.0, 9.5, '?'), (9.0, 9.5, NULL)";
+    assert_eq!(number("realized_spread(x, y, y, s)", values), Some(1.0));
+    assert_eq!(
+        number("arrival_slippage(s, x, 1, y)", values),
+        Some(1e4 * 0.5 / 9.5)
+    );
+}
+
+#[test]
+fn named_arguments_frames_and_refusals() {
+    let last = "SELECT hit_rate(price - 10) OVER (ORDER BY ts ROWS 1 PRECEDING) FROM trades \
+                WHERE symbol = 'A' ORDER BY ts";
+    assert_eq!(rows(last), ["0.0", "0.0", "0.5", "1.0"]);
+    let named = "SELECT annual_volatility(return => price, annualization => 1) > 0 FROM trades";
+    assert_eq!(rows(named), ["true"]);
+    assert_eq!(
+        refusal_text("SELECT sharpe_ratio(price, 0, -1) FROM trades"),
+        "cannot use -1 as argument annualization of sharpe_ratio, expected a positive number"
+    );
+    assert_eq!(
+        refusal_text("SELECT sharpe_ratio(price, size) FROM trades"),
+        "cannot use an expression as argument risk_free of sharpe_ratio, expected a constant"
+    );
+}

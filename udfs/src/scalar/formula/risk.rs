@@ -1,0 +1,107 @@
+//! Formulas of positions, stress and limits.
+
+use super::{Formula, Outputs, doc, number, one};
+use crate::argument::{number as argument, optional};
+
+/// The formulas of this subject.
+pub(super) const FORMULAS: [Formula; 5] = [
+    number(
+        doc(
+            "unrealized_pnl",
+            "unrealized_pnl(quantity, average_price, mark [, multiplier = 1]) -> double precision",
+            "What closing a position at a mark would earn.",
+            "quantity * (mark - average_price) * multiplier",
+            "standard",
+            "SELECT unrealized_pnl(100, 9.5, 10.0)",
+        ),
+        &[
+            argument("quantity"),
+            argument("average_price"),
+            argument("mark"),
+            optional("multiplier", 1.0),
+        ],
+        |&[a, b, c, d, ..]| one(a * (c - b) * d),
+    ),
+    number(
+        doc(
+            "total_pnl",
+            "total_pnl(realized, quantity, average_price, mark [, multiplier = 1]) -> double \
+             precision",
+            "Realized and unrealized profit together.",
+            "realized + unrealized_pnl(quantity, average_price, mark, multiplier)",
+            "standard",
+            "SELECT total_pnl(12.5, 100, 9.5, 10.0)",
+        ),
+        &[
+            argument("realized"),
+            argument("quantity"),
+            argument("average_price"),
+            argument("mark"),
+            optional("multiplier", 1.0),
+        ],
+        |&[a, b, c, d, e, ..]| one(a + b * (d - c) * e),
+    ),
+    number(
+        doc(
+            "leverage",
+            "leverage(gross_exposure, net_asset_value) -> double precision",
+            "Gross exposure over capital.",
+            "gross_exposure / net_asset_value; null unless the latter is above zero",
+            "standard",
+            "SELECT leverage(250000, 100000)",
+        ),
+        &[argument("gross_exposure"), argument("net_asset_value")],
+        |&[a, b, ..]| one(if b > 0.0 { a / b } else { f64::NAN }),
+    ),
+    number(
+        doc(
+            "stress_pnl",
+            "stress_pnl(quantity, price, shock_pct [, delta = 1 [, gamma = 0]]) -> double \
+             precision",
+            "What a position earns if the price moves by a percentage.",
+            "with m = price * shock_pct / 100: quantity * (delta * m + gamma * m^2 / 2)",
+            "standard",
+            "SELECT stress_pnl(100, 50.0, -10)",
+        ),
+        &[
+            argument("quantity"),
+            argument("price"),
+            argument("shock_pct"),
+            optional("delta", 1.0),
+            optional("gamma", 0.0),
+        ],
+        |&[a, b, c, d, e, ..]| one(a * (d * (b * c / 100.0) + 0.5 * e * (b * c / 100.0).powi(2))),
+    ),
+    Formula {
+        doc: doc(
+            "limit_check",
+            "limit_check(value, limit [, soft_pct = 80]) -> struct(breached, utilization, level)",
+            "How much of a limit is used, and whether it is near (level 1) or breached (level 2).",
+            "utilization = |value| / limit; breached above 1; level 2 if breached, 1 from soft_pct \
+             percent on, else 0; null unless limit > 0",
+            "standard",
+            "SELECT limit_check(850000, 1000000)",
+        ),
+        arguments: &[
+            argument("value"),
+            argument("limit"),
+            optional("soft_pct", 80.0),
+        ],
+        outputs: Outputs::Limit,
+        evaluate: |&[value, limit, soft, ..]| limit_check(value, limit, soft),
+    },
+];
+
+/// Returns whether a limit is breached, how much of it is used, and the level of warning.
+fn limit_check(value: f64, limit: f64, soft: f64) -> [f64; 3] {
+    if limit <= 0.0 {
+        return [f64::NAN; 3];
+    }
+    let used = value.abs() / limit;
+    let level = match used {
+        used if used > 1.0 => 2.0,
+        used if used * 100.0 >= soft => 1.0,
+        _ => 0.0,
+    };
+    [f64::from(used > 1.0), used, level]
+}

@@ -1,0 +1,219 @@
+//! `poc(profile)` and `value_area(profile, share)`: what is read from a volume profile.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StructArray};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Float64Type};
+use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+
+use crate::arguments::Call;
+use crate::registry::{self, FunctionDoc, FunctionKind};
+
+/// The share of the volume that a value area holds if none is given.
+const SHARE: f64 = 0.7;
+
+/// What a person wants to know about them.
+pub(crate) const DOCS: [FunctionDoc; 2] = [
+    FunctionDoc {
+        name: "poc",
+        kind: FunctionKind::Scalar,
+        signature: "poc(profile) -> double precision",
+        description: "The point of control: the price at which most was traded.",
+        formula: "the price of the level with the greatest volume, the lowest of equal ones",
+        reference: "Steidlmayer's market profile",
+        example: "SELECT symbol, poc(volume_profile(price, size, 0.5)) FROM trades GROUP BY symbol",
+    },
+    FunctionDoc {
+        name: "value_area",
+        kind: FunctionKind::Scalar,
+        signature: "value_area(profile [, share = 0.7]) -> struct(low, high)",
+        description: "The range of prices around the point of control that holds a share of the \
+                      volume.",
+        formula: "from poc the next level above or below is added, whichever has more volume (the \
+                  lower of equal ones), until the sum is at least share of all",
+        reference: "Steidlmayer's market profile",
+        example: "SELECT symbol, value_area(volume_profile(price, size, 0.5), 0.8) FROM trades \
+                  GROUP BY symbol",
+    },
+];
+
+/// Makes both functions.
+pub(crate) fn functions() -> [Arc<ScalarUDF>; 2] {
+    [false, true].map(|is_area| {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Arc::new(ScalarUDF::new_from_impl(Reading { is_area, signature }))
+    })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Reading {
+    is_area: bool,
+    signature: Signature,
+}
+
+impl Reading {
+    fn call(&self) -> Call {
+        let (function, signature) = if self.is_area {
+            ("value_area", "value_area(profile [, share])")
+        } else {
+            ("poc", "poc(profile)")
+        };
+        Call {
+            function,
+            signature,
+        }
+    }
+
+    fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let call = self.call();
+        call.count(types, 1, 1 + usize::from(self.is_area))?;
+        let is_profile = match &types[0] {
+            DataType::Null => true,
+            DataType::List(element) => match element.data_type() {
+                DataType::Struct(fields) => {
+                    let names = fields.iter().map(|field| field.name().as_str());
+                    names.eq(["price", "volume"])
+                        && fields
+                            .iter()
+                            .all(|field| field.data_type() == &DataType::Float64)
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        if !is_profile {
+            return call.wrong_type("profile", "the result of volume_profile", &types[0]);
+        }
+        let mut coerced = vec![types[0].clone()];
+        if let Some(share) = types.get(1) {
+            call.number("share", share)?;
+            coerced.push(DataType::Float64);
+        }
+        Ok(coerced)
+    }
+}
+
+fn area_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("low", DataType::Float64, true),
+        Field::new("high", DataType::Float64, true),
+    ])
+}
+
+impl ScalarUDFImpl for Reading {
+    fn name(&self) -> &str {
+        self.call().function
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Scalar)
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        // DataFusion turns an error from here into text; `return_type` repeats it with its type.
+        Ok(self.coerce(types).unwrap_or_else(|_| types.to_vec()))
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.coerce(types)?;
+        Ok(if self.is_area {
+            DataType::Struct(area_fields())
+        } else {
+            DataType::Float64
+        })
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let is_scalar = args
+            .args
+            .iter()
+            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let row_count = if is_scalar { 1 } else { args.number_rows };
+        let [profile, share @ ..] = args.args.as_slice() else {
+            return internal_err!("{} takes a profile", self.name());
+        };
+        let profiles = profile.to_array(row_count)?;
+        let shares = share
+            .first()
+            .map(|share| share.to_array(row_count))
+            .transpose()?;
+        let areas: Vec<Option<Area>> = (0..row_count)
+            .map(|row| {
+                let share = match &shares {
+                    Some(shares) if shares.is_null(row) => return None,
+                    Some(shares) => shares.as_primitive::<Float64Type>().value(row),
+                    None => SHARE,
+                };
+                area(&profiles, row, share)
+            })
+            .collect();
+        let column = |value: fn(&Area) -> f64| -> ArrayRef {
+            let values = areas.iter().map(|area| area.as_ref().map(value));
+            Arc::new(values.collect::<Float64Array>())
+        };
+        let result = if self.is_area {
+            let nulls = NullBuffer::from_iter(areas.iter().map(Option::is_some));
+            let columns = vec![column(|area| area.low), column(|area| area.high)];
+            Arc::new(StructArray::try_new(area_fields(), columns, Some(nulls))?)
+        } else {
+            column(|area| area.center)
+        };
+        if is_scalar {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &result, 0,
+            )?));
+        }
+        Ok(ColumnarValue::Array(result))
+    }
+}
+
+/// The point of control and the area around it.
+struct Area {
+    center: f64,
+    low: f64,
+    high: f64,
+}
+
+/// Returns the area of a row; `None` without a profile or with a share outside [0, 1].
+fn area(profiles: &ArrayRef, row: usize, share: f64) -> Option<Area> {
+    let profiles = profiles
+        .as_list_opt::<i32>()
+        .filter(|list| list.is_valid(row))?;
+    let levels = profiles.value(row);
+    let levels = levels.as_struct();
+    let prices = levels.column(0).as_primitive::<Float64Type>().values();
+    let volumes = levels.column(1).as_primitive::<Float64Type>().values();
+    let mut center = 0;
+    for (level, volume) in volumes.iter().enumerate() {
+        if *volume > volumes[center] {
+            center = level;
+        }
+    }
+    let wanted = share * volumes.iter().sum::<f64>();
+    let (mut low, mut high, mut sum) = (center, center, *volumes.get(center)?);
+    while sum < wanted && (low > 0 || high + 1 < volumes.len()) {
+        let below = low
+            .checked_sub(1)
+            .map_or(f64::NEG_INFINITY, |level| volumes[level]);
+        let above = volumes.get(high + 1).copied().unwrap_or(f64::NEG_INFINITY);
+        if above > below {
+            (high, sum) = (high + 1, sum + above);
+        } else {
+            (low, sum) = (low - 1, sum + below);
+        }
+    }
+    (0.0..=1.0).contains(&share).then(|| Area {
+        center: prices[center],
+        low: prices[low],
+        high: prices[high],
+    })
+}

@@ -1,0 +1,118 @@
+//! `signed_qty(side, quantity)`: a quantity with the sign of its side. Decimals stay decimals, so
+//! that positions built from it are exact.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+
+use crate::arguments::Call;
+use crate::registry::{self, FunctionDoc, FunctionKind};
+use crate::side;
+
+const CALL: Call = Call {
+    function: "signed_qty",
+    signature: "signed_qty(side, quantity)",
+};
+
+/// What a person wants to know about it.
+pub(crate) const DOC: FunctionDoc = FunctionDoc {
+    name: "signed_qty",
+    kind: FunctionKind::Scalar,
+    signature: "signed_qty(side, quantity) -> the quantity's type",
+    description: "A quantity, positive if bought and negative if sold.",
+    formula: "quantity for 'B', 'buy' or 1, -quantity for 'S', 'sell' or -1, else null; decimals \
+              stay exact",
+    reference: "standard",
+    example: "SELECT signed_qty('sell', size) FROM trades",
+};
+
+/// Makes the scalar function.
+pub(crate) fn function() -> Arc<ScalarUDF> {
+    let unnamed = Signature::user_defined(Volatility::Immutable);
+    let signature = unnamed
+        .clone()
+        .with_parameter_names(vec!["side", "quantity"])
+        .unwrap_or(unnamed);
+    Arc::new(ScalarUDF::new_from_impl(SignedQuantity { signature }))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct SignedQuantity {
+    signature: Signature,
+}
+
+fn coerce(types: &[DataType]) -> Result<Vec<DataType>> {
+    CALL.count(types, 2, 2)?;
+    Ok(vec![
+        side::coerce(CALL, "side", &types[0])?,
+        CALL.number("quantity", &types[1])?,
+    ])
+}
+
+impl ScalarUDFImpl for SignedQuantity {
+    fn name(&self) -> &str {
+        CALL.function
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Scalar)
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        // DataFusion turns an error from here into text; `return_type` repeats it with its type.
+        Ok(coerce(types).unwrap_or_else(|_| types.to_vec()))
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(coerce(types)?.swap_remove(1))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let is_scalar = args
+            .args
+            .iter()
+            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let row_count = if is_scalar { 1 } else { args.number_rows };
+        let sides = side::numbers(&args.args[0].to_array(row_count)?);
+        let quantities = args.args[1].to_array(row_count)?;
+        let sign = |row: usize| {
+            let known = sides.is_valid(row) && quantities.is_valid(row);
+            let side = sides.value(row);
+            (known && side::is_side(side)).then_some(side)
+        };
+        let result: ArrayRef = if let Some(exact) = quantities.as_primitive_opt::<Decimal128Type>()
+        {
+            let signed = (0..row_count).map(|row| {
+                let sign = sign(row)?;
+                Some(if sign > 0.0 {
+                    exact.value(row)
+                } else {
+                    -exact.value(row)
+                })
+            });
+            let signed = signed.collect::<Decimal128Array>();
+            Arc::new(signed.with_data_type(exact.data_type().clone()))
+        } else {
+            let numbers = quantities.as_primitive::<Float64Type>();
+            let signed = (0..row_count).map(|row| Some(sign(row)? * numbers.value(row)));
+            let signed = signed.map(|value| value.filter(|value| value.is_finite()));
+            Arc::new(signed.collect::<Float64Array>())
+        };
+        if is_scalar {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &result, 0,
+            )?));
+        }
+        Ok(ColumnarValue::Array(result))
+    }
+}

@@ -1,0 +1,318 @@
+//! `position_avg`, `position_fifo`, `position_lifo`: a position and its profit after every trade.
+//!
+//! A trade is a quantity (bought positive, sold negative; `signed_qty` makes it from a side) and a
+//! price; multiply the price by a contract's multiplier where there is one. Decimals are exact:
+//! after every trade `realized_pnl + qty * mark - cost_basis` equals the cash that flowed plus
+//! `qty * mark`, to the last digit, for every mark. Only `avg_cost` is rounded. Rows whose
+//! quantity or price is null, NaN or infinite give null and change nothing.
+
+mod book;
+mod columns;
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::datatypes::{
+    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, FieldRef, Fields, Float64Type,
+};
+use datafusion::common::{Result, internal_err};
+use datafusion::logical_expr::function::{
+    PartitionEvaluatorArgs, WindowFunctionSimplification, WindowUDFFieldArgs,
+};
+use datafusion::logical_expr::{
+    Documentation, Expr, LimitEffect, PartitionEvaluator, Signature, Volatility, WindowUDF,
+    WindowUDFImpl,
+};
+use datafusion::physical_plan::PhysicalExpr;
+
+use super::function::check_clauses;
+use crate::arguments::Call;
+use crate::error::FunctionError;
+use crate::registry::{self, FunctionDoc, FunctionKind};
+use book::{Book, Exact, Method};
+
+/// Digits that an average cost has after those of the price, as `avg` adds them.
+const AVERAGE_EXTRA_DIGITS: i8 = 4;
+
+/// Every method.
+const METHODS: [Method; 3] = [Method::Average, Method::Fifo, Method::Lifo];
+
+/// Returns the function of each method.
+pub(crate) fn functions() -> impl Iterator<Item = Arc<WindowUDF>> {
+    METHODS.into_iter().map(|method| {
+        let unnamed = Signature::user_defined(Volatility::Immutable);
+        let signature = unnamed
+            .clone()
+            .with_parameter_names(vec!["quantity", "price", "fee"])
+            .unwrap_or(unnamed);
+        Arc::new(WindowUDF::new_from_impl(Position { method, signature }))
+    })
+}
+
+/// Returns the documentation of each function.
+pub(crate) fn docs() -> impl Iterator<Item = FunctionDoc> {
+    METHODS.into_iter().map(|method| {
+        let (name, signature, description, formula, example) = match method {
+            Method::Average => (
+                "position_avg",
+                "position_avg(quantity, price [, fee]) \
+                 -> struct(qty, avg_cost, realized_pnl, fees, cost_basis)",
+                "A position and its profit after every trade, at average cost.",
+                "a trade that adds raises cost_basis by quantity * price; one that reduces takes \
+                 its share of cost_basis away and realizes the difference; crossing zero closes \
+                 and opens anew; unrealized is qty * mark - cost_basis; avg_cost is cost_basis / \
+                 qty, null at 0; profits are before fees",
+                "SELECT symbol, ts, position_avg(size, price) OVER (PARTITION BY symbol ORDER BY \
+                 ts) FROM trades",
+            ),
+            Method::Fifo => (
+                "position_fifo",
+                "position_fifo(quantity, price [, fee]) \
+                 -> struct(qty, avg_cost, realized_pnl, fees, cost_basis, open_lots)",
+                "A position and its profit after every trade, the oldest lots sold first.",
+                "every trade that adds opens a lot; one that reduces closes the oldest lots, and \
+                 realizes closed quantity * (price - price of the lot); the rest as position_avg",
+                "SELECT symbol, ts, position_fifo(signed_qty('B', size), price, 0.01) OVER \
+                 (PARTITION BY symbol ORDER BY ts) FROM trades",
+            ),
+            Method::Lifo => (
+                "position_lifo",
+                "position_lifo(quantity, price [, fee]) \
+                 -> struct(qty, avg_cost, realized_pnl, fees, cost_basis, open_lots)",
+                "A position and its profit after every trade, the latest lots sold first.",
+                "as position_fifo, with the latest lots first",
+                "SELECT symbol, ts, position_lifo(size, price) OVER (PARTITION BY symbol ORDER BY \
+                 ts) FROM trades",
+            ),
+        };
+        FunctionDoc {
+            name,
+            kind: FunctionKind::Window,
+            signature,
+            description,
+            formula,
+            reference: "standard accounting of positions",
+            example,
+        }
+    })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Position {
+    method: Method,
+    signature: Signature,
+}
+
+impl Position {
+    fn call(&self) -> Call {
+        let (function, signature) = match self.method {
+            Method::Average => ("position_avg", "position_avg(quantity, price [, fee])"),
+            Method::Fifo => ("position_fifo", "position_fifo(quantity, price [, fee])"),
+            Method::Lifo => ("position_lifo", "position_lifo(quantity, price [, fee])"),
+        };
+        Call {
+            function,
+            signature,
+        }
+    }
+
+    fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let call = self.call();
+        call.count(types, 2, 3)?;
+        let price = call.number("price", &types[1])?;
+        let mut coerced = match call.size("quantity", &types[0], &price)? {
+            quantity @ DataType::Decimal128(..) => vec![quantity, price],
+            // A float among them makes all of it floats.
+            _ => vec![DataType::Float64, DataType::Float64],
+        };
+        if let Some(fee) = types.get(2) {
+            coerced.push(call.size("fee", fee, &coerced[1])?);
+        }
+        Ok(coerced)
+    }
+
+    fn shape(&self, types: &[DataType]) -> Result<Shape> {
+        Shape::of(self.call(), self.method, types)
+    }
+}
+
+/// The types of the fields of a position.
+#[derive(Clone, Debug)]
+struct Shape {
+    quantity: DataType,
+    average: DataType,
+    amount: DataType,
+    fees: DataType,
+    has_lots: bool,
+}
+
+impl Shape {
+    fn of(call: Call, method: Method, types: &[DataType]) -> Result<Self> {
+        let widest = |scale: i8| DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale);
+        let fees = match types.get(2) {
+            Some(DataType::Decimal128(_, scale)) => widest(*scale),
+            Some(_) => DataType::Float64,
+            None => types[1].clone(),
+        };
+        let has_lots = method != Method::Average;
+        let (DataType::Decimal128(_, quantity), DataType::Decimal128(_, price)) =
+            (&types[0], &types[1])
+        else {
+            let float = DataType::Float64;
+            return Ok(Self {
+                quantity: float.clone(),
+                average: float.clone(),
+                amount: float,
+                fees,
+                has_lots,
+            });
+        };
+        let scale = quantity.saturating_add(*price);
+        if scale > DECIMAL128_MAX_PRECISION.cast_signed() {
+            let (function, what) = (call.function, "the cost");
+            let data_type = widest(DECIMAL128_MAX_PRECISION.cast_signed());
+            return Err(FunctionError::Overflow {
+                function,
+                what,
+                data_type,
+            }
+            .into());
+        }
+        let most = DECIMAL128_MAX_PRECISION.cast_signed();
+        Ok(Self {
+            quantity: widest(*quantity),
+            average: widest(price.saturating_add(AVERAGE_EXTRA_DIGITS).min(most)),
+            amount: widest(scale),
+            fees,
+            has_lots,
+        })
+    }
+
+    fn fields(&self) -> Fields {
+        let mut fields = vec![
+            Field::new("qty", self.quantity.clone(), true),
+            Field::new("avg_cost", self.average.clone(), true),
+            Field::new("realized_pnl", self.amount.clone(), true),
+            Field::new("fees", self.fees.clone(), true),
+            Field::new("cost_basis", self.amount.clone(), true),
+        ];
+        if self.has_lots {
+            fields.push(Field::new("open_lots", DataType::Int32, true));
+        }
+        Fields::from(fields)
+    }
+}
+
+impl WindowUDFImpl for Position {
+    fn name(&self) -> &str {
+        self.call().function
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Window)
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn partition_evaluator(
+        &self,
+        args: PartitionEvaluatorArgs<'_>,
+    ) -> Result<Box<dyn PartitionEvaluator>> {
+        let types: Vec<DataType> = args
+            .input_fields()
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect();
+        Ok(Box::new(Trades {
+            call: self.call(),
+            method: self.method,
+            shape: self.shape(&types)?,
+        }))
+    }
+
+    fn simplify(&self) -> Option<WindowFunctionSimplification> {
+        let name = self.call().function;
+        Some(Box::new(move |function, _context| {
+            check_clauses(name, &function)?;
+            Ok(Expr::WindowFunction(Box::new(function)))
+        }))
+    }
+
+    fn field(&self, args: WindowUDFFieldArgs<'_>) -> Result<FieldRef> {
+        let types: Vec<DataType> = args
+            .input_fields()
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect();
+        let shape = self.shape(&self.coerce(&types)?)?;
+        let data_type = DataType::Struct(shape.fields());
+        Ok(Arc::new(Field::new(args.name(), data_type, true)))
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        // DataFusion turns an error from here into text; `field` repeats it with its type.
+        Ok(self.coerce(types).unwrap_or_else(|_| types.to_vec()))
+    }
+
+    fn limit_effect(&self, _args: &[Arc<dyn PhysicalExpr>]) -> LimitEffect {
+        LimitEffect::None
+    }
+}
+
+/// Evaluates a position over the trades of one partition.
+#[derive(Debug)]
+struct Trades {
+    call: Call,
+    method: Method,
+    shape: Shape,
+}
+
+impl PartitionEvaluator for Trades {
+    fn evaluate_all(&mut self, values: &[ArrayRef], num_rows: usize) -> Result<ArrayRef> {
+        let [quantities, prices, fees @ ..] = values else {
+            return internal_err!("{} needs two columns", self.call.function);
+        };
+        let fees = fees.first();
+        let Some(exact) = quantities.as_primitive_opt::<Decimal128Type>() else {
+            let quantities = quantities.as_primitive::<Float64Type>();
+            let prices = prices.as_primitive::<Float64Type>();
+            let mut book = Book::<f64>::new(self.method);
+            let trade = |row: usize| {
+                let known = quantities.is_valid(row) && prices.is_valid(row);
+                let (quantity, price) = (quantities.value(row), prices.value(row));
+                let usable = known && quantity.is_finite() && price.is_finite();
+                Ok(usable.then(|| book.trade(quantity, price)).flatten())
+            };
+            let states = (0..num_rows).map(trade).collect::<Result<Vec<_>>>()?;
+            return columns::floats(&self.shape, &states, fees, self.call);
+        };
+        let prices = prices.as_primitive::<Decimal128Type>();
+        let mut book = Book::<Exact>::new(self.method);
+        let trade = |row: usize| {
+            if exact.is_null(row) || prices.is_null(row) {
+                return Ok(None);
+            }
+            let state = book.trade(Exact(exact.value(row)), Exact(prices.value(row)));
+            match state {
+                Some(state) => Ok(Some(state)),
+                None => {
+                    let (function, what) = (self.call.function, "the cost");
+                    let data_type = self.shape.amount.clone();
+                    Err(FunctionError::Overflow {
+                        function,
+                        what,
+                        data_type,
+                    }
+                    .into())
+                }
+            }
+        };
+        let states = (0..num_rows).map(trade).collect::<Result<Vec<_>>>()?;
+        columns::decimals(&self.shape, &states, fees, self.call)
+    }
+}
+
+#[cfg(test)]
+mod tests;

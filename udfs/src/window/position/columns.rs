@@ -1,0 +1,145 @@
+//! Positions as columns of a struct.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array, StructArray,
+};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type};
+use datafusion::common::Result;
+
+use super::Shape;
+use super::book::{Amount, Exact, State};
+use crate::arguments::Call;
+use crate::error::FunctionError;
+
+/// Writes positions in double precision.
+pub(super) fn floats(
+    shape: &Shape,
+    states: &[Option<State<f64>>],
+    fees: Option<&ArrayRef>,
+    call: Call,
+) -> Result<ArrayRef> {
+    let column = |value: fn(&State<f64>) -> f64| -> ArrayRef {
+        let values = states.iter().map(|state| state.as_ref().map(value));
+        let values = values.map(|value| value.filter(|value| value.is_finite()));
+        Arc::new(values.collect::<Float64Array>())
+    };
+    let known = |row: usize| states[row].is_some();
+    let columns = vec![
+        column(|state| state.quantity),
+        column(|state| state.basis / state.quantity),
+        column(|state| state.realized),
+        fees_so_far(shape, states.len(), known, fees, call)?,
+        column(|state| state.basis),
+    ];
+    assemble(shape, columns, states)
+}
+
+/// Writes exact positions.
+///
+/// # Errors
+/// [`FunctionError::Overflow`] if the fees do not fit.
+pub(super) fn decimals(
+    shape: &Shape,
+    states: &[Option<State<Exact>>],
+    fees: Option<&ArrayRef>,
+    call: Call,
+) -> Result<ArrayRef> {
+    let column = |kind: &DataType, value: &dyn Fn(&State<Exact>) -> Option<Exact>| -> ArrayRef {
+        let values = states
+            .iter()
+            .map(|state| value(state.as_ref()?).map(|value| value.0));
+        let values = values.collect::<Decimal128Array>();
+        Arc::new(values.with_data_type(kind.clone()))
+    };
+    let average = average(shape);
+    let known = |row: usize| states[row].is_some();
+    let columns = vec![
+        column(&shape.quantity, &|state| Some(state.quantity)),
+        column(&shape.average, &average),
+        column(&shape.amount, &|state| Some(state.realized)),
+        fees_so_far(shape, states.len(), known, fees, call)?,
+        column(&shape.amount, &|state| Some(state.basis)),
+    ];
+    assemble(shape, columns, states)
+}
+
+/// Returns how an average cost is rounded to its type.
+fn average(shape: &Shape) -> impl Fn(&State<Exact>) -> Option<Exact> {
+    let scale = |kind: &DataType| match kind {
+        DataType::Decimal128(_, scale) => i32::from(*scale),
+        _ => 0,
+    };
+    // basis / quantity has the digits of amount less those of quantity.
+    let digits = scale(&shape.amount) - scale(&shape.quantity);
+    let shift = scale(&shape.average) - digits;
+    let unit = Exact(10_i128.pow(shift.clamp(0, 37).unsigned_abs()));
+    move |state| {
+        let is_open = state.quantity != Exact::default();
+        is_open
+            .then(|| state.basis.share(unit, state.quantity))
+            .flatten()
+    }
+}
+
+/// Returns the sum of the fees up to every trade, 0 without a column of fees; a null fee is none.
+fn fees_so_far(
+    shape: &Shape,
+    row_count: usize,
+    known: impl Fn(usize) -> bool,
+    fees: Option<&ArrayRef>,
+    call: Call,
+) -> Result<ArrayRef> {
+    if let DataType::Decimal128(..) = shape.fees {
+        let column = fees.map(|fees| fees.as_primitive::<Decimal128Type>());
+        let mut sum = Exact::default();
+        let mut sums = Vec::with_capacity(row_count);
+        for row in 0..row_count {
+            if let Some(fees) = column.filter(|fees| known(row) && fees.is_valid(row)) {
+                sum = sum
+                    .plus(Exact(fees.value(row)))
+                    .ok_or_else(|| FunctionError::Overflow {
+                        function: call.function,
+                        what: "the fees",
+                        data_type: shape.fees.clone(),
+                    })?;
+            }
+            sums.push(known(row).then_some(sum.0));
+        }
+        let sums = Decimal128Array::from(sums).with_data_type(shape.fees.clone());
+        return Ok(Arc::new(sums));
+    }
+    let column = fees.map(|fees| fees.as_primitive::<Float64Type>());
+    let mut sum = 0.0;
+    let sums = (0..row_count).map(|row| {
+        let fee = column.filter(|fees| known(row) && fees.is_valid(row));
+        let fee = fee
+            .map(|fees| fees.value(row))
+            .filter(|fee| fee.is_finite());
+        sum += fee.unwrap_or(0.0);
+        known(row).then_some(sum)
+    });
+    Ok(Arc::new(sums.collect::<Float64Array>()))
+}
+
+fn assemble<A>(
+    shape: &Shape,
+    mut columns: Vec<ArrayRef>,
+    states: &[Option<State<A>>],
+) -> Result<ArrayRef> {
+    if shape.has_lots {
+        // More lots than an i32 counts do not fit into memory.
+        let lots = states
+            .iter()
+            .map(|state| state.as_ref().map(|state| state.lots as i32));
+        columns.push(Arc::new(lots.collect::<Int32Array>()));
+    }
+    let nulls = NullBuffer::from_iter(states.iter().map(Option::is_some));
+    Ok(Arc::new(StructArray::try_new(
+        shape.fields(),
+        columns,
+        Some(nulls).filter(|nulls| nulls.null_count() > 0),
+    )?))
+}

@@ -1,0 +1,133 @@
+//! Tests of positions: by hand, against a brute-force account of unit trades, and the identity of
+//! profit and cash to the last digit.
+
+use proptest::prelude::*;
+
+use super::METHODS;
+use super::book::{Book, Exact, Method};
+use crate::trial::{refusal_text, rows};
+
+fn positions(function: &str, trades: &str) -> Vec<String> {
+    let sql = format!(
+        "SELECT p['qty'], coalesce(CAST(p['avg_cost'] AS VARCHAR), '-'), p['realized_pnl'], \
+         p['cost_basis'] FROM (SELECT t, {function} OVER (ORDER BY t) AS p FROM (SELECT t, \
+         CAST(q AS DECIMAL(9,0)) AS q, CAST(x AS DECIMAL(9,2)) AS x FROM (VALUES {trades}) \
+         AS v(t, q, x))) ORDER BY t"
+    );
+    rows(&sql)
+}
+
+#[test]
+fn by_hand() {
+    let trades = "(1, 10, 10.00), (2, 10, 20.00), (3, -5, 30.00), (4, -20, 25.00), (5, 5, 20.00)";
+    assert_eq!(
+        positions("position_avg(q, x)", trades),
+        [
+            "10 10.000000 0.00 100.00",
+            "20 15.000000 0.00 300.00",
+            "15 15.000000 75.00 225.00",
+            "-5 25.000000 225.00 -125.00",
+            "0 - 250.00 0.00"
+        ]
+    );
+    assert_eq!(
+        positions("position_fifo(q, x)", trades)[2..4],
+        ["15 16.666667 100.00 250.00", "-5 25.000000 225.00 -125.00"]
+    );
+    assert_eq!(
+        positions("position_lifo(q, x)", trades)[2..4],
+        ["15 13.333333 50.00 200.00", "-5 25.000000 225.00 -125.00"]
+    );
+}
+
+#[test]
+fn lots_fees_and_gaps() {
+    let sql = "SELECT p['fees'], p['open_lots'] FROM (SELECT ts, position_fifo(size, price, 0.5) \
+               OVER (ORDER BY ts) AS p FROM trades WHERE symbol = 'A') ORDER BY ts";
+    assert_eq!(rows(sql), ["0.5 1", "", "1.0 2", "1.5 3"]);
+    let sql = "SELECT position_avg(size, price) OVER (ORDER BY ts) IS NULL FROM trades \
+               WHERE symbol = 'A' ORDER BY ts";
+    assert_eq!(rows(sql), ["false", "true", "false", "false"]);
+}
+
+#[test]
+fn refusals() {
+    assert_eq!(
+        refusal_text(
+            "SELECT position_avg(CAST(size AS DECIMAL(38,30)), CAST(price AS DECIMAL(38,20))) \
+             OVER (ORDER BY ts) FROM trades"
+        ),
+        "cannot express the cost of position_avg in Decimal128(38, 38)"
+    );
+    assert_eq!(
+        refusal_text("SELECT position_fifo(size, price) OVER (PARTITION BY symbol) FROM trades"),
+        "cannot use OVER without ORDER BY with position_fifo"
+    );
+}
+
+/// Profit of trades taken apart into units, matched in order of time or against it.
+fn by_units(trades: &[(i128, i128)], latest_first: bool) -> (i128, i128, i128) {
+    let mut open: Vec<(i128, i128)> = Vec::new();
+    let mut realized = 0;
+    for &(quantity, price) in trades {
+        for _ in 0..quantity.abs() {
+            let side = quantity.signum();
+            if open.first().is_none_or(|(open, _)| *open == side) {
+                open.push((side, price));
+                continue;
+            }
+            let (other, cost) = if latest_first {
+                open.pop().unwrap()
+            } else {
+                open.remove(0)
+            };
+            realized += other * (price - cost);
+        }
+    }
+    let quantity = open.iter().map(|(side, _)| side).sum();
+    let basis = open.iter().map(|(side, price)| side * price).sum();
+    (quantity, basis, realized)
+}
+
+proptest! {
+    #[test]
+    fn profit_is_cash_and_value_to_the_last_digit(
+        trades in prop::collection::vec((-9_i128..=9, 1_i128..1_000_003), 1..40),
+        mark in 1_i128..1_000_003,
+    ) {
+        for method in METHODS {
+            let mut book = Book::<Exact>::new(method);
+            let (mut cash, mut quantity) = (0, 0);
+            for (index, &(traded, price)) in trades.iter().enumerate() {
+                let state = book.trade(Exact(traded), Exact(price)).unwrap();
+                cash -= traded * price;
+                quantity += traded;
+                prop_assert_eq!(state.quantity, Exact(quantity));
+                let unrealized = quantity * mark - state.basis.0;
+                prop_assert_eq!(state.realized.0 + unrealized, cash + quantity * mark);
+                prop_assert_eq!(state.lots == 0, quantity == 0);
+                if method != Method::Average {
+                    let expected = by_units(&trades[..=index], method == Method::Lifo);
+                    prop_assert_eq!((quantity, state.basis.0, state.realized.0), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn floats_follow_the_decimals(
+        trades in prop::collection::vec((-9_i32..=9, 1_i32..10_000), 1..40),
+    ) {
+        for method in METHODS {
+            let (mut exact, mut float) = (Book::<Exact>::new(method), Book::<f64>::new(method));
+            for &(quantity, price) in &trades {
+                let a = exact.trade(Exact(quantity.into()), Exact(price.into())).unwrap();
+                let b = float.trade(quantity.into(), price.into()).unwrap();
+                prop_assert_eq!(a.quantity.0 as f64, b.quantity);
+                // The exact average rounds what it takes to whole units here.
+                let tolerance = if method == Method::Average { 40.0 } else { 0.0 };
+                prop_assert!((a.realized.0 as f64 - b.realized).abs() <= tolerance);
+            }
+        }
+    }
+}

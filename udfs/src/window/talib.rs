@@ -1,0 +1,208 @@
+//! TA-Lib's functions: their definitions, read from the library's own metadata, and their
+//! evaluation. No function is listed by hand except the names that must keep their prefix.
+//!
+//! Every function is `ta_<name>`; most answer to the bare name as well.
+
+mod words;
+
+use datafusion::common::{Result, exec_datafusion_err};
+use ta_lib::Core;
+use ta_lib::abstract_api::{self, FuncId, FuncInfo, InputType, OptInputType, OutputType};
+
+use super::definition::{Compute, Definition, Gaps, Input, Output, OutputKind, Series};
+use super::parameter::{Default, Domain, Parameter};
+
+/// Names that stay prefixed, because DataFusion, PostgreSQL or one of our own functions has them.
+const PREFIXED: [&str; 27] = [
+    "acos",
+    "add",
+    "asin",
+    "atan",
+    "ceil",
+    "cos",
+    "cosh",
+    "div",
+    "exp",
+    "floor",
+    "ln",
+    "log10",
+    "max",
+    "median",
+    "min",
+    "mult",
+    "percentile",
+    "sin",
+    "sinh",
+    "sqrt",
+    "stddev",
+    "sub",
+    "sum",
+    "tan",
+    "tanh",
+    "var",
+    "vwap",
+];
+
+/// Returns the definition of every function.
+pub(crate) fn definitions() -> impl Iterator<Item = Definition> {
+    abstract_api::funcs().map(definition)
+}
+
+fn definition(info: &'static FuncInfo) -> Definition {
+    let bare = info.name.to_lowercase();
+    let prefixed: &'static str = kept(format!("ta_{bare}"));
+    let bare = (!PREFIXED.contains(&bare.as_str())).then(|| kept(bare));
+    let inputs: Vec<Input> = info.inputs.iter().flat_map(words::inputs).collect();
+    let outputs: Vec<Output> = info.outputs.iter().map(output).collect();
+    let parameters: Vec<Parameter> = info.opt_inputs.iter().map(parameter).collect();
+    Definition {
+        name: bare.unwrap_or(prefixed),
+        alias: bare.map(|_| prefixed),
+        example: kept(words::example(bare.unwrap_or(prefixed), info)),
+        description: kept(words::description(info)),
+        formula: kept(words::formula(info)),
+        reference: kept(format!("TA-Lib {} ({})", info.name, info.group.as_str())),
+        inputs: Vec::leak(inputs),
+        parameters: Vec::leak(parameters),
+        outputs: Vec::leak(outputs),
+        gaps: Gaps::PassedOver,
+        compute: Compute::TaLib(info.id),
+    }
+}
+
+/// Keeps a text as long as the process: the definitions are made once and never go away.
+fn kept(text: String) -> &'static str {
+    String::leak(text)
+}
+
+fn output(info: &abstract_api::OutputInfo) -> Output {
+    Output {
+        name: kept(words::output_name(info.param_name)),
+        kind: match info.kind {
+            OutputType::Real => OutputKind::Number,
+            OutputType::Integer => OutputKind::Integer,
+        },
+    }
+}
+
+fn parameter(info: &abstract_api::OptInputInfo) -> Parameter {
+    let name = info.param_name.trim_start_matches("optIn").to_lowercase();
+    let (domain, default) = match info.kind {
+        OptInputType::IntegerRange {
+            min, max, default, ..
+        } => (
+            Domain::Integer(i64::from(min), i64::from(max)),
+            f64::from(default),
+        ),
+        OptInputType::RealRange {
+            min, max, default, ..
+        } => (Domain::Real(min, max), default),
+        OptInputType::IntegerList { values, default } => (Domain::Choice(values), default as f64),
+        // No function has one: a number from its least to its greatest value.
+        OptInputType::RealList { values, default } => {
+            let numbers = || values.iter().map(|(number, _)| *number);
+            let most = numbers().fold(f64::MIN, f64::max);
+            (
+                Domain::Real(numbers().fold(f64::MAX, f64::min), most),
+                default,
+            )
+        }
+    };
+    Parameter {
+        name: kept(name),
+        domain,
+        default: Default::Value(default),
+    }
+}
+
+/// The outputs of one call, as TA-Lib writes them.
+struct Buffers {
+    reals: Vec<Vec<f64>>,
+    integers: Vec<Vec<i32>>,
+}
+
+/// Runs a function over a series that is not empty; rows of the warm-up are NaN.
+///
+/// # Errors
+/// If TA-Lib refuses the series: above 100 million rows.
+pub(super) fn run(id: FuncId, series: &Series<'_>) -> Result<Vec<Vec<f64>>> {
+    let row_count = series.inputs.first().map_or(0, Vec::len);
+    let outputs = id.info().outputs;
+    let mut buffers = Buffers {
+        reals: vec![vec![0.0; row_count]; outputs.len()],
+        integers: vec![vec![0; row_count]; outputs.len()],
+    };
+    let (begin, count) = call(id, series, &mut buffers).map_err(|code| {
+        exec_datafusion_err!(
+            "cannot compute {} over a partition of {row_count} rows: {code:?}",
+            id.name()
+        )
+    })?;
+    let padded = |(index, info): (usize, &abstract_api::OutputInfo)| {
+        let mut values = vec![f64::NAN; begin.min(row_count)];
+        match info.kind {
+            OutputType::Real => values.extend(&buffers.reals[index][..count]),
+            OutputType::Integer => {
+                let integers = buffers.integers[index].iter().take(count);
+                values.extend(integers.map(|&value| f64::from(value)));
+            }
+        }
+        values.resize(row_count, f64::NAN);
+        values
+    };
+    Ok(outputs.iter().enumerate().map(padded).collect())
+}
+
+/// Calls TA-Lib and returns the first row with an output and how many follow.
+fn call(
+    id: FuncId,
+    series: &Series<'_>,
+    buffers: &mut Buffers,
+) -> std::result::Result<(usize, usize), ta_lib::RetCode> {
+    let core = Core::new();
+    let info = id.info();
+    let mut call = id.new_call(&core);
+    let mut given = series.inputs.iter().map(Vec::as_slice);
+    for (slot, input) in info.inputs.iter().enumerate() {
+        match input.kind {
+            InputType::Price => {
+                let mut part = |bit: u32| {
+                    let is_read = input.flags.bits() & (1 << bit) != 0;
+                    if is_read { given.next() } else { None }
+                };
+                let [open, high, low, close, volume] = [0, 1, 2, 3, 4].map(&mut part);
+                call.set_price_input(slot, open, high, low, close, volume, None)?;
+            }
+            InputType::Real | InputType::Integer => {
+                call.set_input(slot, given.next().unwrap_or_default())?;
+            }
+        }
+    }
+    for (index, (info, &value)) in info.opt_inputs.iter().zip(series.parameters).enumerate() {
+        match info.kind {
+            OptInputType::IntegerRange { .. } | OptInputType::IntegerList { .. } => {
+                // Checked against TA-Lib's own range, which is one of 32 bits.
+                call.set_opt_input(index, value as i32)?;
+            }
+            OptInputType::RealRange { .. } | OptInputType::RealList { .. } => {
+                call.set_opt_input(index, value)?;
+            }
+        }
+    }
+    let columns = buffers.reals.iter_mut().zip(&mut buffers.integers);
+    for (index, (info, (real, integer))) in info.outputs.iter().zip(columns).enumerate() {
+        match info.kind {
+            OutputType::Real => call.set_output(index, real)?,
+            OutputType::Integer => call.set_int_output(index, integer)?,
+        };
+    }
+    let last = series
+        .inputs
+        .first()
+        .map_or(0, |input| input.len().saturating_sub(1));
+    let range = call.call(0, last)?;
+    Ok((range.beg_idx, range.count))
+}
+
+#[cfg(test)]
+mod tests;
