@@ -8,11 +8,11 @@ CARGO_TARGET_DIR ?= $(RTSAP_CACHE)/target
 PATH := $(PATH):$(HOME)/.cargo/bin
 export RTSAP_CACHE CARGO_TARGET_DIR PATH
 
-# Arguments for `rtsap demo`, for example: make demo ARGS='--pg-port 6543'
+# Arguments for `rtsap demo` and the benchmarks, for example: make demo ARGS='--pg-port 6543'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint services clean-services
+.PHONY: help demo test bench torture lint services clean-services
 
 help: ## this list
 	@echo 'usage: make <command>'
@@ -26,6 +26,12 @@ demo: ## install, build and run a market data job on embedded defaults (ARGS='--
 
 test: ## install, start a real Kafka, TimescaleDB and PostgreSQL, and run every test
 	@exec scripts/test.sh
+
+bench: ## install, start a real Kafka, and measure (ARGS='--short' only shows that it works)
+	@exec scripts/bench.sh $(ARGS)
+
+torture: ## kill, stop and cut off all real parts at random, and count every row (ARGS='--kills 1000')
+	@exec scripts/torture.sh $(ARGS)
 
 lint: ## format and lint checks only
 	cargo fmt --all --check

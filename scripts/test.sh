@@ -154,5 +154,6 @@ step "lints" - cargo clippy --workspace --all-targets -- -D warnings || true
 essential "build" cargo build --workspace --bins --tests
 step "Rust tests" count_cargo cargo test --workspace --no-fail-fast || true
 python_tests
+step "torture, short" count_walk "$RTSAP_TEST_PYTHON" scripts/torture.py --kills 8 --seed 3 || true
 step "quickstart and README" count_walk "$RTSAP_TEST_PYTHON" scripts/quickstart.py || true
 conclude

@@ -1,6 +1,6 @@
 """Kills, stops and cuts off the server, Kafka and TimescaleDB at random, and counts every row.
 
-usage: torture.py [--kills N] [--seed N] [--rate N] [--keep]
+usage: torture.py [--kills EVENTS] [--seed N] [--rate N] [--keep]
 
 Real parts, each a process of its own: a Kafka and a TimescaleDB of this run's own instance, the
 server, a producer, and as negative control a naive consumer that adds what it reads to a table and

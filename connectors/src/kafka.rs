@@ -15,6 +15,7 @@ use rtsap_stream::source::{Positions, Source, SourceReader};
 
 use crate::format;
 
+pub mod bare;
 mod client;
 mod consumer;
 pub mod options;

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::graph::{Node, NodeIndex, StreamPlan};
-use crate::operator::{AggregateSpec, Emit, OperatorSpec, WindowColumn};
+use crate::grouping;
+use crate::operator::{AggregateSpec, Emit, OperatorSpec, WindowAggregateSpec, WindowColumn};
 use crate::window::Nanos;
 
 /// The plan as a tree, the output first, two spaces an input level, one node a line.
@@ -52,42 +53,55 @@ pub fn operator(node: &Node) -> String {
         OperatorSpec::Filter { predicate } => format!("Filter: {predicate}"),
         OperatorSpec::WindowAssign { window, time } => format!("WindowAssign: {window} on @{time}"),
         OperatorSpec::WindowAggregate(spec) => {
-            let emit = match spec.emit {
-                Emit::Changes => "changes".to_owned(),
-                Emit::OnClose { delay_nanos: 0 } => "on close".to_owned(),
-                Emit::OnClose { delay_nanos } => format!("on close + {}", Nanos(delay_nanos)),
-            };
-            let lateness = match spec.lateness_nanos {
-                0 => String::new(),
-                nanos => format!(", lateness {}", Nanos(nanos)),
-            };
-            let output = spec.output.iter().map(|column| match column {
-                WindowColumn::Start => "start".to_owned(),
-                WindowColumn::End => "end".to_owned(),
-                WindowColumn::Time => "time".to_owned(),
-                WindowColumn::Key(index) => format!("key {index}"),
-                WindowColumn::Aggregate(index) => format!("aggregate {index}"),
-            });
-            format!(
-                "WindowAggregate: {} on @{} by [{}] compute [{}] give [{}] emit {emit}{lateness}",
-                spec.window,
-                spec.time,
-                list(&spec.keys),
-                aggregates(&spec.aggregates),
-                output.collect::<Vec<_>>().join(", "),
-            )
+            format!("WindowAggregate: {} {}", spec.window, windowed(spec))
+        }
+        OperatorSpec::SessionAggregate(spec) => {
+            let window = spec.aggregate.window;
+            let partition = list(&spec.partition);
+            let rest = windowed(&spec.aggregate);
+            format!("SessionAggregate: {window} partition [{partition}] {rest}")
         }
         OperatorSpec::GroupAggregate(spec) => format!(
-            "GroupAggregate: by [{}] compute [{}]",
+            "GroupAggregate: by [{}]{} compute [{}]",
             list(&spec.keys),
+            grouping::text(&spec.sets),
             aggregates(&spec.aggregates)
         ),
+        OperatorSpec::TopN(spec) => spec.text(),
+        OperatorSpec::Over(spec) => spec.text(),
         OperatorSpec::Union => "Union".to_owned(),
         OperatorSpec::IntervalJoin(spec) => format!("IntervalJoin: {spec}"),
         OperatorSpec::AsofJoin(spec) => format!("AsofJoin: {spec}"),
         OperatorSpec::RegularJoin(spec) => format!("RegularJoin: {spec}"),
         OperatorSpec::OpenWindows { window, time } => format!("OpenWindows: {window} on @{time}"),
     }
+}
+
+fn windowed(spec: &WindowAggregateSpec) -> String {
+    let emit = match spec.emit {
+        Emit::Changes => "changes".to_owned(),
+        Emit::OnClose { delay_nanos: 0 } => "on close".to_owned(),
+        Emit::OnClose { delay_nanos } => format!("on close + {}", Nanos(delay_nanos)),
+    };
+    let lateness = match spec.lateness_nanos {
+        0 => String::new(),
+        nanos => format!(", lateness {}", Nanos(nanos)),
+    };
+    let output = spec.output.iter().map(|column| match column {
+        WindowColumn::Start => "start".to_owned(),
+        WindowColumn::End => "end".to_owned(),
+        WindowColumn::Time => "time".to_owned(),
+        WindowColumn::Key(index) => format!("key {index}"),
+        WindowColumn::Aggregate(index) => format!("aggregate {index}"),
+    });
+    format!(
+        "on @{} by [{}]{} compute [{}] give [{}] emit {emit}{lateness}",
+        spec.time,
+        list(&spec.keys),
+        grouping::text(&spec.sets),
+        aggregates(&spec.aggregates),
+        output.collect::<Vec<_>>().join(", "),
+    )
 }
 
 /// What holds for the node's output: ` | mode=upsert(0, 1) time=ts state=per key`.
@@ -126,9 +140,12 @@ fn list<T: std::fmt::Display + ?Sized>(items: &[std::sync::Arc<T>]) -> String {
 }
 
 fn aggregates(specs: &[AggregateSpec]) -> String {
-    let texts = specs.iter().map(|spec| match &spec.filter {
-        None => spec.function.name().to_owned(),
-        Some(filter) => format!("{} where {filter}", spec.function.name()),
+    let texts = specs.iter().map(|spec| {
+        let keeping = if spec.keeps_rows { " keeping rows" } else { "" };
+        match &spec.filter {
+            None => format!("{}{keeping}", spec.function.name()),
+            Some(filter) => format!("{} where {filter}{keeping}", spec.function.name()),
+        }
     });
     texts.collect::<Vec<_>>().join(", ")
 }

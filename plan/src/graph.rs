@@ -159,10 +159,13 @@ impl StreamPlan {
 fn finds_late(spec: &OperatorSpec, port: usize) -> bool {
     match spec {
         OperatorSpec::WindowAggregate(_)
+        | OperatorSpec::SessionAggregate(_)
+        | OperatorSpec::Over(_)
         | OperatorSpec::OpenWindows { .. }
         | OperatorSpec::AsofJoin(_) => true,
         OperatorSpec::IntervalJoin(spec) => !spec.drops_late[port],
         OperatorSpec::RegularJoin(spec) => spec.kept[port].is_some(),
+        OperatorSpec::TopN(spec) => spec.closing.is_some() && !spec.keeps_rows,
         _ => false,
     }
 }

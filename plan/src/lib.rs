@@ -6,7 +6,11 @@
 
 pub mod explain;
 pub mod graph;
+pub mod grouping;
 pub mod join;
 pub mod operator;
+pub mod over;
 pub mod properties;
+pub mod rank;
+pub mod session;
 pub mod window;

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
+use crate::grouping::GroupingSet;
 use crate::join::{AsofJoinSpec, IntervalJoinSpec, RegularJoinSpec};
+use crate::over::OverSpec;
+use crate::rank::TopNSpec;
+use crate::session::SessionSpec;
 use crate::window::WindowSpec;
 
 /// The identity of a catalog object: never reused, and the runtime's only name for it.
@@ -51,8 +55,14 @@ pub enum OperatorSpec {
     },
     /// Aggregates by window and key. One append-only input with event time.
     WindowAggregate(WindowAggregateSpec),
+    /// Aggregates by session and key. One append-only input with event time.
+    SessionAggregate(SessionSpec),
     /// Aggregates by key, for ever. One input of any mode that the aggregates can take.
     GroupAggregate(GroupAggregateSpec),
+    /// The first rows of each partition by an order. One input of any mode.
+    TopN(TopNSpec),
+    /// Computes calls over the rows around each row. One append-only input with event time.
+    Over(OverSpec),
     /// All rows of all inputs, which have one schema. Two or more inputs.
     Union,
     /// Joins rows of equal keys whose event times are near each other. Two append-only inputs.
@@ -80,7 +90,10 @@ impl OperatorSpec {
             Self::Filter { .. } => "Filter",
             Self::WindowAssign { .. } => "WindowAssign",
             Self::WindowAggregate(_) => "WindowAggregate",
+            Self::SessionAggregate(_) => "SessionAggregate",
             Self::GroupAggregate(_) => "GroupAggregate",
+            Self::TopN(_) => "TopN",
+            Self::Over(_) => "Over",
             Self::Union => "Union",
             Self::IntervalJoin(_) => "IntervalJoin",
             Self::AsofJoin(_) => "AsofJoin",
@@ -97,6 +110,8 @@ pub struct AggregateSpec {
     pub function: Arc<AggregateFunctionExpr>,
     /// `FILTER (WHERE …)`: Boolean over the input's columns.
     pub filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Input rows may be taken back, which the function cannot do: each group keeps its rows.
+    pub keeps_rows: bool,
 }
 
 /// When results of a window show.
@@ -137,6 +152,8 @@ pub struct WindowAggregateSpec {
     pub time: usize,
     /// Group keys besides the window, over the input's columns.
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// The ways to group each row, if there are several.
+    pub sets: Vec<GroupingSet>,
     /// The aggregates.
     pub aggregates: Vec<AggregateSpec>,
     /// What each column of the node's schema holds.
@@ -154,6 +171,8 @@ pub struct GroupAggregateSpec {
     /// Group keys over the input's columns. Empty: one group, which exists from the start
     /// (`SELECT count(*)`).
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// The ways to group each row, if there are several.
+    pub sets: Vec<GroupingSet>,
     /// The aggregates.
     pub aggregates: Vec<AggregateSpec>,
 }

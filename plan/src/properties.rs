@@ -34,6 +34,12 @@ pub enum StateBound {
     },
     /// One entry per distinct key.
     PerKey,
+    /// So many rows per distinct key.
+    RowsPerKey(u64),
+    /// What belongs to a window is forgotten when event time has passed it.
+    UntilClosed,
+    /// One entry per row of the input that is there now.
+    PerRow,
     /// Grows with the input.
     Unbounded,
 }
@@ -46,6 +52,9 @@ impl std::fmt::Display for StateBound {
                 write!(f, "event time {}", Nanos(*retention_nanos))
             }
             Self::PerKey => f.write_str("per key"),
+            Self::RowsPerKey(rows) => write!(f, "{rows} rows per key"),
+            Self::UntilClosed => f.write_str("until event time has passed"),
+            Self::PerRow => f.write_str("per live row"),
             Self::Unbounded => f.write_str("unbounded"),
         }
     }

@@ -2,9 +2,14 @@
 
 use std::fmt;
 
+pub mod zoned;
+
+use zoned::ZonedDays;
+
 /// A family of windows over event time. All lengths in nanoseconds, all positive.
 ///
-/// Windows are aligned so that one of them starts at `offset_nanos` since the Unix epoch.
+/// No two windows of a family end at the same time. Windows are aligned so that one of them starts
+/// at `offset_nanos` since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WindowSpec {
     /// Every point is in exactly one window of `size_nanos`.
@@ -24,7 +29,28 @@ pub enum WindowSpec {
         /// Where one window starts.
         offset_nanos: i64,
     },
+    /// Windows that start together every `size_nanos` and end one after the other every
+    /// `step_nanos`, of which the size is a multiple: a point is in those of its period that end
+    /// after it.
+    Cumulate {
+        /// Distance between two ends.
+        step_nanos: i64,
+        /// Length of the longest window, and distance between two starts.
+        size_nanos: i64,
+        /// Where one window starts.
+        offset_nanos: i64,
+    },
+    /// Days as a place on earth counts them.
+    Zoned(ZonedDays),
+    /// Sessions: not known before their rows are. A point alone is one of `gap_nanos`.
+    Session {
+        /// From the last row to the end.
+        gap_nanos: i64,
+    },
 }
+
+/// 24 hours.
+const DAY_NANOS: i64 = 86_400_000_000_000;
 
 /// One window: `[start, end)` in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,26 +62,53 @@ pub struct Window {
 }
 
 impl WindowSpec {
-    /// Length of every window.
+    /// Length of the longest window.
     pub const fn size_nanos(&self) -> i64 {
         match self {
-            Self::Tumble { size_nanos, .. } | Self::Hop { size_nanos, .. } => *size_nanos,
+            Self::Tumble { size_nanos, .. }
+            | Self::Hop { size_nanos, .. }
+            | Self::Cumulate { size_nanos, .. } => *size_nanos,
+            Self::Session { gap_nanos } => *gap_nanos,
+            Self::Zoned(zoned) => zoned.days.saturating_mul(DAY_NANOS),
         }
     }
 
-    /// Distance between two starts.
+    /// Distance between two ends.
     pub const fn slide_nanos(&self) -> i64 {
         match self {
             Self::Tumble { size_nanos, .. } => *size_nanos,
             Self::Hop { slide_nanos, .. } => *slide_nanos,
+            Self::Cumulate { step_nanos, .. } => *step_nanos,
+            Self::Session { gap_nanos } => *gap_nanos,
+            Self::Zoned(zoned) => zoned.days.saturating_mul(DAY_NANOS),
         }
     }
 
     /// Where one window starts.
     pub const fn offset_nanos(&self) -> i64 {
         match self {
-            Self::Tumble { offset_nanos, .. } | Self::Hop { offset_nanos, .. } => *offset_nanos,
+            Self::Tumble { offset_nanos, .. }
+            | Self::Hop { offset_nanos, .. }
+            | Self::Cumulate { offset_nanos, .. } => *offset_nanos,
+            Self::Session { .. } | Self::Zoned(_) => 0,
         }
+    }
+
+    /// The window that ends at `end`, where one does.
+    pub fn ending_at(&self, end: i64) -> Window {
+        let start = match self {
+            Self::Cumulate {
+                size_nanos,
+                offset_nanos,
+                ..
+            } => {
+                let inside = end.saturating_sub(1);
+                inside.saturating_sub(inside.wrapping_sub(*offset_nanos).rem_euclid(*size_nanos))
+            }
+            Self::Zoned(zoned) => zoned.containing(end.saturating_sub(1)).start,
+            _ => end.saturating_sub(self.size_nanos()),
+        };
+        Window { start, end }
     }
 
     /// Length of a slice: the longest range that every window consists of whole multiples of.
@@ -63,8 +116,30 @@ impl WindowSpec {
         gcd(self.size_nanos(), self.slide_nanos())
     }
 
+    /// The first window end after `time`.
+    pub fn end_after(&self, time: i64) -> i128 {
+        let time = i128::from(time);
+        if let Self::Zoned(zoned) = self {
+            return i128::from(zoned.containing(time as i64).end);
+        }
+        let aligned = i128::from(self.offset_nanos()) + i128::from(self.size_nanos());
+        let slide = i128::from(self.slide_nanos());
+        time + slide - (time - aligned).rem_euclid(slide)
+    }
+
+    /// The end of the slice that starts at `start`.
+    pub fn slice_end(&self, start: i64) -> i64 {
+        match self {
+            Self::Zoned(zoned) => zoned.containing(start).end,
+            _ => start.saturating_add(self.slice_nanos()),
+        }
+    }
+
     /// The start of the slice that holds `time`.
     pub fn slice_start(&self, time: i64) -> i64 {
+        if let Self::Zoned(zoned) = self {
+            return zoned.containing(time).start;
+        }
         let slice = self.slice_nanos();
         time.saturating_sub((time - self.offset_nanos()).rem_euclid(slice))
     }
@@ -72,20 +147,28 @@ impl WindowSpec {
     /// The windows that hold `time`, earliest first.
     pub fn windows_of(&self, time: i64) -> impl Iterator<Item = Window> + use<> {
         let (size, slide) = (self.size_nanos(), self.slide_nanos());
-        let last = time - (time - self.offset_nanos()).rem_euclid(slide);
-        // Starts in (time − size, time], i.e. from the first aligned start above time − size.
-        let count = if time - last >= size {
-            0
-        } else {
-            (size - (time - last) + slide - 1) / slide
-        };
-        (0..count).rev().map(move |back| {
-            let start = last - back * slide;
-            Window {
-                start,
-                end: start + size,
+        let (first_end, count) = match self {
+            Self::Session { .. } => (time + size, 1),
+            Self::Zoned(zoned) => (zoned.containing(time).end, 1),
+            Self::Tumble { .. } | Self::Hop { .. } => {
+                let last = time - (time - self.offset_nanos()).rem_euclid(slide);
+                // Starts in (time − size, time], from the first aligned start above time − size.
+                let count = if time - last >= size {
+                    0
+                } else {
+                    (size - (time - last) + slide - 1) / slide
+                };
+                (last + size - (count - 1) * slide, count)
             }
-        })
+            Self::Cumulate { .. } => {
+                let inside = (time - self.offset_nanos()).rem_euclid(size);
+                let steps_over = inside / slide;
+                let first_end = time - inside + (steps_over + 1) * slide;
+                (first_end, size / slide - steps_over)
+            }
+        };
+        let spec = *self;
+        (0..count).map(move |index| spec.ending_at(first_end + index * slide))
     }
 
     /// The end of the last window that holds `time`, or `time` itself if none does.
@@ -112,6 +195,22 @@ impl fmt::Display for WindowSpec {
                     Nanos(*size_nanos)
                 )?;
             }
+            Self::Cumulate {
+                step_nanos,
+                size_nanos,
+                ..
+            } => {
+                let (step, size) = (Nanos(*step_nanos), Nanos(*size_nanos));
+                write!(f, "cumulate(step {step}, size {size})")?;
+            }
+            Self::Zoned(zoned) => {
+                write!(f, "tumble({}d in {}", zoned.days, zoned.zone)?;
+                if zoned.offset_days != 0 {
+                    write!(f, ", offset {}d", zoned.offset_days)?;
+                }
+                f.write_str(")")?;
+            }
+            Self::Session { gap_nanos } => write!(f, "session(gap {})", Nanos(*gap_nanos))?,
         }
         match self.offset_nanos() {
             0 => Ok(()),

@@ -7,11 +7,15 @@
 pub mod aggregate;
 pub mod bucket;
 pub mod event_time;
+pub mod grouping;
 pub mod join;
+pub mod over;
 pub mod peel;
 pub mod refuse;
+pub mod retract;
 pub mod stateless;
 pub mod subquery;
+pub mod top_n;
 pub mod window;
 
 use std::collections::{BTreeSet, HashMap};
@@ -111,8 +115,15 @@ pub fn plan_view_with(
 
     let mut compiler = Compiler::new(query_text, catalog, functions);
     compiler.state_ttl_nanos = options.state_ttl_nanos;
+    compiler.lateness_nanos = split.lateness_nanos;
     let emit = split.emit.map_or(Emit::Changes, |(emit, _)| emit);
     compiler.node(&refined, emit).map_err(found_at)?;
+    let lateness = (split.lateness_nanos > 0).then_some("ALLOW LATENESS");
+    if let (Some(clause), Some((_, position))) = (lateness, split.emit) {
+        compiler
+            .check_changes(clause)
+            .map_err(|error| error.at(position))?;
+    }
     if let (Emit::OnClose { .. }, Some((_, position))) = (emit, split.emit) {
         compiler
             .check_closes()
@@ -180,6 +191,8 @@ pub(crate) struct Compiler<'a> {
     /// How long joins keep rows that nothing else bounds.
     state_ttl_nanos: Option<i64>,
     nodes: Vec<Node>,
+    /// How long windows that show as they change stay open.
+    lateness_nanos: i64,
     depends_on: BTreeSet<ObjectNumber>,
     notices: Vec<String>,
     /// By node, the columns that hold bounds of one window: each says as much as the others.
@@ -201,6 +214,7 @@ impl<'a> Compiler<'a> {
             functions,
             state_ttl_nanos: None,
             nodes: Vec::new(),
+            lateness_nanos: 0,
             depends_on: BTreeSet::new(),
             notices: Vec::new(),
             twins: HashMap::new(),
@@ -231,6 +245,8 @@ impl<'a> Compiler<'a> {
                     ))),
                 }
             }
+            LogicalPlan::Window(window) => self.over(window, emit),
+            LogicalPlan::Limit(limit) => self.limit(limit, emit),
             other => Err(refuse::node(other)),
         }
     }
@@ -251,6 +267,12 @@ impl<'a> Compiler<'a> {
             properties,
         });
         self.nodes.len() - 1
+    }
+
+    /// Forgets the nodes from `count` on.
+    fn truncate(&mut self, count: usize) {
+        self.nodes.truncate(count);
+        self.twins.retain(|node, _| *node < count);
     }
 
     fn twins(&self, node: NodeIndex) -> &[Twin] {
@@ -277,14 +299,35 @@ impl<'a> Compiler<'a> {
 
     /// `EMIT ON WINDOW CLOSE` needs a window that closes.
     fn check_closes(&self) -> Result<(), PlanError> {
-        let window = |node: &Node| matches!(node.spec, OperatorSpec::WindowAggregate(_));
-        if self.nodes.iter().any(window) {
+        let closes = |node: &Node| match &node.spec {
+            OperatorSpec::WindowAggregate(_)
+            | OperatorSpec::SessionAggregate(_)
+            | OperatorSpec::Over(_) => true,
+            OperatorSpec::TopN(spec) => spec.emit != Emit::Changes,
+            _ => false,
+        };
+        if self.nodes.iter().any(closes) {
             return Ok(());
         }
         let message = "EMIT ON WINDOW CLOSE needs an aggregation by window".to_owned();
         let hint = "Add FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE) and \
                     GROUP BY window_start, \
                     or leave the clause out.";
+        Err(PlanError::new(Cause::Emit { message }).hint(hint))
+    }
+
+    /// Allowed lateness needs a window that shows as it changes.
+    fn check_changes(&self, clause: &str) -> Result<(), PlanError> {
+        let changes = |node: &Node| match &node.spec {
+            OperatorSpec::WindowAggregate(spec) => spec.emit == Emit::Changes,
+            OperatorSpec::SessionAggregate(spec) => spec.aggregate.emit == Emit::Changes,
+            _ => false,
+        };
+        if self.nodes.iter().any(changes) {
+            return Ok(());
+        }
+        let message = format!("{clause} needs an aggregation by window that shows as it changes");
+        let hint = "Group by a window, or declare a longer delay in WATERMARK FOR.";
         Err(PlanError::new(Cause::Emit { message }).hint(hint))
     }
 
@@ -311,9 +354,14 @@ impl<'a> Compiler<'a> {
         };
         plan.check()
             .map_err(|error| PlanError::internal(error.to_string()))?;
+        // Changes that carry whole rows by a key are what an upsert is, and more.
+        let mode = match properties.mode {
+            ChangelogMode::Retract if !properties.key.is_empty() => ChangelogMode::Upsert,
+            mode => mode,
+        };
         let relation = Relation {
             schema: properties.schema,
-            mode: properties.mode,
+            mode,
             key: properties.key,
             event_time: properties.event_time,
         };
@@ -325,6 +373,13 @@ impl<'a> Compiler<'a> {
             notices: self.notices,
         })
     }
+}
+
+/// `schema` with another column at `at`, never null.
+fn with_column(schema: &Schema, at: usize, name: &str, of: DataType) -> SchemaRef {
+    let mut fields: Vec<_> = schema.fields().iter().map(Arc::clone).collect();
+    fields.insert(at, Arc::new(Field::new(name, of, false)));
+    Arc::new(Schema::new(fields))
 }
 
 /// The Arrow schema of a logical one: names without qualifiers, no metadata.

@@ -20,6 +20,7 @@ pub mod count;
 pub mod extreme;
 pub mod first_last;
 pub mod foreign;
+pub mod kept;
 pub mod keys;
 pub mod moment;
 pub mod native;

@@ -8,10 +8,11 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use rtsap_plan::graph::{NodeIndex, StreamPlan};
 use rtsap_plan::operator::{ObjectId, OperatorSpec};
-use rtsap_stream::change::ChangeBatch;
+use rtsap_stream::change::{ChangeBatch, ChangelogMode};
 use rtsap_stream::message::Watermark;
 use rtsap_stream::time::EventTime;
 
+use absorb::absorbs;
 use late::LateShape;
 
 use crate::operator::instantiate;
@@ -19,6 +20,7 @@ use crate::operator::{Operator, OperatorError, Output};
 use crate::state::{StateError, StateReader, StateWriter};
 use crate::status::Ledger;
 
+mod absorb;
 mod late;
 
 /// A running plan.
@@ -316,6 +318,8 @@ impl Dataflow {
             .sum();
         self.ledger.late += late;
         if !self.nodes[node].takes_input_rows[port] {
+            // Counted as used where it was put into its window.
+            self.ledger.used = self.ledger.used.saturating_sub(late);
             return;
         }
         self.ledger.filtered += output.filtered_rows;
@@ -433,19 +437,6 @@ impl Dataflow {
     }
 }
 
-/// Whether rows that come to such a node go no further as rows of the inputs.
-fn absorbs(spec: &OperatorSpec) -> bool {
-    matches!(
-        spec,
-        OperatorSpec::WindowAggregate(_)
-            | OperatorSpec::GroupAggregate(_)
-            | OperatorSpec::WindowAssign { .. }
-            | OperatorSpec::IntervalJoin(_)
-            | OperatorSpec::AsofJoin(_)
-            | OperatorSpec::RegularJoin(_)
-    )
-}
-
 /// By port, whether a node of `ports` inputs takes no notice of its event time: the side of a join
 /// whose rows are kept for ever must not hold back the one whose rows are not.
 fn timeless(spec: &OperatorSpec, ports: usize) -> Vec<bool> {
@@ -462,10 +453,14 @@ fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
         if let Some(operator) = nodes[index].operator.as_mut().filter(|_| adds_up[index]) {
             operator.send_replaced();
         }
-        let sums = matches!(
-            node.spec,
-            OperatorSpec::GroupAggregate(_) | OperatorSpec::RegularJoin(_)
-        );
+        let sums = match node.spec {
+            OperatorSpec::GroupAggregate(_)
+            | OperatorSpec::RegularJoin(_)
+            | OperatorSpec::TopN(_) => true,
+            // So does a union of rows that change, and whoever reads it.
+            OperatorSpec::Union => node.properties.mode == ChangelogMode::Retract,
+            _ => false,
+        };
         for input in &node.inputs {
             adds_up[*input] |= sums || adds_up[index];
         }

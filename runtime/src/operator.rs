@@ -13,8 +13,11 @@ pub mod instantiate;
 pub mod interval_join;
 pub mod join;
 pub mod open_windows;
+pub mod over;
 pub mod regular_join;
+pub mod session;
 pub mod stateless;
+pub mod top_n;
 pub mod window_aggregate;
 
 /// One step of a dataflow: a deterministic state machine over the messages of its inputs.

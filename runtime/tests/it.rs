@@ -7,8 +7,11 @@ mod it {
     mod generate;
     mod joins;
     mod operator;
+    mod over;
     mod plans;
     mod rows;
     mod script;
+    mod session;
     mod stream_equals_batch;
+    mod top_n;
 }

@@ -19,7 +19,7 @@ use crate::aggregate::pick::Pick;
 use crate::aggregate::series::Measure;
 use crate::aggregate::{self, Aggregate as _, linear, profile, sample, vwap::Vwap};
 use crate::overload::OverloadPlanner;
-use crate::scalar::{accessor, formula, list, signed_qty, time_bucket};
+use crate::scalar::{accessor, formula, list, signed_qty, statistic, time_bucket};
 use crate::window;
 
 /// How a function is used.
@@ -90,6 +90,7 @@ impl FunctionRegistry {
         scalars.extend(formula::all().map(formula::function));
         scalars.extend(list::all().map(list::function));
         scalars.push(signed_qty::function());
+        scalars.extend(statistic::functions());
         scalars.extend(crate::scalar::profile::functions());
         let mut aggregates = vec![
             aggregate::function(Vwap),
@@ -101,6 +102,7 @@ impl FunctionRegistry {
             aggregate::function(Rollup),
             aggregate::function(Ohlcv),
             aggregate::function(profile::VolumeProfile),
+            aggregate::function(linear::stats::StatsAgg),
         ];
         aggregates.extend(linear::all().copied().map(aggregate::function));
         aggregates.extend(sample::all().copied().map(aggregate::function));
@@ -142,7 +144,9 @@ fn all_docs() -> Vec<FunctionDoc> {
     docs.extend(formula::all().map(formula::Formula::doc));
     docs.extend(list::all().map(list::ListFunction::doc));
     docs.push(signed_qty::DOC);
+    docs.extend(statistic::docs());
     docs.push(profile::DOC);
+    docs.push(linear::stats::DOC);
     docs.extend(crate::scalar::profile::DOCS);
     docs.extend(linear::all().map(linear::Linear::doc));
     docs.extend(sample::all().map(sample::Sample::doc));

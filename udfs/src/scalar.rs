@@ -5,4 +5,5 @@ pub(crate) mod formula;
 pub(crate) mod list;
 pub(crate) mod profile;
 pub(crate) mod signed_qty;
+pub(crate) mod statistic;
 pub(crate) mod time_bucket;

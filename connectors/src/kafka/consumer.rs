@@ -13,7 +13,7 @@
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::NonNull;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
@@ -321,6 +321,42 @@ impl RawBatch for KafkaBatch {
             .last()
             .map_or(0, |message| message.offset() + 1);
         Offset(last.cast_unsigned())
+    }
+}
+
+/// Messages that were counted, and the bytes of their payloads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Messages.
+    pub messages: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+}
+
+/// Counts what comes to the common queue of `client` within `wait`, unread, and destroys it. This
+/// is the least that any consumer on librdkafka must do.
+pub(super) fn count_messages(client: &Client, wait: Duration, counted: &mut Counted) {
+    let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the queue is taken and given back here, while `client` is alive; the callback runs
+    // only during the call, on this thread, with the pointer to `counted`, which nobody else uses.
+    unsafe {
+        let queue = sys::rd_kafka_queue_get_consumer(client.client().native_ptr());
+        if queue.is_null() {
+            return;
+        }
+        let counted: *mut Counted = counted;
+        sys::rd_kafka_consume_callback_queue(queue, wait_ms, Some(on_message), counted.cast());
+        sys::rd_kafka_queue_destroy(queue);
+    }
+}
+
+/// Called by `rd_kafka_consume_callback_queue` for each message, which stays librdkafka's.
+unsafe extern "C" fn on_message(message: *mut RDKafkaMessage, counted: *mut c_void) {
+    // SAFETY: both pointers are valid during the call; see `count_messages`.
+    let (message, counted) = unsafe { (&*message, &mut *counted.cast::<Counted>()) };
+    if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+        counted.messages += 1;
+        counted.bytes += message.len as u64;
     }
 }
 

@@ -10,6 +10,7 @@ use rtsap_catalog::snapshot::{CatalogSnapshot, nearest};
 use rtsap_planner::PlanError;
 use rtsap_planner::parse::lexeme::position_of;
 use rtsap_stream::error::ErrorKind;
+use rtsap_udfs::FunctionError;
 
 use crate::error::EngineError;
 
@@ -26,7 +27,23 @@ pub(crate) struct Scene<'a> {
 pub(crate) fn diagnose(error: DataFusionError, scene: Scene<'_>) -> EngineError {
     let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
     let position = span.map(|span| position_of(scene.text, span.start.line, span.start.column));
+    if let Some(refusal) = FunctionError::find(&error) {
+        return function(refusal).at(position);
+    }
     root(error, scene).at(position)
+}
+
+/// Says why one of our own functions refused its call.
+fn function(refusal: &FunctionError) -> EngineError {
+    let sqlstate = refusal.sqlstate();
+    let code = match sqlstate {
+        "42883" => "RT0209",
+        "0A000" => "RT0502",
+        _ => "RT0535",
+    };
+    EngineError::invalid(code, refusal.to_string())
+        .sqlstate(sqlstate)
+        .hint(refusal.hint())
 }
 
 fn root(error: DataFusionError, scene: Scene<'_>) -> EngineError {

@@ -67,16 +67,22 @@ impl AnalyzerRule for WindowsToExpressions {
 }
 
 /// The name of the list column while the plan is built.
-const STARTS: &str = "__window_starts";
+const ENDS: &str = "__window_ends";
 
 fn expand(node: &WindowNode) -> Result<LogicalPlan> {
+    if let WindowSpec::Session { .. } = node.window() {
+        let error = PlanError::unsupported("SESSION outside of a streaming view");
+        return Err(error
+            .hint("Put it into CREATE STREAMING VIEW and read that.")
+            .into());
+    }
     let schema = node.input().schema();
     let mut exprs: Vec<Expr> = schema.iter().map(Expr::from).collect();
-    let starts = ScalarUDF::from(WindowStarts::new(node.window()));
-    exprs.push(starts.call(vec![node.time().clone()]).alias(STARTS));
+    let ends = ScalarUDF::from(WindowEnds::new(node.window()));
+    exprs.push(ends.call(vec![node.time().clone()]).alias(ENDS));
     let unnested = LogicalPlanBuilder::from(node.input().clone())
         .project(exprs)?
-        .unnest_column(STARTS)?
+        .unnest_column(ENDS)?
         .build()?;
     let width = schema.fields().len();
     let mut exprs: Vec<Expr> = schema.iter().map(Expr::from).collect();
@@ -87,7 +93,7 @@ fn expand(node: &WindowNode) -> Result<LogicalPlan> {
         let bound = ScalarUDF::from(WindowBound::new(node.window(), which));
         exprs.push(
             bound
-                .call(vec![col(STARTS)])
+                .call(vec![col(ENDS)])
                 .alias_qualified(qualifier.cloned(), *name),
         );
     }
@@ -114,14 +120,14 @@ fn integers(args: &ScalarFunctionArgs) -> Result<(Int64Array, DataType)> {
     ))
 }
 
-/// The starts of the windows of a time, as a list.
+/// The ends of the windows of a time, as a list.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct WindowStarts {
+struct WindowEnds {
     window: WindowSpec,
     signature: Signature,
 }
 
-impl WindowStarts {
+impl WindowEnds {
     fn new(window: WindowSpec) -> Self {
         Self {
             window,
@@ -130,9 +136,9 @@ impl WindowStarts {
     }
 }
 
-impl ScalarUDFImpl for WindowStarts {
+impl ScalarUDFImpl for WindowEnds {
     fn name(&self) -> &str {
-        "window_starts"
+        "window_ends"
     }
 
     fn signature(&self) -> &Signature {
@@ -148,16 +154,16 @@ impl ScalarUDFImpl for WindowStarts {
         let (times, time_type) = integers(&args)?;
         let nanos = nanos_per(unit_of(&time_type)?);
         let mut lengths = Vec::with_capacity(times.len());
-        let mut starts = Vec::with_capacity(times.len());
+        let mut ends = Vec::with_capacity(times.len());
         for time in &times {
-            let before = starts.len();
+            let before = ends.len();
             if let Some(time) = time {
                 let windows = self.window.windows_of(time.saturating_mul(nanos));
-                starts.extend(windows.map(|window| window.start.div_euclid(nanos)));
+                ends.extend(windows.map(|window| window.end.div_euclid(nanos)));
             }
-            lengths.push(starts.len() - before);
+            lengths.push(ends.len() - before);
         }
-        let values: ArrayRef = Arc::new(Int64Array::from(starts));
+        let values: ArrayRef = Arc::new(Int64Array::from(ends));
         let field = Arc::new(Field::new("item", time_type.clone(), true));
         let offsets = OffsetBuffer::from_lengths(lengths);
         let list = ListArray::try_new(field, offsets, cast(&values, &time_type)?, None)?;
@@ -165,7 +171,7 @@ impl ScalarUDFImpl for WindowStarts {
     }
 }
 
-/// Start, end or time (0, 1, 2) of the window that starts at a time. Never null: rows in no window
+/// Start, end or time (0, 1, 2) of the window that ends at a time. Never null: rows in no window
 /// are gone by then.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct WindowBound {
@@ -206,22 +212,15 @@ impl ScalarUDFImpl for WindowBound {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let (starts, time_type) = integers(&args)?;
+        let (ends, time_type) = integers(&args)?;
         let nanos = nanos_per(unit_of(&time_type)?);
-        let size = self.window.size_nanos();
-        let bound = starts.unary::<_, Int64Type>(|start| match self.which {
-            0 => start,
-            1 => start
-                .saturating_mul(nanos)
-                .saturating_add(size)
-                .div_euclid(nanos),
-            _ => {
-                start
-                    .saturating_mul(nanos)
-                    .saturating_add(size)
-                    .div_euclid(nanos)
-                    - 1
+        let bound = ends.unary::<_, Int64Type>(|end| match self.which {
+            0 => {
+                let window = self.window.ending_at(end.saturating_mul(nanos));
+                window.start.div_euclid(nanos)
             }
+            1 => end,
+            _ => end - 1,
         });
         Ok(ColumnarValue::Array(cast(&bound, &time_type)?))
     }

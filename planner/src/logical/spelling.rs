@@ -7,9 +7,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
-    ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Spanned, Statement,
-    TableFactor, TableFunctionArgs, VisitMut, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
+    GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Spanned,
+    Statement, TableFactor, TableFunctionArgs, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -23,6 +23,9 @@ pub const WINDOW_START: &str = "window_start";
 pub const WINDOW_END: &str = "window_end";
 /// Last point inside the window.
 pub const WINDOW_TIME: &str = "window_time";
+
+/// The window functions.
+const WINDOWS: [&str; 4] = ["tumble", "hop", "cumulate", "session"];
 
 /// Rewrites a statement.
 ///
@@ -60,15 +63,13 @@ impl VisitorMut for Rewriter {
     }
 }
 
-/// `TUMBLE` or `HOP`, if the expression is a call of it.
+/// A window function, if the expression is a call of it.
 fn window_call(expr: &Expr) -> Option<&Function> {
     let Expr::Function(function) = expr else {
         return None;
     };
     let name = function_name(function)?;
-    ["tumble", "hop"]
-        .contains(&name.as_str())
-        .then_some(function)
+    WINDOWS.contains(&name.as_str()).then_some(function)
 }
 
 fn function_name(function: &Function) -> Option<String> {
@@ -106,7 +107,11 @@ fn group_window(select: &mut Select) -> Result<(), PlanError> {
     let FunctionArguments::List(list) = call.args else {
         return Ok(());
     };
-    wrap(&mut from.relation, name, list.args)?;
+    let mut args = list.args;
+    if function_name_is(&name, "session") {
+        args.extend(partition_of(groups)?);
+    }
+    wrap(&mut from.relation, name, args)?;
     show_relation(&mut from.relation)?;
     let span = call.name.span();
     let mut accessors = Accessors { used: Vec::new() };
@@ -129,6 +134,39 @@ fn group_window(select: &mut Select) -> Result<(), PlanError> {
         groups.insert(at, column(bound, span));
     }
     Ok(())
+}
+
+fn function_name_is(name: &ObjectName, wanted: &str) -> bool {
+    name.to_string().eq_ignore_ascii_case(wanted)
+}
+
+/// In `GROUP BY k, SESSION(ts, gap)` each `k` has sessions of its own.
+fn partition_of(groups: &[Expr]) -> Result<Option<FunctionArg>, PlanError> {
+    let columns = groups.iter().map(|group| match group {
+        Expr::Identifier(name) => Ok(Expr::Identifier(name.clone())),
+        Expr::CompoundIdentifier(parts) => match parts.last() {
+            Some(name) => Ok(Expr::Identifier(name.clone())),
+            None => Err(session_key(group)),
+        },
+        _ => Err(session_key(group)),
+    });
+    let columns = columns.collect::<Result<Vec<Expr>, _>>()?;
+    if columns.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(FunctionArg::Named {
+        name: Ident::new("partition_by"),
+        arg: FunctionArgExpr::Expr(Expr::Tuple(columns)),
+        operator: FunctionArgOperator::RightArrow,
+    }))
+}
+
+fn session_key(group: &Expr) -> PlanError {
+    let error = PlanError::unsupported(format!("GROUP BY SESSION(…) with {group}"));
+    error.hint(
+        "Group by columns, or write FROM SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), \
+         INTERVAL '…').",
+    )
 }
 
 fn several_relations() -> PlanError {
@@ -214,7 +252,7 @@ fn show_relation(factor: &mut TableFactor) -> Result<(), PlanError> {
     let [ObjectNamePart::Identifier(name)] = name.0.as_slice() else {
         return Ok(());
     };
-    if !["tumble", "hop"].contains(&name.value.to_lowercase().as_str()) {
+    if !WINDOWS.contains(&name.value.to_lowercase().as_str()) {
         return Ok(());
     }
     let is_data = |arg: &FunctionArg| match arg {
@@ -268,9 +306,11 @@ impl VisitorMut for Accessors {
             return ControlFlow::Continue(());
         };
         let target = match function_name(function).as_deref() {
-            Some("tumble_start" | "hop_start") => WINDOW_START,
-            Some("tumble_end" | "hop_end") => WINDOW_END,
-            Some("tumble_rowtime" | "hop_rowtime") => WINDOW_TIME,
+            Some("tumble_start" | "hop_start" | "cumulate_start" | "session_start") => WINDOW_START,
+            Some("tumble_end" | "hop_end" | "cumulate_end" | "session_end") => WINDOW_END,
+            Some("tumble_rowtime" | "hop_rowtime" | "cumulate_rowtime" | "session_rowtime") => {
+                WINDOW_TIME
+            }
             _ => return ControlFlow::Continue(()),
         };
         *expr = column(target, function.name.span());

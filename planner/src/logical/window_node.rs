@@ -24,6 +24,8 @@ pub struct WindowNode {
     input: LogicalPlan,
     time: Expr,
     window: WindowSpec,
+    /// What sessions are apart by.
+    partition: Vec<Expr>,
     schema: DFSchemaRef,
 }
 
@@ -33,7 +35,12 @@ impl WindowNode {
     ///
     /// # Errors
     /// If the names clash.
-    pub fn try_new(input: LogicalPlan, time: Expr, window: WindowSpec) -> Result<Self> {
+    pub fn try_new(
+        input: LogicalPlan,
+        time: Expr,
+        window: WindowSpec,
+        partition: Vec<Expr>,
+    ) -> Result<Self> {
         let fields = input.schema();
         let time_type = match &time {
             Expr::Column(column) => fields.field_from_column(column)?.data_type().clone(),
@@ -61,6 +68,7 @@ impl WindowNode {
             input,
             time,
             window,
+            partition,
             schema: Arc::new(schema),
         })
     }
@@ -73,6 +81,11 @@ impl WindowNode {
     /// The timestamp column.
     pub fn time(&self) -> &Expr {
         &self.time
+    }
+
+    /// Columns of the input that sessions are apart by; empty for all other windows.
+    pub fn partition(&self) -> &[Expr] {
+        &self.partition
     }
 
     /// Which windows.
@@ -121,7 +134,8 @@ impl PartialOrd for WindowNode {
         if input != Some(Ordering::Equal) {
             return input;
         }
-        (self.window == other.window).then_some(Ordering::Equal)
+        let same = self.window == other.window && self.partition == other.partition;
+        same.then_some(Ordering::Equal)
     }
 }
 
@@ -139,7 +153,10 @@ impl UserDefinedLogicalNodeCore for WindowNode {
     }
 
     fn expressions(&self) -> Vec<Expr> {
-        vec![self.time.clone()]
+        let partition = self.partition.iter().cloned();
+        std::iter::once(self.time.clone())
+            .chain(partition)
+            .collect()
     }
 
     /// A condition on anything but the window's own columns may be checked before rows are put into
@@ -157,7 +174,10 @@ impl UserDefinedLogicalNodeCore for WindowNode {
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
         match (exprs.as_slice(), inputs.as_slice()) {
-            ([time], [input]) => Self::try_new(input.clone(), time.clone(), self.window),
+            ([time, partition @ ..], [input]) => {
+                let (input, time) = (input.clone(), time.clone());
+                Self::try_new(input, time, self.window, partition.to_vec())
+            }
             _ => Err(PlanError::internal("a window has one input and one expression").into()),
         }
     }
@@ -170,6 +190,11 @@ impl UserDefinedLogicalNodeCore for WindowNode {
             .filter(|index| *index < width)
             .collect();
         needed.push(self.time_index().ok()?);
+        for expr in &self.partition {
+            for column in expr.column_refs() {
+                needed.push(self.input.schema().index_of_column(column).ok()?);
+            }
+        }
         needed.sort_unstable();
         needed.dedup();
         Some(vec![needed])

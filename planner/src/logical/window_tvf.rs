@@ -1,6 +1,7 @@
-//! `TUMBLE(…)` and `HOP(…)` in `FROM`, planned into a [`WindowNode`]: for views and for reads
-//! alike.
+//! `TUMBLE(…)`, `HOP(…)`, `CUMULATE(…)` and `SESSION(…)` in `FROM`, planned into a [`WindowNode`]:
+//! for views and for reads alike.
 
+use chrono_tz::Tz;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Diagnostic, ExprSchema, Span};
 use datafusion::error::{DataFusionError, Result};
@@ -14,6 +15,7 @@ use datafusion::sql::sqlparser::ast::{
     Spanned, TableFactor,
 };
 use rtsap_plan::window::WindowSpec;
+use rtsap_plan::window::zoned::ZonedDays;
 
 use std::sync::Arc;
 
@@ -44,7 +46,7 @@ impl RelationPlanner for WindowPlanner {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let span = Span::try_from_sqlparser_span(name.span());
-        let plan = function.and_then(|function| plan_call(function, args.args.clone(), context));
+        let plan = plan_call(function, args.args.clone(), context);
         let plan = plan.map_err(|error| match error {
             // One of ours, about this call: it stands where the call stands.
             error @ DataFusionError::External(_) => {
@@ -62,22 +64,20 @@ impl RelationPlanner for WindowPlanner {
 enum WindowFunction {
     Tumble,
     Hop,
+    Cumulate,
+    Session,
 }
 
 impl WindowFunction {
-    fn of(name: &ObjectName) -> Option<Result<Self>> {
+    fn of(name: &ObjectName) -> Option<Self> {
         let [ObjectNamePart::Identifier(name)] = name.0.as_slice() else {
             return None;
         };
         match name.value.to_lowercase().as_str() {
-            "tumble" => Some(Ok(Self::Tumble)),
-            "hop" => Some(Ok(Self::Hop)),
-            "session" | "cumulate" => {
-                let what = format!("window function {}", name.value.to_uppercase());
-                Some(Err(PlanError::unsupported(what)
-                    .hint("Use TUMBLE or HOP.")
-                    .into()))
-            }
+            "tumble" => Some(Self::Tumble),
+            "hop" => Some(Self::Hop),
+            "cumulate" => Some(Self::Cumulate),
+            "session" => Some(Self::Session),
             _ => None,
         }
     }
@@ -86,14 +86,18 @@ impl WindowFunction {
         match self {
             Self::Tumble => "TUMBLE",
             Self::Hop => "HOP",
+            Self::Cumulate => "CUMULATE",
+            Self::Session => "SESSION",
         }
     }
 
     /// Names of the arguments, in order; the last may be left out.
     const fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Tumble => &["data", "timecol", "size", "offset"],
+            Self::Tumble => &["data", "timecol", "size", "offset", "time_zone"],
             Self::Hop => &["data", "timecol", "slide", "size", "offset"],
+            Self::Cumulate => &["data", "timecol", "step", "size", "offset"],
+            Self::Session => &["data", "timecol", "gap", "partition_by"],
         }
     }
 
@@ -103,6 +107,13 @@ impl WindowFunction {
             Self::Hop => {
                 "Write HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '1' MINUTE): \
                  the slide, then the size."
+            }
+            Self::Cumulate => {
+                "Write CUMULATE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '1' HOUR): \
+                 the step, then the size."
+            }
+            Self::Session => {
+                "Write SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), INTERVAL '5' MINUTE)."
             }
         }
     }
@@ -125,13 +136,24 @@ fn plan_call(
     };
     let input = context.plan(data_factor(function, data)?)?;
     let time = time_column(function, time, &input, context)?;
-    let mut lengths = Vec::new();
-    for arg in args {
-        lengths.push(arg.map(|arg| nanos(arg, context)).transpose()?);
+    let (mut lengths, mut partition, mut zone) = (Vec::new(), Vec::new(), None);
+    for (arg, name) in args.zip(&function.arguments()[2..]) {
+        match (*name, arg) {
+            ("partition_by", arg) => partition = partition_columns(arg, &input, context)?,
+            ("time_zone", arg) => zone = arg.map(time_zone).transpose()?,
+            (_, arg) => lengths.push(arg.map(|arg| nanos(arg, context)).transpose()?),
+        }
     }
-    let window = window_spec(function, &lengths)?;
-    let (input, time) = rename_clashes(input, time)?;
-    let node = WindowNode::try_new(input, time, window)?;
+    let window = match zone {
+        Some(zone) => zoned(zone, &lengths)?,
+        None => window_spec(function, &lengths)?,
+    };
+    let (input, exprs) = rename_clashes(input, [vec![time], partition].concat())?;
+    let mut exprs = exprs.into_iter();
+    let Some(time) = exprs.next() else {
+        return Err(missing(function, "a time column").into());
+    };
+    let node = WindowNode::try_new(input, time, window, exprs.collect())?;
     Ok(LogicalPlan::Extension(Extension {
         node: Arc::new(node),
     }))
@@ -258,6 +280,66 @@ fn time_column(
     Ok(Expr::Column(column.clone()))
 }
 
+/// `TIME ZONE => 'America/New_York'`.
+fn time_zone(arg: SqlExpr) -> Result<Tz, PlanError> {
+    let name = match &arg {
+        SqlExpr::Value(value) => value.clone().into_string(),
+        _ => None,
+    };
+    let zone = name.as_deref().and_then(|name| name.parse::<Tz>().ok());
+    zone.ok_or_else(|| {
+        let error = window_error(format!("{arg} is no time zone"));
+        error.hint("Write a name of the IANA database: TIME ZONE => 'America/New_York'.")
+    })
+}
+
+/// Windows of whole days in a zone.
+fn zoned(zone: Tz, lengths: &[Option<i64>]) -> Result<WindowSpec, PlanError> {
+    const DAY_NANOS: i64 = 86_400_000_000_000;
+    let size = lengths.first().copied().flatten();
+    let Some(size) = size else {
+        return Err(missing(WindowFunction::Tumble, "a size"));
+    };
+    let offset = lengths.get(1).copied().flatten().unwrap_or(0);
+    if size <= 0 || size % DAY_NANOS != 0 || offset % DAY_NANOS != 0 {
+        let error = window_error("windows in a time zone are whole days long");
+        return Err(error.hint("Shorter windows are the same everywhere: leave TIME ZONE out."));
+    }
+    let days = size / DAY_NANOS;
+    Ok(WindowSpec::Zoned(ZonedDays {
+        days,
+        offset_days: (offset / DAY_NANOS).rem_euclid(days),
+        zone,
+    }))
+}
+
+/// `PARTITION BY a, b`, which the parser has brought behind the other arguments.
+fn partition_columns(
+    arg: Option<SqlExpr>,
+    input: &LogicalPlan,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<Vec<Expr>> {
+    let names = match arg {
+        None => Vec::new(),
+        Some(SqlExpr::Tuple(names)) => names,
+        Some(SqlExpr::Nested(name)) => vec![*name],
+        Some(name) => vec![name],
+    };
+    let columns = names.into_iter().map(|name| {
+        let text = name.to_string();
+        match context.sql_to_expr(name, input.schema())? {
+            column @ Expr::Column(_) => Ok(column),
+            _ => {
+                let error = window_error(format!("PARTITION BY {text} is no column"));
+                Err(error
+                    .hint("Compute it in a subquery: SESSION((SELECT …) PARTITION BY k, …).")
+                    .into())
+            }
+        }
+    });
+    columns.collect()
+}
+
 fn nanos(length: SqlExpr, context: &mut dyn RelationPlannerContext) -> Result<i64> {
     let text = length.to_string();
     let expr = context
@@ -314,6 +396,14 @@ fn window_spec(function: WindowFunction, lengths: &[Option<i64>]) -> Result<Wind
             slide_nanos: *slide,
             offset_nanos: offset.unwrap_or(0),
         },
+        (WindowFunction::Cumulate, [Some(step), Some(size), offset]) => WindowSpec::Cumulate {
+            step_nanos: *step,
+            size_nanos: *size,
+            offset_nanos: offset.unwrap_or(0),
+        },
+        (WindowFunction::Session, [Some(gap)]) => WindowSpec::Session { gap_nanos: *gap },
+        (WindowFunction::Cumulate, _) => return Err(missing(function, "a step or a size")),
+        (WindowFunction::Session, _) => return Err(missing(function, "a gap")),
         (WindowFunction::Tumble, _) => return Err(missing(function, "a size")),
         (WindowFunction::Hop, _) => return Err(missing(function, "a slide or a size")),
     };
@@ -355,12 +445,28 @@ pub fn check_window(window: WindowSpec) -> Result<WindowSpec, PlanError> {
             slide_nanos,
             offset_nanos: offset_nanos.rem_euclid(slide_nanos),
         },
+        WindowSpec::Cumulate {
+            step_nanos,
+            size_nanos,
+            offset_nanos,
+        } => {
+            if size_nanos % step_nanos != 0 {
+                let error = window_error("the size of CUMULATE is no multiple of its step");
+                return Err(error.hint("The step comes first, then the size."));
+            }
+            WindowSpec::Cumulate {
+                step_nanos,
+                size_nanos,
+                offset_nanos: offset_nanos.rem_euclid(size_nanos),
+            }
+        }
+        other @ (WindowSpec::Session { .. } | WindowSpec::Zoned(_)) => other,
     })
 }
 
 /// A window over a windowed relation: the inner window's columns become `window_start0` and so on,
 /// as in Flink.
-fn rename_clashes(input: LogicalPlan, time: Expr) -> Result<(LogicalPlan, Expr)> {
+fn rename_clashes(input: LogicalPlan, used: Vec<Expr>) -> Result<(LogicalPlan, Vec<Expr>)> {
     let clash = |name: &str| WINDOW_COLUMNS.contains(&name);
     if !input
         .schema()
@@ -368,12 +474,14 @@ fn rename_clashes(input: LogicalPlan, time: Expr) -> Result<(LogicalPlan, Expr)>
         .iter()
         .any(|field| clash(field.name()))
     {
-        return Ok((input, time));
+        return Ok((input, used));
     }
-    let Expr::Column(time) = time else {
-        return Ok((input, time));
-    };
-    let at = input.schema().index_of_column(&time)?;
+    let mut places = Vec::with_capacity(used.len());
+    for expr in &used {
+        if let Expr::Column(column) = expr {
+            places.push(input.schema().index_of_column(column)?);
+        }
+    }
     let exprs = input.schema().iter().map(|(qualifier, field)| {
         let expr = Expr::from((qualifier, field));
         if !clash(field.name()) {
@@ -383,6 +491,9 @@ fn rename_clashes(input: LogicalPlan, time: Expr) -> Result<(LogicalPlan, Expr)>
     });
     let exprs: Vec<Expr> = exprs.collect();
     let renamed = LogicalPlanBuilder::from(input).project(exprs)?.build()?;
-    let time = Expr::from(renamed.schema().qualified_field(at));
-    Ok((renamed, time))
+    let used = places
+        .into_iter()
+        .map(|at| Expr::from(renamed.schema().qualified_field(at)));
+    let used = used.collect();
+    Ok((renamed, used))
 }

@@ -12,6 +12,8 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use std::ops::Range;
+
 use crate::error::{Cause, PlanError};
 use crate::logical::spelling;
 use crate::logical::translate::placed;
@@ -58,7 +60,7 @@ pub fn view_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
 }
 
 fn plain_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
-    let tokens = select_table(plain_windows(tokens)?);
+    let tokens = select_table(plain_windows(tokens));
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)
@@ -206,8 +208,9 @@ fn select_table(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 }
 
 /// The tokens with `TABLE` taken out of window calls.
-fn plain_windows(tokens: &[Lexeme]) -> Result<Vec<TokenWithSpan>, PlanError> {
+fn plain_windows(tokens: &[Lexeme]) -> Vec<TokenWithSpan> {
     let mut dropped = vec![false; tokens.len()];
+    let (mut partitions, mut zones) = (Vec::new(), Vec::new());
     for index in 0..tokens.len() {
         let call = WINDOWS.iter().any(|word| tokens[index].is_word(word))
             && tokens
@@ -217,10 +220,79 @@ fn plain_windows(tokens: &[Lexeme]) -> Result<Vec<TokenWithSpan>, PlanError> {
             continue;
         }
         unwrap_table(tokens, index, &mut dropped);
-        unmark_table(tokens, index, &mut dropped)?;
+        unmark_table(tokens, index, &mut dropped);
+        zones.extend(time_zone(tokens, index, &mut dropped));
+        partitions.extend(partition(tokens, index, &mut dropped));
     }
-    let kept = tokens.iter().zip(dropped).filter(|(_, dropped)| !dropped);
-    Ok(kept.map(|(lexeme, _)| lexeme.token.clone()).collect())
+    let mut kept = Vec::with_capacity(tokens.len());
+    for (index, lexeme) in tokens.iter().enumerate() {
+        if let Some(moved) = partitions.iter().find(|moved| moved.before == index) {
+            let span = lexeme.token.span;
+            let token = |token| TokenWithSpan::new(token, span);
+            kept.extend([Token::Comma, Token::make_word("partition_by", None)].map(token));
+            kept.extend([Token::RArrow, Token::LParen].map(token));
+            let columns = &tokens[moved.columns.clone()];
+            kept.extend(columns.iter().map(|lexeme| lexeme.token.clone()));
+            kept.push(token(Token::RParen));
+        }
+        if zones.contains(&index) {
+            let word = Token::make_word("time_zone", None);
+            kept.push(TokenWithSpan::new(word, lexeme.token.span));
+        } else if !dropped[index] {
+            kept.push(lexeme.token.clone());
+        }
+    }
+    kept
+}
+
+/// `TIME ZONE => '…'` in a window call: one word instead of two. Returns where it goes.
+fn time_zone(tokens: &[Lexeme], call: usize, dropped: &mut [bool]) -> Option<usize> {
+    let close = closing(tokens, call + 1)?;
+    let found = (call + 2..close).find(|at| {
+        let next = |ahead: usize| tokens.get(at + ahead);
+        tokens[*at].is_word("TIME")
+            && next(1).is_some_and(|next| next.is_word("ZONE"))
+            && next(2).is_some_and(|next| next.is(&Token::RArrow))
+    })?;
+    dropped[found + 1] = true;
+    Some(found)
+}
+
+/// `PARTITION BY a, b` of a session, which goes behind the other arguments.
+struct Moved {
+    columns: Range<usize>,
+    /// The `)` before which it goes.
+    before: usize,
+}
+
+/// `SESSION ( t PARTITION BY a, b, DESCRIPTOR(ts), …)`: drops the partition.
+fn partition(tokens: &[Lexeme], call: usize, dropped: &mut [bool]) -> Option<Moved> {
+    let close = closing(tokens, call + 1)?;
+    let mut depth = 0_usize;
+    let mut found = None;
+    for at in call + 2..close {
+        match (&tokens[at].token.token, found) {
+            (Token::LParen, _) => depth += 1,
+            (Token::RParen, _) => depth = depth.checked_sub(1)?,
+            (_, None) if depth == 0 && tokens[at].is_word("PARTITION") => {
+                found = tokens[at + 1].is_word("BY").then_some(at);
+            }
+            // The time column ends the list: DESCRIPTOR(ts), or a named argument.
+            (Token::Comma, Some(start)) if depth == 0 => {
+                let next = tokens.get(at + 1)?;
+                let named = tokens.get(at + 2)?.is(&Token::RArrow);
+                if next.is_word("DESCRIPTOR") || named {
+                    dropped[start..at].fill(true);
+                    return Some(Moved {
+                        columns: start + 2..at,
+                        before: close,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// `TABLE ( TUMBLE (…) )`: drops the first two tokens and the last.
@@ -239,30 +311,15 @@ fn unwrap_table(tokens: &[Lexeme], call: usize, dropped: &mut [bool]) {
 }
 
 /// `TUMBLE ( TABLE t`, `TUMBLE ( DATA => TABLE t`: drops `TABLE`.
-fn unmark_table(tokens: &[Lexeme], call: usize, dropped: &mut [bool]) -> Result<(), PlanError> {
+fn unmark_table(tokens: &[Lexeme], call: usize, dropped: &mut [bool]) {
     let named = tokens
         .get(call + 3)
         .is_some_and(|next| next.is(&Token::RArrow));
     let marker = if named { call + 4 } else { call + 2 };
     if !tokens.get(marker).is_some_and(|next| next.is_word("TABLE")) {
-        return Ok(());
-    }
-    for (word, hint) in [
-        ("SESSION", "Use TUMBLE or HOP."),
-        (
-            "CUMULATE",
-            "Use TUMBLE with the step, and a second view over it.",
-        ),
-    ] {
-        if tokens[call].is_word(word) {
-            let what = format!("window function {word}");
-            return Err(PlanError::unsupported(what)
-                .at(tokens[call].position)
-                .hint(hint));
-        }
+        return;
     }
     dropped[marker] = true;
-    Ok(())
 }
 
 /// Index of the `)` that closes the `(` at `open`.

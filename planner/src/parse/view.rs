@@ -107,6 +107,8 @@ pub struct SplitQuery<'a> {
     pub query: &'a [Lexeme],
     /// What `EMIT` says, and where; `None` without it.
     pub emit: Option<(Emit, u32)>,
+    /// What `ALLOW LATENESS` says.
+    pub lateness_nanos: i64,
 }
 
 /// Takes the `EMIT` clause off the end of a query.
@@ -118,16 +120,18 @@ pub fn split_emit<'a>(text: &'a str, tokens: &'a [Lexeme]) -> Result<SplitQuery<
         return Ok(SplitQuery {
             query: tokens,
             emit: None,
+            lateness_nanos: 0,
         });
     };
     let mut cursor = Cursor::new(text, &tokens[at..]);
     let position = cursor.position();
     cursor.advance(1);
-    let emit = emit(&mut cursor)?;
+    let (emit, lateness_nanos) = emit(&mut cursor)?;
     cursor.done()?;
     Ok(SplitQuery {
         query: &tokens[..at],
         emit: Some((emit, position)),
+        lateness_nanos,
     })
 }
 
@@ -164,10 +168,20 @@ fn emit_index(tokens: &[Lexeme]) -> Option<usize> {
     None
 }
 
-fn emit(cursor: &mut Cursor<'_>) -> Result<Emit, PlanError> {
+/// What `EMIT` says, and how late a row may be.
+fn emit(cursor: &mut Cursor<'_>) -> Result<(Emit, i64), PlanError> {
     if cursor.eat(&["CHANGES"]) {
+        let mut lateness_nanos = 0;
+        if cursor.eat(&["ALLOW", "LATENESS"]) {
+            let position = cursor.position();
+            lateness_nanos = delay(cursor)?;
+            if lateness_nanos < 0 {
+                let message = "allowed lateness cannot be negative".to_owned();
+                return Err(PlanError::new(Cause::Emit { message }).at(position));
+            }
+        }
         refuse_after(cursor)?;
-        return Ok(Emit::Changes);
+        return Ok((Emit::Changes, lateness_nanos));
     }
     if !cursor.eat(&["FINAL"]) {
         if cursor.at(&["EVERY"]) {
@@ -186,7 +200,7 @@ fn emit(cursor: &mut Cursor<'_>) -> Result<Emit, PlanError> {
         }
     }
     refuse_after(cursor)?;
-    Ok(Emit::OnClose { delay_nanos })
+    Ok((Emit::OnClose { delay_nanos }, 0))
 }
 
 fn delay(cursor: &mut Cursor<'_>) -> Result<i64, PlanError> {
@@ -209,7 +223,8 @@ fn refuse_after(cursor: &Cursor<'_>) -> Result<(), PlanError> {
         (
             &["ALLOW", "LATENESS"],
             "ALLOW LATENESS",
-            "Declare a longer delay in WATERMARK FOR, or write EMIT ON WINDOW CLOSE WITH DELAY.",
+            "A window that shows once waits as long as WITH DELAY says; EMIT CHANGES ALLOW \
+             LATENESS keeps windows that show as they change.",
         ),
         (
             &["CONFLATE"],

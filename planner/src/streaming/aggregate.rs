@@ -11,7 +11,9 @@ use rtsap_stream::change::ChangelogMode;
 
 use crate::error::{Cause, PlanError};
 use crate::streaming::bucket::bucket_window;
+use crate::streaming::grouping::Grouping;
 use crate::streaming::peel::Peeled;
+use crate::streaming::retract;
 use crate::streaming::window::{Group, Windowed, check_unit};
 use crate::streaming::{Compiler, arrow_schema, require_append};
 
@@ -21,13 +23,10 @@ impl Compiler<'_> {
         aggregate: &Aggregate,
         emit: Emit,
     ) -> Result<NodeIndex, PlanError> {
-        if aggregate
-            .group_expr
-            .iter()
-            .any(|expr| matches!(expr, Expr::GroupingSet(_)))
-        {
-            let error = PlanError::unsupported("GROUPING SETS in a streaming view");
-            return Err(error.hint("Write one view for each grouping."));
+        if let Some(grouping) = Grouping::of(aggregate)? {
+            let node = self.aggregate(&grouping.aggregate, emit)?;
+            grouping.tell(self, node)?;
+            return Ok(node);
         }
         if let Some(peeled) = Peeled::find(&aggregate.input)
             && self.groups_by_window(aggregate, &peeled)?
@@ -40,7 +39,7 @@ impl Compiler<'_> {
         if let Some((at, column)) = self.bucket(aggregate, input)? {
             return self.aggregate_over_bucket(aggregate, input, at, column, emit);
         }
-        self.nodes.truncate(before);
+        self.truncate(before);
         let input = self.node(&aggregate.input, emit)?;
         self.group_aggregate(aggregate, input)
     }
@@ -113,6 +112,7 @@ impl Compiler<'_> {
             input,
             schema,
             time,
+            partition: Vec::new(),
             groups,
             aggregates,
         };
@@ -125,14 +125,11 @@ impl Compiler<'_> {
         input: NodeIndex,
     ) -> Result<NodeIndex, PlanError> {
         let mode = self.properties(input).mode;
-        if mode != ChangelogMode::Append {
-            aggregate
-                .aggr_expr
-                .iter()
-                .try_for_each(|expr| check_retractable(expr, mode))?;
-        }
-        aggregate.aggr_expr.iter().try_for_each(check_bounded)?;
         let schema = aggregate.input.schema();
+        let mut state = StateBound::PerKey;
+        if mode == ChangelogMode::Append {
+            aggregate.aggr_expr.iter().try_for_each(check_bounded)?;
+        }
         let keys = aggregate
             .group_expr
             .iter()
@@ -142,22 +139,40 @@ impl Compiler<'_> {
             .aggr_expr
             .iter()
             .map(|expr| self.aggregate_spec(expr, schema));
-        let aggregates = aggregates.collect::<Result<Vec<_>, _>>()?;
+        let mut aggregates = aggregates.collect::<Result<Vec<_>, _>>()?;
+        if mode != ChangelogMode::Append {
+            for (call, expr) in aggregates.iter_mut().zip(&aggregate.aggr_expr) {
+                call.keeps_rows = retract::keeps_rows(expr, schema, mode)?;
+                if call.keeps_rows {
+                    state = StateBound::PerRow;
+                }
+            }
+        }
         // Without a key there is one row, which no column identifies.
         let keyed = !keys.is_empty();
-        let mode = if keyed {
-            ChangelogMode::Upsert
-        } else {
-            ChangelogMode::Retract
+        let distinct = aggregates.is_empty() && mode == ChangelogMode::Append;
+        let mode = match keyed {
+            // Each row comes once and stays.
+            true if distinct => ChangelogMode::Append,
+            true => ChangelogMode::Upsert,
+            false => ChangelogMode::Retract,
+        };
+        let key = match mode {
+            ChangelogMode::Append => Vec::new(),
+            _ => (0..keys.len()).collect(),
         };
         let properties = StreamProperties {
             schema: arrow_schema(&aggregate.schema),
             mode,
-            key: (0..keys.len()).collect(),
+            key,
             event_time: None,
-            state: StateBound::PerKey,
+            state,
         };
-        let spec = OperatorSpec::GroupAggregate(GroupAggregateSpec { keys, aggregates });
+        let spec = OperatorSpec::GroupAggregate(GroupAggregateSpec {
+            keys,
+            sets: Vec::new(),
+            aggregates,
+        });
         Ok(self.push(spec, vec![input], properties))
     }
 
@@ -174,33 +189,9 @@ impl Compiler<'_> {
         Ok(AggregateSpec {
             function: lowered.aggregate,
             filter: lowered.filter,
+            keeps_rows: false,
         })
     }
-}
-
-/// Over rows that change, only what can take a row back exactly.
-fn check_retractable(expr: &Expr, mode: ChangelogMode) -> Result<(), PlanError> {
-    let call = match expr {
-        Expr::Alias(alias) => return check_retractable(&alias.expr, mode),
-        Expr::AggregateFunction(call) => call,
-        _ => return Err(PlanError::internal("an aggregate is no function")),
-    };
-    let name = call.func.name();
-    let exact = ["count", "sum", "avg"].contains(&name) && !call.params.distinct;
-    if exact {
-        return Ok(());
-    }
-    let distinct = if call.params.distinct {
-        " (DISTINCT …)"
-    } else {
-        ""
-    };
-    let operator = format!("aggregate {name}{distinct}");
-    let error = PlanError::new(Cause::UpdatingInput { operator, mode });
-    let detail =
-        "Its input changes rows after they were read, and this aggregate cannot take a row back.";
-    let hint = "Use count, sum or avg, or read a view with EMIT ON WINDOW CLOSE.";
-    Err(error.detail(detail).hint(hint))
 }
 
 /// DataFusion's aggregates that keep every row they have seen (`rtsap_udfs` knows ours): right
@@ -214,7 +205,11 @@ fn check_bounded(expr: &Expr) -> Result<(), PlanError> {
         Expr::AggregateFunction(call) => call,
         _ => return Ok(()),
     };
-    let name = call.func.name();
+    check_bounded_call(call.func.name())
+}
+
+/// Refuses the function `name` if its state grows with each row.
+pub(super) fn check_bounded_call(name: &str) -> Result<(), PlanError> {
     if !KEEPS_ROWS.contains(&name) && !rtsap_udfs::keeps_rows(name) {
         return Ok(());
     }

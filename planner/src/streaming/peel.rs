@@ -84,7 +84,11 @@ impl<'a> Peeled<'a> {
     }
 }
 
-fn substitute(mut expr: Expr, layers: &[&LogicalPlan]) -> Result<Expr> {
+/// `expr` over the topmost of `layers` as one over what is below them all.
+///
+/// # Errors
+/// If a column is not there, which would be a bug.
+pub(super) fn substitute(mut expr: Expr, layers: &[&LogicalPlan]) -> Result<Expr> {
     for layer in layers {
         expr = match layer {
             LogicalPlan::Projection(projection) => replace(expr, |column| {

@@ -8,8 +8,7 @@ use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr as SqlExpr, Query, Select, SetExpr, SetOperator, Spanned, Statement,
-    TableFactor, Visit, Visitor,
+    Distinct, Query, Select, SetExpr, SetOperator, Spanned, Statement, TableFactor, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -106,8 +105,13 @@ impl Refuser<'_> {
 
 fn read_only(clause: &'static str) -> PlanError {
     let error = PlanError::new(Cause::ReadOnlyClause { clause });
+    let top = match clause {
+        "ORDER BY" => "; with LIMIT the view keeps the first rows",
+        "LIMIT" | "FETCH" => "; with ORDER BY the view keeps the first rows",
+        _ => "",
+    };
     error.hint(format!(
-        "A view has no order and no end; put {clause} into the SELECT that reads it."
+        "A view has no order and no end; put {clause} into the SELECT that reads it{top}."
     ))
 }
 
@@ -115,19 +119,21 @@ impl Visitor for Refuser<'_> {
     type Break = PlanError;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<PlanError> {
-        if let Some(order_by) = &query.order_by {
+        let limited = query.limit_clause.is_some() || query.fetch.is_some();
+        let ordered = query.order_by.is_some();
+        if let Some(order_by) = query.order_by.as_ref().filter(|_| !limited) {
             return ControlFlow::Break(self.at_word(
                 read_only("ORDER BY"),
                 "ORDER",
                 order_by.span(),
             ));
         }
-        if let Some(limit) = &query.limit_clause {
+        if let Some(limit) = query.limit_clause.as_ref().filter(|_| !ordered) {
             let offset = self.tokens.iter().any(|lexeme| lexeme.is_word("LIMIT"));
             let word = if offset { "LIMIT" } else { "OFFSET" };
             return ControlFlow::Break(self.at_word(read_only("LIMIT"), word, limit.span()));
         }
-        if query.fetch.is_some() {
+        if query.fetch.is_some() && !ordered {
             return ControlFlow::Break(self.at_word(read_only("FETCH"), "FETCH", Span::empty()));
         }
         if !query.locks.is_empty() {
@@ -145,21 +151,6 @@ impl Visitor for Refuser<'_> {
             Some(error) => ControlFlow::Break(error),
             None => ControlFlow::Continue(()),
         }
-    }
-
-    fn pre_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<PlanError> {
-        let (what, hint) = match expr {
-            SqlExpr::Function(function) if function.over.is_some() => (
-                "OVER",
-                "Group by a window, or write OVER in the SELECT that reads the view.",
-            ),
-            _ => return ControlFlow::Continue(()),
-        };
-        let error = PlanError::unsupported(format!("{what} in a streaming view")).hint(hint);
-        ControlFlow::Break(match self.position(expr.span()) {
-            Some(position) => error.at(position),
-            None => error,
-        })
     }
 }
 
@@ -193,10 +184,6 @@ impl Refuser<'_> {
             let error = PlanError::unsupported("DISTINCT ON in a streaming view");
             let hint = "Write last_value(x ORDER BY ts) and GROUP BY the columns.";
             return Some(self.at_word(error.hint(hint), "DISTINCT", Span::empty()));
-        }
-        if let Some(qualify) = &select.qualify {
-            let error = PlanError::unsupported("QUALIFY in a streaming view");
-            return Some(self.at_word(error, "QUALIFY", qualify.span()));
         }
         if select.into.is_some() {
             let error = PlanError::unsupported("SELECT INTO");

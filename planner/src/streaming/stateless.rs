@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::logical_plan::{Filter, Projection, Union};
-use datafusion::logical_expr::{Expr, TableScan};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use rtsap_plan::graph::NodeIndex;
@@ -15,7 +15,7 @@ use rtsap_stream::change::ChangelogMode;
 
 use crate::error::PlanError;
 use crate::logical::scope::StreamTable;
-use crate::streaming::{Compiler, Twin, arrow_schema, require_append};
+use crate::streaming::{Compiler, Twin, arrow_schema};
 
 impl Compiler<'_> {
     /// A relation's rows with the columns that are used. Key columns of a relation whose rows
@@ -70,6 +70,11 @@ impl Compiler<'_> {
         projection: &Projection,
         emit: Emit,
     ) -> Result<NodeIndex, PlanError> {
+        if let LogicalPlan::Filter(filter) = &*projection.input
+            && let Some(node) = self.top_n(filter, Some(projection), emit)?
+        {
+            return Ok(node);
+        }
         let input = self.node(&projection.input, emit)?;
         self.project_onto(
             input,
@@ -99,11 +104,8 @@ impl Compiler<'_> {
             let nullable = source.map_or(field.is_nullable(), |index| {
                 before.schema.field(index).is_nullable()
             });
-            fields.push(Field::new(
-                field.name(),
-                field.data_type().clone(),
-                nullable,
-            ));
+            let of = field.data_type().clone();
+            fields.push(Field::new(field.name(), of, nullable));
         }
         let physical = exprs.iter().map(|expr| self.physical(expr, from));
         let mut exprs = physical.collect::<Result<Vec<_>, _>>()?;
@@ -116,10 +118,8 @@ impl Compiler<'_> {
             }
         }
         let schema = Arc::new(Schema::new(fields));
-        let same = sources
-            .iter()
-            .enumerate()
-            .all(|(index, source)| *source == Some(index));
+        let mut places = sources.iter().enumerate();
+        let same = places.all(|(index, source)| *source == Some(index));
         if same && schema == before.schema {
             return Ok(input);
         }
@@ -140,7 +140,7 @@ impl Compiler<'_> {
         let properties = StreamProperties {
             schema,
             mode: before.mode,
-            key: key.iter().filter_map(|key| place(*key)).collect(),
+            key: distinct(key.iter().filter_map(|key| place(*key)).collect()),
             event_time,
             state: StateBound::None,
         };
@@ -157,6 +157,7 @@ impl Compiler<'_> {
         let key: Vec<usize> = key.map(|key| self.kept_twin(node, *key, sources)).collect();
         let lost = !key.iter().all(|key| sources.contains(&Some(*key)));
         if lost && before.mode == ChangelogMode::Retract {
+            // Rows are told apart by all their columns.
             return Vec::new();
         }
         key
@@ -189,6 +190,9 @@ impl Compiler<'_> {
     }
 
     pub(super) fn filter(&mut self, filter: &Filter, emit: Emit) -> Result<NodeIndex, PlanError> {
+        if let Some(node) = self.top_n(filter, None, emit)? {
+            return Ok(node);
+        }
         let input = self.node(&filter.input, emit)?;
         self.filter_onto(input, &filter.predicate, filter.input.schema())
     }
@@ -216,23 +220,55 @@ impl Compiler<'_> {
     pub(super) fn union(&mut self, union: &Union, emit: Emit) -> Result<NodeIndex, PlanError> {
         let schema = arrow_schema(&union.schema);
         let mut inputs = Vec::with_capacity(union.inputs.len());
+        let mut changes = false;
         let mut event_times = Vec::with_capacity(union.inputs.len());
         for plan in &union.inputs {
-            let input = self.node(plan, emit)?;
-            require_append(self.properties(input), "UNION ALL")?;
+            let mut input = self.node(plan, emit)?;
+            if self.properties(input).mode != ChangelogMode::Append {
+                changes = true;
+                input = self.without_key(input, plan.schema().fields().len());
+            }
             event_times.push(self.properties(input).event_time);
             inputs.push(self.with_schema(input, &schema)?);
+        }
+        if changes {
+            event_times.clear();
         }
         let first = event_times.first().copied().flatten();
         let event_time = first.filter(|first| event_times.iter().all(|time| *time == Some(*first)));
         let properties = StreamProperties {
             schema,
-            mode: ChangelogMode::Append,
+            mode: match changes {
+                true => ChangelogMode::Retract,
+                false => ChangelogMode::Append,
+            },
             key: Vec::new(),
             event_time,
             state: StateBound::None,
         };
         Ok(self.push(OperatorSpec::Union, inputs, properties))
+    }
+
+    /// The `columns` visible columns of rows that change, without what identifies them: their
+    /// changes come as whole rows.
+    fn without_key(&mut self, input: NodeIndex, columns: usize) -> NodeIndex {
+        let before = self.properties(input).clone();
+        let fields = before.schema.fields().iter().take(columns);
+        let fields: Vec<_> = fields.map(Arc::clone).collect();
+        let exprs = fields.iter().enumerate().map(|(index, field)| {
+            Arc::new(Column::new(field.name(), index)) as Arc<dyn PhysicalExpr>
+        });
+        let spec = OperatorSpec::Project {
+            exprs: exprs.collect(),
+        };
+        let properties = StreamProperties {
+            schema: Arc::new(Schema::new(fields)),
+            mode: ChangelogMode::Retract,
+            key: Vec::new(),
+            event_time: None,
+            state: StateBound::None,
+        };
+        self.push(spec, vec![input], properties)
     }
 
     /// The same rows under the field names and nullability of `schema`.
@@ -273,6 +309,13 @@ impl Compiler<'_> {
         };
         Ok(self.push(spec, vec![input], properties))
     }
+}
+
+/// Bounds of one window may stand for each other, and then one is enough.
+fn distinct(mut key: Vec<usize>) -> Vec<usize> {
+    let mut seen = std::collections::HashSet::new();
+    key.retain(|column| seen.insert(*column));
+    key
 }
 
 /// The input column that an expression passes on unchanged.

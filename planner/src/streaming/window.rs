@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::logical_plan::Aggregate;
 use datafusion::logical_expr::{Expr, UserDefinedLogicalNodeCore};
@@ -11,6 +11,7 @@ use datafusion::physical_expr::expressions::{CastExpr, Column};
 use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::operator::{Emit, OperatorSpec, WindowAggregateSpec, WindowColumn};
 use rtsap_plan::properties::{StateBound, StreamProperties};
+use rtsap_plan::session::SessionSpec;
 use rtsap_plan::window::WindowSpec;
 use rtsap_stream::change::ChangelogMode;
 use rtsap_stream::time::nanos_per;
@@ -18,6 +19,7 @@ use rtsap_stream::time::nanos_per;
 use crate::error::{Cause, PlanError};
 use crate::logical::window_node::{WINDOW_COLUMNS, WindowNode};
 use crate::streaming::peel::Peeled;
+use crate::streaming::top_n::column;
 use crate::streaming::{Compiler, Twin, arrow_schema, require_append};
 
 /// A window aggregation before its expressions are compiled.
@@ -28,6 +30,8 @@ pub(super) struct Windowed<'a> {
     pub input: NodeIndex,
     pub schema: &'a DFSchema,
     pub time: usize,
+    /// What sessions are apart by.
+    pub partition: Vec<Expr>,
     /// What each group expression is: a bound of the window, or a key.
     pub groups: Vec<Group>,
     /// The aggregates over `schema`.
@@ -47,6 +51,13 @@ impl Compiler<'_> {
         node: &WindowNode,
         emit: Emit,
     ) -> Result<NodeIndex, PlanError> {
+        if let WindowSpec::Session { .. } = node.window() {
+            let error =
+                PlanError::unsupported("SESSION without GROUP BY window_start or window_end");
+            return Err(
+                error.hint("Group by window_start, window_end and the columns of PARTITION BY.")
+            );
+        }
         let input = self.node(node.input(), emit)?;
         require_append(self.properties(input), "a window")?;
         let time = node.time_index().map_err(|error| self.ours(&error))?;
@@ -66,11 +77,23 @@ impl Compiler<'_> {
             schema: Arc::new(Schema::new(fields)),
             ..before
         };
-        let spec = OperatorSpec::WindowAssign {
-            window: node.window(),
-            time,
-        };
-        Ok(self.push(spec, vec![input], properties))
+        let window = node.window();
+        let spec = OperatorSpec::WindowAssign { window, time };
+        let node = self.push(spec, vec![input], properties);
+        let bounds = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time].into_iter();
+        let first = width - WINDOW_COLUMNS.len();
+        let twins = bounds.enumerate().filter_map(|(index, bound)| {
+            Some(Twin {
+                column: first + index,
+                rank: rank(bound)?,
+            })
+        });
+        let twins = twins.collect();
+        // A row that is in several windows may be late for some of them only.
+        if time_in_one_window(window) {
+            self.set_twins(node, twins);
+        }
+        Ok(node)
     }
 
     /// A window over a column that watermarks say nothing about would never close and count rows
@@ -142,6 +165,7 @@ impl Compiler<'_> {
             input,
             schema,
             time,
+            partition: node.partition().to_vec(),
             groups,
             aggregates,
         };
@@ -155,6 +179,8 @@ impl Compiler<'_> {
         windowed: Windowed<'_>,
         emit: Emit,
     ) -> Result<NodeIndex, PlanError> {
+        let window = windowed.window;
+        check_partition(&windowed)?;
         let mut keys = Vec::new();
         let mut output = Vec::new();
         for group in &windowed.groups {
@@ -171,43 +197,79 @@ impl Compiler<'_> {
             output.push(WindowColumn::Aggregate(index));
             aggregates.push(self.aggregate_spec(expr, windowed.schema)?);
         }
-        let (mode, key, wait) = match emit {
-            Emit::Changes => (ChangelogMode::Upsert, key(&output), 0),
-            Emit::OnClose { delay_nanos } => (ChangelogMode::Append, Vec::new(), delay_nanos),
-        };
-        let bounds = output.iter().enumerate();
-        let twins = bounds.filter_map(|(column, bound)| {
-            Some(Twin {
-                column,
-                rank: rank(*bound)?,
-            })
-        });
-        let twins = twins.collect();
+        check_told_apart(window, &output)?;
+        let twins = twins(window, &output);
         let wanted = arrow_schema(&aggregate.schema);
         let time_type = windowed.schema.field(windowed.time).data_type();
         let schema = bounds_as_time(&wanted, &output, time_type);
-        let properties = StreamProperties {
-            event_time: event_time(&output),
-            schema,
-            mode,
-            key,
-            state: StateBound::EventTime {
-                retention_nanos: windowed.window.size_nanos().saturating_add(wait),
-            },
-        };
-        let spec = OperatorSpec::WindowAggregate(WindowAggregateSpec {
-            window: windowed.window,
+        let properties = self.window_properties(window, &output, emit, schema);
+        let aggregate = WindowAggregateSpec {
+            window,
             time: windowed.time,
             keys,
+            sets: Vec::new(),
             aggregates,
             output,
             emit,
-            // Until its window shows a row is in time anyway.
-            lateness_nanos: 0,
-        });
+            // Until a window shows once, a row is in time anyway.
+            lateness_nanos: match emit {
+                Emit::Changes => self.lateness_nanos,
+                Emit::OnClose { .. } => 0,
+            },
+        };
+        let partition = windowed.partition.iter();
+        let partition = partition.map(|expr| self.physical(expr, windowed.schema));
+        let partition = partition.collect::<Result<Vec<_>, _>>()?;
+        let spec = match window {
+            WindowSpec::Session { gap_nanos } => OperatorSpec::SessionAggregate(SessionSpec {
+                gap_nanos,
+                partition,
+                aggregate,
+            }),
+            _ => OperatorSpec::WindowAggregate(aggregate),
+        };
         let node = self.push(spec, vec![windowed.input], properties);
         self.set_twins(node, twins);
         Ok(self.cast_to(node, &wanted))
+    }
+
+    fn window_properties(
+        &self,
+        window: WindowSpec,
+        output: &[WindowColumn],
+        emit: Emit,
+        schema: SchemaRef,
+    ) -> StreamProperties {
+        let session = matches!(window, WindowSpec::Session { .. });
+        let (mode, key, wait) = match emit {
+            Emit::Changes if session => {
+                let key = key(window, output);
+                (ChangelogMode::Retract, key, self.lateness_nanos)
+            }
+            Emit::Changes => {
+                let key = key(window, output);
+                (ChangelogMode::Upsert, key, self.lateness_nanos)
+            }
+            Emit::OnClose { delay_nanos } => (ChangelogMode::Append, Vec::new(), delay_nanos),
+        };
+        let event_time = event_time(output);
+        StreamProperties {
+            event_time: match emit {
+                // A session that grows takes back what it has sent of times before.
+                Emit::Changes if session => None,
+                // Where a session begins is open as long as it is.
+                _ => event_time.filter(|at| !session || output[*at] != WindowColumn::Start),
+            },
+            schema,
+            mode,
+            key,
+            state: match session {
+                true => StateBound::UntilClosed,
+                false => StateBound::EventTime {
+                    retention_nanos: window.size_nanos().saturating_add(wait),
+                },
+            },
+        }
     }
 
     /// The same rows in the types of `wanted`: a bucket function may have given the bound in a
@@ -247,6 +309,54 @@ impl Compiler<'_> {
     }
 }
 
+/// Sessions of different partitions may have the same bounds: a group must not mix them.
+fn check_partition(windowed: &Windowed<'_>) -> Result<(), PlanError> {
+    let place = |expr: &Expr| column(expr, windowed.schema);
+    let keys = windowed.groups.iter().filter_map(|group| match group {
+        Group::Key(expr) => place(expr),
+        Group::Bound(_) => None,
+    });
+    let keys: Vec<usize> = keys.collect();
+    let missing = windowed.partition.iter().find(|expr| {
+        let at = place(expr);
+        !at.is_some_and(|at| keys.contains(&at))
+    });
+    let Some(missing) = missing else {
+        return Ok(());
+    };
+    let name = missing.schema_name();
+    let error = PlanError::unsupported(format!("SESSION by {name} without GROUP BY {name}"));
+    Err(error.hint("Group by all columns of PARTITION BY."))
+}
+
+/// Windows that begin together are told apart by their ends.
+fn check_told_apart(window: WindowSpec, output: &[WindowColumn]) -> Result<(), PlanError> {
+    let by_end = output.iter().any(|column| rank(*column) > Some(0));
+    if by_end || !matches!(window, WindowSpec::Cumulate { .. }) {
+        return Ok(());
+    }
+    let error = PlanError::unsupported("GROUP BY window_start without window_end");
+    Err(error.hint("Several windows of CUMULATE begin together: add window_end."))
+}
+
+/// The columns that say as much as each other about the window of a row.
+fn twins(window: WindowSpec, output: &[WindowColumn]) -> Vec<Twin> {
+    let begin_together = matches!(window, WindowSpec::Cumulate { .. });
+    let bounds = output.iter().enumerate();
+    let bounds = bounds.filter(|(_, bound)| !begin_together || **bound != WindowColumn::Start);
+    let twins = bounds.filter_map(|(column, bound)| {
+        Some(Twin {
+            column,
+            rank: rank(*bound)?,
+        })
+    });
+    twins.collect()
+}
+
+const fn time_in_one_window(window: WindowSpec) -> bool {
+    matches!(window, WindowSpec::Tumble { .. } | WindowSpec::Zoned(_))
+}
+
 fn rank(column: WindowColumn) -> Option<u8> {
     match column {
         WindowColumn::Start => Some(0),
@@ -258,8 +368,16 @@ fn rank(column: WindowColumn) -> Option<u8> {
 
 /// The columns that identify a row: the group keys, and one bound of the window, since each gives
 /// the others.
-fn key(output: &[WindowColumn]) -> Vec<usize> {
-    let bound = output.iter().position(|column| rank(*column).is_some());
+fn key(window: WindowSpec, output: &[WindowColumn]) -> Vec<usize> {
+    let place = |wanted| output.iter().position(|column| *column == wanted);
+    let any = output.iter().position(|column| rank(*column).is_some());
+    // Where windows begin together, only their ends tell them apart.
+    let bound = match window {
+        WindowSpec::Cumulate { .. } => {
+            place(WindowColumn::End).or_else(|| place(WindowColumn::Time))
+        }
+        _ => any,
+    };
     let keys = output
         .iter()
         .enumerate()

@@ -3,18 +3,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int8Array, UInt32Array};
-use arrow::compute::take_arrays;
+use arrow::array::{Array, ArrayRef, Int8Array, UInt32Array, UInt64Array, new_null_array};
+use arrow::compute::{cast, take_arrays};
 use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::cast::as_boolean_array;
 use datafusion::common::{Result, internal_err};
 use datafusion::physical_expr::PhysicalExpr;
+use rtsap_plan::grouping::GroupingSet;
 use rtsap_plan::operator::AggregateSpec;
 
 use super::choose::{Choice, Make, Reading, choose};
 use super::keys::{GroupKeys, group_keys};
-use super::{GroupAggregate, Rows};
+use super::{GroupAggregate, Rows, kept};
 
 /// The keys and calls of one aggregation.
 pub struct Calls {
@@ -34,6 +35,8 @@ struct Call {
 /// The computed expressions of *n* rows.
 pub struct Inputs {
     columns: Vec<ArrayRef>,
+    /// The keys of a grouping set; else they are the first columns.
+    keys: Option<Vec<ArrayRef>>,
     ops: Option<Int8Array>,
     row_count: usize,
 }
@@ -51,7 +54,33 @@ impl Inputs {
 
     /// The key columns, of which there are `count`.
     pub fn keys(&self, count: usize) -> &[ArrayRef] {
-        &self.columns[..count.min(self.columns.len())]
+        match &self.keys {
+            Some(keys) => keys,
+            None => &self.columns[..count.min(self.columns.len())],
+        }
+    }
+
+    /// Returns the same rows with their `count` keys as `set` groups them.
+    ///
+    /// # Errors
+    /// If the id does not fit its type.
+    pub fn grouped(&self, count: usize, set: &GroupingSet) -> Result<Self> {
+        let mut keys = self.columns[..count.min(self.columns.len())].to_vec();
+        for (key, present) in keys.iter_mut().zip(&set.present) {
+            if !present {
+                *key = new_null_array(key.data_type(), self.row_count);
+            }
+        }
+        if let Some(id) = keys.last_mut() {
+            let ids = UInt64Array::from_value(set.id, self.row_count);
+            *id = cast(&ids, id.data_type())?;
+        }
+        Ok(Self {
+            columns: self.columns.clone(),
+            keys: Some(keys),
+            ops: self.ops.clone(),
+            row_count: self.row_count,
+        })
     }
 
     /// Returns the rows at `indices`, which grow; a range of neighbours is not copied.
@@ -75,6 +104,7 @@ impl Inputs {
         // Window inputs carry no ops; group aggregation takes whole batches.
         Ok(Self {
             columns,
+            keys: None,
             ops: None,
             row_count,
         })
@@ -100,7 +130,10 @@ impl Calls {
         let mut exprs = keys.to_vec();
         let mut calls = Vec::with_capacity(aggregates.len());
         for aggregate in aggregates {
-            let Choice { make, arguments } = choose(&aggregate.function, schema, reading)?;
+            let Choice { make, arguments } = match aggregate.keeps_rows {
+                true => kept::choose(&aggregate.function, schema)?,
+                false => choose(&aggregate.function, schema, reading)?,
+            };
             let arguments = arguments
                 .iter()
                 .map(|expr| place(&mut exprs, expr))
@@ -144,6 +177,7 @@ impl Calls {
             .map(|expr| expr.evaluate(batch)?.into_array(row_count));
         Ok(Inputs {
             columns: columns.collect::<Result<_>>()?,
+            keys: None,
             ops: ops.cloned(),
             row_count,
         })

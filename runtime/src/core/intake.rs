@@ -18,6 +18,7 @@ use crate::reader::{self, ReadBatch, ReaderHandle, ReaderSetup, decode_schema, p
 use crate::spec::{SourceSpec, StartFrom};
 
 mod drain;
+mod idle;
 mod merge;
 
 /// How long to wait before a reader that could not be opened is tried again.
@@ -40,6 +41,8 @@ pub(crate) struct Intake {
     pub watermark: Option<EventTime>,
     stash: BTreeMap<SplitId, VecDeque<ReadBatch>>,
     frozen_since: Option<Duration>,
+    /// When rows of any split came last, in this process.
+    last_heard: Option<Duration>,
 }
 
 /// How far a reader's life has come.
@@ -66,6 +69,8 @@ pub(crate) struct Split {
     pub idle: bool,
     pub ended: bool,
     pub last_rows: Duration,
+    /// Not heard since all splits of the source were silent.
+    pub unheard: bool,
 }
 
 /// An opened reader with the positions it was opened at.
@@ -90,6 +95,7 @@ impl Intake {
             watermark: None,
             stash: BTreeMap::new(),
             frozen_since: None,
+            last_heard: None,
         }
     }
 
@@ -351,14 +357,7 @@ impl Core {
             if !open || intake.has_work() || timeout.is_zero() {
                 continue;
             }
-            let mut found = false;
-            for split in intake.splits.values_mut().filter(|s| !s.idle && !s.ended) {
-                if now.saturating_sub(split.last_rows) >= timeout {
-                    split.idle = true;
-                    found = true;
-                }
-            }
-            if found {
+            if idle::expire(&mut intake.splits, now, timeout) {
                 self.changed_since_checkpoint = true;
                 self.promise_from(index);
             }

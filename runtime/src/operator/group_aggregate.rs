@@ -16,6 +16,7 @@ use datafusion::common::cast::{as_boolean_array, as_int64_array};
 use datafusion::error::DataFusionError;
 use hashbrown::HashMap;
 use rtsap_plan::graph::Node;
+use rtsap_plan::grouping::GroupingSet;
 use rtsap_plan::operator::GroupAggregateSpec;
 use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::time::EventTime;
@@ -38,6 +39,7 @@ const GROUPS: &str = "groups";
 /// The state machine of a [`GroupAggregateSpec`].
 pub struct GroupAggregation {
     calls: Calls,
+    sets: Vec<GroupingSet>,
     schema: SchemaRef,
     table: GroupTable,
     /// Without keys there is one group, which exists without rows.
@@ -85,13 +87,14 @@ impl GroupAggregation {
         let groups = table.len();
         Ok(Self {
             calls,
+            sets: spec.sets.clone(),
             schema,
             table,
             global,
             row_counts: vec![0; groups],
             shown: vec![false; groups],
             retracting: false,
-            replaced: global,
+            replaced: global || !spec.sets.is_empty(),
             sent: Vec::new(),
             sent_rows: HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4)),
             groups: Vec::new(),
@@ -123,6 +126,19 @@ impl GroupAggregation {
             self.sent.push(self.rows(rows)?);
         }
         Ok(())
+    }
+
+    fn add(&mut self, inputs: &Inputs) -> Result<(), OperatorError> {
+        self.table
+            .intern(&self.calls, inputs, &mut self.groups)
+            .map_err(compute)?;
+        if self.retracting || self.replaced {
+            self.keep_sent()?;
+        }
+        self.count_rows(inputs)?;
+        self.table
+            .update(&self.calls, inputs, &self.groups)
+            .map_err(compute)
     }
 
     fn count_rows(&mut self, inputs: &Inputs) -> Result<(), OperatorError> {
@@ -193,16 +209,15 @@ impl Operator for GroupAggregation {
             .calls
             .evaluate(changes.rows(), changes.ops())
             .map_err(compute)?;
-        self.table
-            .intern(&self.calls, &inputs, &mut self.groups)
-            .map_err(compute)?;
-        if self.retracting || self.replaced {
-            self.keep_sent()?;
+        if self.sets.is_empty() {
+            return self.add(&inputs);
         }
-        self.count_rows(&inputs)?;
-        self.table
-            .update(&self.calls, &inputs, &self.groups)
-            .map_err(compute)
+        for index in 0..self.sets.len() {
+            let count = self.calls.key_count();
+            let grouped = inputs.grouped(count, &self.sets[index]).map_err(compute)?;
+            self.add(&grouped)?;
+        }
+        Ok(())
     }
 
     fn on_watermark(
@@ -219,6 +234,10 @@ impl Operator for GroupAggregation {
         let mut gone = Vec::new();
         for group in self.table.take_changes() {
             if self.global || self.row_counts[group] > 0 {
+                if self.shown[group] && self.calls.call_count() == 0 {
+                    // Nothing but the key, which stays as it is.
+                    continue;
+                }
                 live.push(group);
                 if std::mem::replace(&mut self.shown[group], true) && self.replaced {
                     gone.push(group);

@@ -8,8 +8,11 @@ use super::asof_join::AsofJoin;
 use super::group_aggregate::GroupAggregation;
 use super::interval_join::IntervalJoin;
 use super::open_windows::OpenWindows;
+use super::over::Over;
 use super::regular_join::RegularJoin;
+use super::session::SessionAggregation;
 use super::stateless::{Filter, Project, Union, WindowAssign};
+use super::top_n::TopN;
 use super::window_aggregate::WindowAggregation;
 use super::{Operator, OperatorError};
 
@@ -44,7 +47,12 @@ pub fn operator(
             Box::new(WindowAssign::new(node, input, *window, *time)?)
         }
         OperatorSpec::WindowAggregate(spec) => Box::new(WindowAggregation::new(node, input, spec)?),
+        OperatorSpec::SessionAggregate(spec) => {
+            Box::new(SessionAggregation::new(node, input, spec)?)
+        }
         OperatorSpec::GroupAggregate(spec) => Box::new(GroupAggregation::new(node, input, spec)?),
+        OperatorSpec::TopN(spec) => Box::new(TopN::new(node, input, spec)?),
+        OperatorSpec::Over(spec) => Box::new(Over::new(node, input, spec)?),
         OperatorSpec::Union => Box::new(Union),
         OperatorSpec::IntervalJoin(spec) => Box::new(IntervalJoin::new(node, input_schemas, spec)?),
         OperatorSpec::OpenWindows { window, time } => {

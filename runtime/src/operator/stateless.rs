@@ -13,7 +13,7 @@ use datafusion::common::cast::as_boolean_array;
 use datafusion::physical_expr::PhysicalExpr;
 use rtsap_plan::graph::Node;
 use rtsap_plan::operator::WindowColumn;
-use rtsap_plan::window::WindowSpec;
+use rtsap_plan::window::{Window, WindowSpec};
 use rtsap_stream::change::{ChangeBatch, ChangelogMode};
 use rtsap_stream::time::EventTime;
 
@@ -226,20 +226,23 @@ impl WindowAssign {
         })
     }
 
-    fn rows_in_windows(&self, rows: &RecordBatch) -> Result<(Vec<u32>, Vec<i64>), OperatorError> {
+    fn rows_in_windows(
+        &self,
+        rows: &RecordBatch,
+    ) -> Result<(Vec<u32>, Vec<Window>), OperatorError> {
         let times = self.time.read("WindowAssign", rows)?;
         let mut indices = Vec::with_capacity(rows.num_rows());
-        let mut starts = Vec::with_capacity(rows.num_rows());
+        let mut windows = Vec::with_capacity(rows.num_rows());
         for row in 0..rows.num_rows() {
             let Some(nanos) = times.nanos(row, &self.window) else {
                 continue;
             };
             for window in self.window.windows_of(nanos) {
                 indices.push(row as u32);
-                starts.push(window.start);
+                windows.push(window);
             }
         }
-        Ok((indices, starts))
+        Ok((indices, windows))
     }
 }
 
@@ -256,7 +259,7 @@ impl Operator for WindowAssign {
     ) -> Result<(), OperatorError> {
         let operator = "WindowAssign";
         let rows = changes.rows();
-        let (indices, starts) = self.rows_in_windows(rows)?;
+        let (indices, windows) = self.rows_in_windows(rows)?;
         let mut assigned = indices.clone();
         assigned.dedup();
         out.filtered_rows += (rows.num_rows() - assigned.len()) as u64;
@@ -276,9 +279,9 @@ impl Operator for WindowAssign {
             }
         }
         for column in [WindowColumn::Start, WindowColumn::End, WindowColumn::Time] {
-            let values = starts
+            let values = windows
                 .iter()
-                .map(|start| self.time.value(&self.window, *start, column));
+                .map(|window| self.time.value(*window, column));
             columns.push(self.time.array(values));
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(refused)?;

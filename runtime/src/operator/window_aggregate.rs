@@ -24,6 +24,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::cast::as_int64_array;
 use datafusion::error::DataFusionError;
 use rtsap_plan::graph::Node;
+use rtsap_plan::grouping::GroupingSet;
 use rtsap_plan::operator::{Emit, WindowAggregateSpec, WindowColumn};
 use rtsap_plan::window::WindowSpec;
 use rtsap_stream::change::ChangeBatch;
@@ -36,10 +37,13 @@ use crate::state::{StateError, StateReader, StateWriter};
 
 use super::{Operator, OperatorError, Output};
 
+mod close;
+mod replaced;
 pub mod shared;
 pub mod slices;
 pub mod time;
 
+use replaced::{Replaced, about_to_change};
 use shared::SharedSlices;
 use slices::Slices;
 use time::TimeColumn;
@@ -48,12 +52,15 @@ use time::TimeColumn;
 const NAME: &str = "WindowAggregate";
 /// The section that holds the bound of closed windows.
 const META: &str = "meta";
-/// The sections of panes are named by this and their start.
-const PANES: &str = "slice/";
+/// The sections of slices are named by this and their start.
+const SLICES: &str = "slice/";
+/// The sections of windows are named by this and their end.
+const WINDOWS: &str = "window/";
 
 /// The state machine of a [`WindowAggregateSpec`].
 pub struct WindowAggregation {
     calls: Calls,
+    sets: Vec<GroupingSet>,
     window: WindowSpec,
     time: TimeColumn,
     output: Vec<WindowColumn>,
@@ -68,7 +75,10 @@ pub struct WindowAggregation {
     wait_nanos: i64,
     /// Windows that end here or earlier are closed.
     closed: EventTime,
+    /// Slices by their start, or windows by their end.
     panes: BTreeMap<i64, GroupTable>,
+    /// Whether rows that are replaced are deleted before, and which those are.
+    replaced: Option<Replaced>,
     /// The groups of a batch, kept for its room.
     groups: Vec<usize>,
 }
@@ -122,6 +132,7 @@ impl WindowAggregation {
         let event_time = node.properties.event_time;
         Ok(Self {
             calls,
+            sets: spec.sets.clone(),
             window: spec.window,
             time: TimeColumn::of(NAME, input, spec.time)?,
             output: spec.output.clone(),
@@ -132,8 +143,17 @@ impl WindowAggregation {
             wait_nanos: spec.lateness_nanos.saturating_add(delay_nanos),
             closed: EventTime::MIN,
             panes: BTreeMap::new(),
+            replaced: (changing && !spec.sets.is_empty()).then(Replaced::default),
             groups: Vec::new(),
         })
+    }
+
+    /// What the names of panes begin with in a snapshot.
+    const fn sections(&self) -> &'static str {
+        match self.shared {
+            Some(_) => SLICES,
+            None => WINDOWS,
+        }
     }
 
     fn standing(&self, slice_start: i64) -> Standing {
@@ -151,10 +171,23 @@ impl WindowAggregation {
         }
         let windows = self.window.windows_of(slice_start);
         let open = windows.filter(|window| window.end > self.closed.nanos());
-        open.map(|window| window.start).collect()
+        open.map(|window| window.end).collect()
     }
 
+    /// Adds rows to a pane, in each way to group them.
     fn add(&mut self, pane: i64, inputs: &Inputs) -> Result<(), OperatorError> {
+        if self.sets.is_empty() {
+            return self.add_grouped(pane, inputs);
+        }
+        for index in 0..self.sets.len() {
+            let count = self.calls.key_count();
+            let grouped = inputs.grouped(count, &self.sets[index]).map_err(compute)?;
+            self.add_grouped(pane, &grouped)?;
+        }
+        Ok(())
+    }
+
+    fn add_grouped(&mut self, pane: i64, inputs: &Inputs) -> Result<(), OperatorError> {
         if let Some(shared) = &mut self.shared {
             shared.touch(pane);
         }
@@ -165,12 +198,36 @@ impl WindowAggregation {
         let Some(table) = self.panes.get_mut(&pane) else {
             return Ok(());
         };
+        let known = table.len();
         table
             .intern(&self.calls, inputs, &mut self.groups)
             .map_err(compute)?;
+        if self.replaced.is_some() {
+            self.keep_sent(pane, known)?;
+        }
+        let Some(table) = self.panes.get_mut(&pane) else {
+            return Ok(());
+        };
         table
             .update(&self.calls, inputs, &self.groups)
             .map_err(compute)
+    }
+
+    /// Keeps the rows last sent of the groups of `pane` that are about to change.
+    fn keep_sent(&mut self, pane: i64, known: usize) -> Result<(), OperatorError> {
+        let Some(table) = self.panes.get_mut(&pane) else {
+            return Ok(());
+        };
+        let sent = about_to_change(table, &self.groups, known);
+        if sent.is_empty() {
+            return Ok(());
+        }
+        let rows = table.read(&sent).map_err(compute)?;
+        let rows = self.window_rows(pane, &rows)?;
+        if let Some(replaced) = &mut self.replaced {
+            replaced.keep(pane, rows);
+        }
+        Ok(())
     }
 
     /// Takes a batch whose rows are in several slices, or have no time.
@@ -212,13 +269,14 @@ impl WindowAggregation {
         Ok(())
     }
 
-    /// The rows of `groups` in the window that starts at `start`, in the output's schema.
-    fn window_rows(&self, start: i64, groups: &GroupRows) -> Result<RecordBatch, OperatorError> {
+    /// The rows of `groups` in the window that ends at `end`, in the output's schema.
+    fn window_rows(&self, end: i64, groups: &GroupRows) -> Result<RecordBatch, OperatorError> {
+        let window = self.window.ending_at(end);
         let columns = self.output.iter().map(|column| match column {
             WindowColumn::Key(index) => Arc::clone(&groups.keys[*index]),
             WindowColumn::Aggregate(index) => Arc::clone(&groups.results[*index]),
             bound => {
-                let value = self.time.value(&self.window, start, *bound);
+                let value = self.time.value(window, *bound);
                 self.time
                     .array(std::iter::repeat_n(value, groups.row_count))
             }
@@ -237,65 +295,17 @@ impl WindowAggregation {
             return Ok(None);
         };
         let groups = table.take_changes();
+        if let Some(replaced) = &mut self.replaced {
+            replaced.release(start);
+        }
         let rows = table.read(&groups).map_err(compute)?;
         self.window_rows(start, &rows).map(Some)
     }
 
-    /// Closes the windows whose panes are theirs alone.
-    fn close_windows(&mut self, batches: &mut Vec<RecordBatch>) -> Result<(), OperatorError> {
-        while let Some(start) = self.panes.first_key_value().map(|(start, _)| *start) {
-            if start.saturating_add(self.window.size_nanos()) > self.closed.nanos() {
-                break;
-            }
-            if self.changing {
-                batches.extend(self.changed_rows(start)?);
-                self.panes.remove(&start);
-            } else if let Some(table) = self.panes.remove(&start) {
-                let rows = table.finish().map_err(compute)?;
-                batches.push(self.window_rows(start, &rows)?);
-            }
+    fn send(&mut self, batches: Vec<RecordBatch>, out: &mut Output) -> Result<(), OperatorError> {
+        if let Some(replaced) = &mut self.replaced {
+            replaced.send(&self.schema, out)?;
         }
-        Ok(())
-    }
-
-    /// Closes the windows that end after `before`, merging the slices they share.
-    fn close_shared(
-        &mut self,
-        shared: &mut SharedSlices,
-        before: EventTime,
-        batches: &mut Vec<RecordBatch>,
-    ) -> Result<(), OperatorError> {
-        let (size, slide) = (self.window.size_nanos(), self.window.slide_nanos());
-        let mut end = self.time.next_end(&self.window, before);
-        // The first slice at or after the window's start says which window is the next one with
-        // rows.
-        while let Some((slice, _)) = self.panes.range(end.saturating_sub(size)..).next() {
-            let first = self.window.windows_of(*slice).next();
-            end = end.max(first.map_or(i64::MAX, |window| window.end));
-            if end > self.closed.nanos() || first.is_none() {
-                break;
-            }
-            let bounds = (end - size, end);
-            let table = shared
-                .window(&self.calls, &mut self.panes, bounds, &mut self.groups)
-                .map_err(compute)?;
-            let rows = table.finish().map_err(compute)?;
-            batches.push(self.window_rows(end - size, &rows)?);
-            end = end.saturating_add(slide);
-        }
-        while let Some(slice) = self.panes.first_entry() {
-            if self.window.last_end(*slice.key()) > self.closed.nanos() {
-                break;
-            }
-            slice.remove();
-        }
-        if self.panes.is_empty() {
-            shared.clear();
-        }
-        Ok(())
-    }
-
-    fn send(&self, batches: Vec<RecordBatch>, out: &mut Output) -> Result<(), OperatorError> {
         let rows = match batches.len() {
             0 => return Ok(()),
             1 => batches.into_iter().next(),
@@ -309,6 +319,10 @@ impl WindowAggregation {
 impl Operator for WindowAggregation {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn send_replaced(&mut self) {
+        self.replaced = self.changing.then(Replaced::default);
     }
 
     fn on_changes(
@@ -389,8 +403,9 @@ impl Operator for WindowAggregation {
         let field = Field::new("closed", DataType::Int64, false);
         let schema = Arc::new(Schema::new(vec![field]));
         out.put(META, RecordBatch::try_new(schema, vec![closed])?);
-        for (start, table) in &mut self.panes {
-            out.put(&format!("{PANES}{start}"), table.save(Vec::new())?);
+        let prefix = self.sections();
+        for (pane, table) in &mut self.panes {
+            out.put(&format!("{prefix}{pane}"), table.save(Vec::new())?);
         }
         Ok(())
     }
@@ -412,11 +427,9 @@ impl Operator for WindowAggregation {
         if let Some(shared) = &mut self.shared {
             shared.clear();
         }
-        let panes = from.under(PANES);
+        let panes = from.under(self.sections());
         for name in panes.names() {
-            let start = name
-                .parse()
-                .map_err(|_| damaged(name, "is no window's start"))?;
+            let start = name.parse().map_err(|_| damaged(name, "is no window"))?;
             let mut table = GroupTable::new(&self.calls, self.changing)?;
             for batch in panes.get(name) {
                 table.load(&self.calls, batch)?;

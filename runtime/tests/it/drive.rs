@@ -200,11 +200,22 @@ fn expect(expected: &mut Expected, case: &WindowCase, row: &Row, closed: i64) {
     let around = (nanos - case.window.offset_nanos()).div_euclid(slide);
     let starts = (around - size / slide - 2..=around + 1)
         .map(|index| case.window.offset_nanos() + index * slide);
+    let starts: Vec<Window> = match case.window {
+        WindowSpec::Cumulate { .. } => {
+            let offset = case.window.offset_nanos();
+            let start = offset + (nanos - offset).div_euclid(size) * size;
+            let ends = (1..=size / slide).map(|step| start + step * slide);
+            ends.map(|end| Window { start, end }).collect()
+        }
+        _ => starts
+            .map(|start| Window {
+                start,
+                end: start + size,
+            })
+            .collect(),
+    };
     let windows: Vec<Window> = starts
-        .map(|start| Window {
-            start,
-            end: start + size,
-        })
+        .into_iter()
         .filter(|window| window.start <= nanos && nanos < window.end)
         .collect();
     if windows.is_empty() {
@@ -219,7 +230,11 @@ fn expect(expected: &mut Expected, case: &WindowCase, row: &Row, closed: i64) {
 }
 
 /// DataFusion's answer over each row once for each of its windows.
-async fn window_answer(case: &WindowCase, schema: &SchemaRef, counted: &[(Window, Row)]) -> Table {
+pub async fn window_answer(
+    case: &WindowCase,
+    schema: &SchemaRef,
+    counted: &[(Window, Row)],
+) -> Table {
     let rows: Vec<Row> = counted.iter().map(|(_, row)| row.clone()).collect();
     let rows = batch(schema, &rows);
     let unit = nanos_per(case.unit);
@@ -255,7 +270,7 @@ async fn answer(
     table(&batches, key_columns)
 }
 
-fn compare(found: &Table, expected: &Table) {
+pub fn compare(found: &Table, expected: &Table) {
     for (key, cells) in expected {
         assert_eq!(found.get(key), Some(cells), "at {key}");
     }
@@ -301,7 +316,13 @@ impl Shown {
 /// Runs `script` and compares at every publish.
 pub async fn run_group(case: &GroupCase<'_>, script: &[Event]) {
     let schema = plans::schema(TimeUnit::Millisecond);
-    let compiled = compile(&schema, case.keys, case.aggregates).await;
+    let mut compiled = compile(&schema, case.keys, case.aggregates).await;
+    for (call, text) in compiled.aggregates.iter_mut().zip(case.aggregates) {
+        let subtracts = ["count(", "sum(", "avg("]
+            .iter()
+            .any(|name| text.starts_with(name));
+        call.keeps_rows = case.retracts && (!subtracts || text.contains("DISTINCT"));
+    }
     let node = group_node(&compiled);
     let mut operator = instantiate::operator(&node, &[Arc::clone(&schema)]).unwrap();
     let mut shown = Shown {
@@ -349,7 +370,7 @@ pub async fn run_group(case: &GroupCase<'_>, script: &[Event]) {
 
 /// Takes every `every`-th live row back; every second of them comes again at once with another
 /// quantity.
-fn retract(schema: &SchemaRef, live: &mut Vec<Row>, every: usize) -> ChangeBatch {
+pub fn retract(schema: &SchemaRef, live: &mut Vec<Row>, every: usize) -> ChangeBatch {
     let (mut rows, mut ops) = (Vec::new(), Vec::new());
     let mut kept = Vec::new();
     for (index, row) in std::mem::take(live).into_iter().enumerate() {

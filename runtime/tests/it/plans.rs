@@ -95,6 +95,7 @@ pub async fn compile(schema: &SchemaRef, keys: &[&str], aggregates: &[&str]) -> 
         specs.push(AggregateSpec {
             function: lowered.aggregate,
             filter: lowered.filter,
+            keeps_rows: false,
         });
     }
     Compiled {
@@ -142,6 +143,7 @@ pub fn window_node(
         window,
         time: 0,
         keys: compiled.keys.clone(),
+        sets: Vec::new(),
         aggregates: compiled.aggregates.clone(),
         output,
         emit,
@@ -165,6 +167,7 @@ pub fn group_node(compiled: &Compiled) -> Node {
     };
     let spec = OperatorSpec::GroupAggregate(GroupAggregateSpec {
         keys: compiled.keys.clone(),
+        sets: Vec::new(),
         aggregates: compiled.aggregates.clone(),
     });
     Node {

@@ -84,6 +84,14 @@ fn hop(size: i64, slide: i64, offset: i64) -> WindowSpec {
     }
 }
 
+fn cumulate(size: i64, step: i64, offset: i64) -> WindowSpec {
+    WindowSpec::Cumulate {
+        step_nanos: step,
+        size_nanos: size,
+        offset_nanos: offset,
+    }
+}
+
 fn windows() -> impl Strategy<Value = WindowSpec> {
     prop_oneof![
         Just(tumble(10 * SECOND, 0)),
@@ -94,6 +102,8 @@ fn windows() -> impl Strategy<Value = WindowSpec> {
         Just(hop(10 * SECOND, 10 * SECOND, 0)),
         Just(hop(13 * SECOND, 4 * SECOND, SECOND)),
         Just(hop(20 * SECOND, 2 * SECOND, 0)),
+        Just(cumulate(12 * SECOND, 4 * SECOND, 0)),
+        Just(cumulate(20 * SECOND, 2 * SECOND, 3 * SECOND)),
     ]
 }
 
@@ -176,6 +186,17 @@ proptest! {
     fn foreign_aggregates_over_groups(script in script(), keyed in any::<bool>()) {
         let keys: &[&str] = if keyed { &["k"] } else { &[] };
         block_on(run_group(&GroupCase { keys, aggregates: FOREIGN, retracts: false }, &script));
+    }
+
+    #[test]
+    fn rows_are_kept_for_functions_that_cannot_take_them_back(
+        script in script(),
+        keyed in any::<bool>(),
+        native in any::<bool>(),
+    ) {
+        let keys: &[&str] = if keyed { &["k"] } else { &[] };
+        let aggregates = if native { NATIVE } else { FOREIGN };
+        block_on(run_group(&GroupCase { keys, aggregates, retracts: true }, &script));
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod exposure;
 mod moments;
 mod performance;
 mod relative;
-mod stats;
+pub(crate) mod stats;
 
 use std::sync::Arc;
 
@@ -62,12 +62,11 @@ identified_by_name!(Linear);
 
 /// Returns every aggregate of sums.
 pub(crate) fn all() -> impl Iterator<Item = &'static Linear> {
-    let tables: [&'static [Linear]; 5] = [
+    let tables: [&'static [Linear]; 4] = [
         &execution::AGGREGATES,
         &exposure::AGGREGATES,
         &performance::AGGREGATES,
         &relative::AGGREGATES,
-        &stats::AGGREGATES,
     ];
     tables.into_iter().flatten()
 }

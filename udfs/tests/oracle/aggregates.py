@@ -192,8 +192,8 @@ def yang_zhang(o, h, l, c):
 def market(t):
     t.check("stats_agg(close)", one_variable, "close", tolerance=1e-7)
     t.check("stats_agg(r)", one_variable, "r")
-    t.check("stats_agg2(r, b)", two_variables, "r", "b")
-    t.check("stats_agg2(close, volume)", two_variables, "close", "volume", tolerance=1e-8)
+    t.check("stats_agg(r, b)", two_variables, "r", "b")
+    t.check("stats_agg(close, volume)", two_variables, "close", "volume", tolerance=1e-8)
     t.check("kyle_lambda(r, volume)", kyle, "r", "volume", tolerance=1e-6)
     t.check("yang_zhang_vol(open, high, low, close, ts)", yang_zhang, *COLUMNS[:4])
     t.check(

@@ -79,3 +79,23 @@ fn locating_skips_strings_and_parts_of_words() {
     assert_eq!(locate("SELECT ä, x", "x"), Some(11));
     assert_eq!(locate("SELECT y", "x"), None);
 }
+
+#[test]
+fn what_a_function_refuses_is_no_internal_error() {
+    let refusal = FunctionError::OutOfRange {
+        function: "rsi",
+        argument: "timeperiod",
+        value: "1".to_owned(),
+        range: "an integer from 2 to 100000".into(),
+    };
+    let catalog = CatalogSnapshot::default();
+    let scene = Scene {
+        text: "",
+        catalog: &catalog,
+    };
+    let wrapped = DataFusionError::from(refusal).context("simplify");
+    let found = diagnose(wrapped, scene);
+    assert_eq!((found.code, found.sqlstate_hint), ("RT0535", Some("22023")));
+    let hint = "Choose timeperiod as an integer from 2 to 100000.";
+    assert_eq!(found.hint.as_deref(), Some(hint));
+}

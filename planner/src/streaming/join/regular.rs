@@ -27,8 +27,8 @@ impl Compiler<'_> {
             return Err(error.hint(hint));
         }
         let kept = [
-            self.kept(sides[0], Side::Left)?,
-            self.kept(sides[1], Side::Right)?,
+            self.kept_side(sides[0], Side::Left)?,
+            self.kept_side(sides[1], Side::Right)?,
         ];
         let kind = joined.kind;
         let nulls = [
@@ -76,7 +76,7 @@ impl Compiler<'_> {
 
     /// How long the rows of a side are kept: for ever where that is bounded, else for the declared
     /// time.
-    fn kept(&self, node: NodeIndex, side: Side) -> Result<Option<Kept>, PlanError> {
+    fn kept_side(&self, node: NodeIndex, side: Side) -> Result<Option<Kept>, PlanError> {
         let properties = self.properties(node);
         if properties.mode != ChangelogMode::Append || self.is_bounded(node) {
             return Ok(None);

@@ -5,7 +5,7 @@ use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::decode::Reject;
 use rtsap_stream::source::SplitId;
 
-use super::Phase;
+use super::{Phase, idle};
 use crate::core::{Core, STEP_ROWS_MAX};
 use crate::reader::{self, ReadBatch, ReadEvent};
 use crate::spec::OnError;
@@ -92,9 +92,10 @@ impl Core {
         let intake = &mut self.intakes[index];
         let shared = intake.shared;
         let source = intake.spec.id;
+        let timeout = intake.spec.idle_timeout;
+        let last = intake.last_heard.replace(now);
+        idle::hear(&mut intake.splits, &batch.split, last, now, timeout);
         let split = intake.splits.entry(batch.split.clone()).or_default();
-        split.idle = false;
-        split.last_rows = now;
         if batch.ended {
             split.ended = true;
         } else {

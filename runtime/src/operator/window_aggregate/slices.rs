@@ -42,7 +42,7 @@ struct Range {
 impl Range {
     fn of(start: i64, window: &WindowSpec, unit_nanos: i64) -> Self {
         let up = |nanos: i64| nanos.div_euclid(unit_nanos) + i64::from(nanos % unit_nanos != 0);
-        let (first, end) = (up(start), up(start.saturating_add(window.slice_nanos())));
+        let (first, end) = (up(start), up(window.slice_end(start)));
         Self {
             first,
             count: end.wrapping_sub(first).cast_unsigned(),

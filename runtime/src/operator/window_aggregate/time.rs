@@ -12,7 +12,7 @@ use arrow::datatypes::{
 };
 use arrow::record_batch::RecordBatch;
 use rtsap_plan::operator::WindowColumn;
-use rtsap_plan::window::WindowSpec;
+use rtsap_plan::window::{Window, WindowSpec};
 use rtsap_stream::time::{EventTime, nanos_per};
 
 use crate::operator::OperatorError;
@@ -116,15 +116,23 @@ impl TimeColumn {
         })
     }
 
-    /// Returns the value of `column` for the window that starts at `start` nanoseconds, in this
-    /// column's unit.
-    pub fn value(&self, window: &WindowSpec, start: i64, column: WindowColumn) -> i64 {
-        let end = start.saturating_add(window.size_nanos());
+    /// Returns the value of `column` for `window`, in this column's unit.
+    pub fn value(&self, window: Window, column: WindowColumn) -> i64 {
         match column {
-            WindowColumn::End => EventTime::from_nanos(end).to_unit(self.unit),
-            WindowColumn::Time => EventTime::from_nanos(end).to_unit(self.unit) - 1,
-            _ => EventTime::from_nanos(start).to_unit(self.unit),
+            WindowColumn::End => EventTime::from_nanos(window.end).to_unit(self.unit),
+            WindowColumn::Time => EventTime::from_nanos(window.end).to_unit(self.unit) - 1,
+            _ => EventTime::from_nanos(window.start).to_unit(self.unit),
         }
+    }
+
+    /// Returns `time` rounded down to whole units, as the column's values are.
+    pub fn floor(&self, time: EventTime) -> EventTime {
+        EventTime::from_nanos(saturate(floor(i128::from(time.nanos()), self.unit)))
+    }
+
+    /// Returns the unit before `time` rounded down.
+    pub fn before(&self, time: EventTime) -> EventTime {
+        self.floor(time).minus_nanos(nanos_per(self.unit))
     }
 
     /// Returns `values` as an array of this column's type.
@@ -156,25 +164,20 @@ impl TimeColumn {
         if closed == EventTime::MIN || closed == EventTime::MAX {
             return closed;
         }
-        let (end, size) = (end_after(window, closed), i128::from(window.size_nanos()));
+        let end = window.end_after(closed.nanos());
+        let start = || i128::from(window.ending_at(saturate(end)).start);
         let nanos = match column {
             WindowColumn::End => floor(end, self.unit),
             WindowColumn::Time => floor(end, self.unit) - i128::from(nanos_per(self.unit)),
-            _ => floor(end - size, self.unit),
+            _ => floor(start(), self.unit),
         };
         EventTime::from_nanos(saturate(nanos))
     }
 
     /// Returns the first window end after `closed`.
     pub fn next_end(&self, window: &WindowSpec, closed: EventTime) -> i64 {
-        saturate(end_after(window, closed))
+        saturate(window.end_after(closed.nanos()))
     }
-}
-
-fn end_after(window: &WindowSpec, closed: EventTime) -> i128 {
-    let (slide, closed) = (i128::from(window.slide_nanos()), i128::from(closed.nanos()));
-    let aligned = i128::from(window.offset_nanos()) + i128::from(window.size_nanos());
-    closed + slide - (closed - aligned).rem_euclid(slide)
 }
 
 fn saturate(nanos: i128) -> i64 {

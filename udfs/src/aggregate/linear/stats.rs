@@ -1,52 +1,91 @@
 //! Moments of one or two variables as a struct.
 
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::physical_plan::PhysicalExpr;
+
 use super::moments::{add_one, add_two, count, deviations, higher, mean, sample_root, squares};
 use super::{Linear, Sums, doc};
+use crate::aggregate::Aggregate;
 use crate::argument::number;
+use crate::arguments::Call;
+use crate::fold::AnyFold;
+use crate::registry::FunctionDoc;
 
-/// The aggregates of this subject.
-pub(super) const AGGREGATES: [Linear; 2] = [
-    Linear {
-        doc: doc(
-            "stats_agg",
-            "stats_agg(x) -> struct(num_vals, sum, average, variance, stddev, skewness, kurtosis)",
-            "The moments of a variable at once.",
-            "variance and stddev over n - 1; skewness (m3 / n) / (m2 / n)^1.5 and kurtosis (m4 / \
-             n) / (m2 / n)^2 over n; 3 is the kurtosis of a normal variable",
-            "TimescaleDB toolkit stats_agg",
-            "SELECT symbol, stats_agg(price) FROM trades GROUP BY symbol",
-        ),
-        arguments: &[number("x")],
-        constants: &[],
-        outputs: ONE,
-        add: |&[change, ..], _, sums| {
-            add_one(change, sums);
-            true
-        },
-        finish: one,
+/// What a person wants to know about it.
+pub(crate) const DOC: FunctionDoc = doc(
+    "stats_agg",
+    "stats_agg([y,] x) -> struct(num_vals, …)",
+    "The moments of a variable at once, or those of two and the least-squares line of y over x.",
+    "of x: num_vals, sum, average, variance, stddev (over n - 1), skewness (m3 / n) / (m2 / \
+     n)^1.5, kurtosis (m4 / n) / (m2 / n)^2, which is 3 for a normal variable; of y and x: \
+     num_vals, sum_y, sum_x, average_y, average_x, variance_y, variance_x, stddev_y, stddev_x, \
+     covariance (over n - 1), corr, slope cov / var(x), intercept avg(y) - slope * avg(x), \
+     x_intercept -intercept / slope, determination_coeff corr^2",
+    "TimescaleDB toolkit stats_agg",
+    "SELECT symbol, stats_agg(price), stats_agg(price, size) FROM trades GROUP BY symbol",
+);
+
+/// The moments of one variable.
+pub(super) const OF_ONE: Linear = Linear {
+    doc: DOC,
+    arguments: &[number("x")],
+    constants: &[],
+    outputs: ONE,
+    add: |&[x, ..], _, sums| {
+        add_one(x, sums);
+        true
     },
-    Linear {
-        doc: doc(
-            "stats_agg2",
-            "stats_agg2(y, x) -> struct(num_vals, sum_y, sum_x, average_y, average_x, variance_y, \
-             variance_x, stddev_y, stddev_x, covariance, corr, slope, intercept, x_intercept, \
-             determination_coeff)",
-            "The moments of two variables and the least-squares line of y over x.",
-            "variances, deviations and covariance over n - 1; slope cov / var(x); intercept avg(y) \
-             - slope * avg(x); x_intercept -intercept / slope; determination_coeff corr^2",
-            "TimescaleDB toolkit stats_agg",
-            "SELECT symbol, stats_agg2(price, size) FROM trades GROUP BY symbol",
-        ),
-        arguments: &[number("y"), number("x")],
-        constants: &[],
-        outputs: TWO,
-        add: |&[y, x, ..], _, sums| {
-            add_two(x, y, sums);
-            true
-        },
-        finish: two,
+    finish: one,
+};
+
+/// The moments of two variables.
+pub(super) const OF_TWO: Linear = Linear {
+    doc: DOC,
+    arguments: &[number("y"), number("x")],
+    constants: &[],
+    outputs: TWO,
+    add: |&[y, x, ..], _, sums| {
+        add_two(x, y, sums);
+        true
     },
-];
+    finish: two,
+};
+
+/// The aggregate function `stats_agg`, of one or two variables.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct StatsAgg;
+
+impl StatsAgg {
+    /// Returns the form that takes so many arguments.
+    fn form(types: &[DataType]) -> Linear {
+        if types.len() < 2 { OF_ONE } else { OF_TWO }
+    }
+}
+
+impl Aggregate for StatsAgg {
+    fn call(&self) -> Call {
+        OF_ONE.call()
+    }
+
+    fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        Self::form(types).coerce(types)
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Self::form(types).return_type(types)
+    }
+
+    fn fold(
+        &self,
+        types: &[DataType],
+        exprs: Option<&[Arc<dyn PhysicalExpr>]>,
+    ) -> Result<Box<dyn AnyFold>> {
+        Self::form(types).fold(types, exprs)
+    }
+}
 
 /// The fields for one variable.
 const ONE: &[(&str, bool)] = &[

@@ -1,0 +1,68 @@
+//! The windows that event time has passed: their rows are sent, their panes forgotten.
+
+use arrow::record_batch::RecordBatch;
+use rtsap_stream::time::EventTime;
+
+use crate::operator::OperatorError;
+
+use super::shared::SharedSlices;
+use super::{WindowAggregation, compute};
+
+impl WindowAggregation {
+    /// Closes the windows whose panes are theirs alone.
+    pub(super) fn close_windows(
+        &mut self,
+        batches: &mut Vec<RecordBatch>,
+    ) -> Result<(), OperatorError> {
+        while let Some(end) = self.panes.first_key_value().map(|(end, _)| *end) {
+            if end > self.closed.nanos() {
+                break;
+            }
+            if self.changing {
+                batches.extend(self.changed_rows(end)?);
+                self.panes.remove(&end);
+            } else if let Some(table) = self.panes.remove(&end) {
+                let rows = table.finish().map_err(compute)?;
+                batches.push(self.window_rows(end, &rows)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the windows that end after `before`, merging the slices they share.
+    pub(super) fn close_shared(
+        &mut self,
+        shared: &mut SharedSlices,
+        before: EventTime,
+        batches: &mut Vec<RecordBatch>,
+    ) -> Result<(), OperatorError> {
+        let slide = self.window.slide_nanos();
+        let mut end = self.time.next_end(&self.window, before);
+        // The first slice at or after the window's start says which window is the next one with
+        // rows.
+        while let Some((slice, _)) = self.panes.range(self.window.ending_at(end).start..).next() {
+            let first = self.window.windows_of(*slice).next();
+            end = end.max(first.map_or(i64::MAX, |window| window.end));
+            if end > self.closed.nanos() || first.is_none() {
+                break;
+            }
+            let bounds = (self.window.ending_at(end).start, end);
+            let table = shared
+                .window(&self.calls, &mut self.panes, bounds, &mut self.groups)
+                .map_err(compute)?;
+            let rows = table.finish().map_err(compute)?;
+            batches.push(self.window_rows(end, &rows)?);
+            end = end.saturating_add(slide);
+        }
+        while let Some(slice) = self.panes.first_entry() {
+            if self.window.last_end(*slice.key()) > self.closed.nanos() {
+                break;
+            }
+            slice.remove();
+        }
+        if self.panes.is_empty() {
+            shared.clear();
+        }
+        Ok(())
+    }
+}

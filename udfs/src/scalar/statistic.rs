@@ -1,0 +1,180 @@
+//! `average(s)`, `slope(s)` and the like: the parts of what `stats_agg` gives.
+//!
+//! Parts whose names other functions have (`sum`, `variance`, `stddev`, `kurtosis`, `corr`) are
+//! read as fields: `s['stddev']`.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use datafusion::arrow::compute::nullif;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+
+use crate::arguments::Call;
+use crate::registry::{self, FunctionDoc, FunctionKind};
+
+/// One accessor: its name, which is that of the field, and its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Part {
+    name: &'static str,
+    signature: &'static str,
+    description: &'static str,
+    example: &'static str,
+}
+
+/// Every accessor.
+const PARTS: [Part; 8] = [
+    Part {
+        name: "num_vals",
+        signature: "num_vals(statistics) -> bigint",
+        description: "How many rows counted.",
+        example: "SELECT num_vals(stats_agg(price)) FROM trades",
+    },
+    Part {
+        name: "average",
+        signature: "average(statistics) -> double precision",
+        description: "The mean of one variable.",
+        example: "SELECT average(stats_agg(price)) FROM trades",
+    },
+    Part {
+        name: "skewness",
+        signature: "skewness(statistics) -> double precision",
+        description: "The skewness of one variable.",
+        example: "SELECT skewness(stats_agg(price)) FROM trades",
+    },
+    Part {
+        name: "covariance",
+        signature: "covariance(statistics) -> double precision",
+        description: "The sample covariance of two variables.",
+        example: "SELECT covariance(stats_agg(price, size)) FROM trades",
+    },
+    Part {
+        name: "slope",
+        signature: "slope(statistics) -> double precision",
+        description: "The slope of the least-squares line of y over x.",
+        example: "SELECT slope(stats_agg(price, size)) FROM trades",
+    },
+    Part {
+        name: "intercept",
+        signature: "intercept(statistics) -> double precision",
+        description: "Where the least-squares line meets x = 0.",
+        example: "SELECT intercept(stats_agg(price, size)) FROM trades",
+    },
+    Part {
+        name: "x_intercept",
+        signature: "x_intercept(statistics) -> double precision",
+        description: "Where the least-squares line meets y = 0.",
+        example: "SELECT x_intercept(stats_agg(price, size)) FROM trades",
+    },
+    Part {
+        name: "determination_coeff",
+        signature: "determination_coeff(statistics) -> double precision",
+        description: "The squared correlation of two variables.",
+        example: "SELECT determination_coeff(stats_agg(price, size)) FROM trades",
+    },
+];
+
+/// Returns every accessor.
+pub(crate) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
+    PARTS.into_iter().map(|part| {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Arc::new(ScalarUDF::new_from_impl(Accessor { part, signature }))
+    })
+}
+
+/// Returns the documentation of every accessor.
+pub(crate) fn docs() -> impl Iterator<Item = FunctionDoc> {
+    PARTS.into_iter().map(|part| FunctionDoc {
+        name: part.name,
+        kind: FunctionKind::Scalar,
+        signature: part.signature,
+        description: part.description,
+        formula: "the field of that name; null for a group without rows",
+        reference: "TimescaleDB toolkit stats_agg accessors",
+        example: part.example,
+    })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Accessor {
+    part: Part,
+    signature: Signature,
+}
+
+impl Accessor {
+    /// Returns where the field stands in a struct that begins with a count of values.
+    fn index(&self, found: &DataType) -> Result<usize> {
+        let call = Call {
+            function: self.part.name,
+            signature: crate::argument::before_arrow(self.part.signature),
+        };
+        let index = match found {
+            DataType::Struct(fields) if fields.first().is_some_and(|f| f.name() == "num_vals") => {
+                fields
+                    .iter()
+                    .position(|field| field.name() == self.part.name)
+            }
+            _ => None,
+        };
+        let expected = "the result of stats_agg that has this part";
+        index.map_or_else(|| call.wrong_type("statistics", expected, found), Ok)
+    }
+}
+
+impl ScalarUDFImpl for Accessor {
+    fn name(&self) -> &str {
+        self.part.name
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Scalar)
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(types.to_vec())
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let call = Call {
+            function: self.part.name,
+            signature: crate::argument::before_arrow(self.part.signature),
+        };
+        call.count(types, 1, 1)?;
+        self.index(&types[0])?;
+        Ok(if self.part.name == "num_vals" {
+            DataType::Int64
+        } else {
+            DataType::Float64
+        })
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(statistics) = args.args.first() else {
+            return datafusion::common::internal_err!("{} takes one argument", self.name());
+        };
+        let is_scalar = matches!(statistics, ColumnarValue::Scalar(_));
+        let column = statistics.to_array(if is_scalar { 1 } else { args.number_rows })?;
+        let field = column.as_struct().column(self.index(column.data_type())?);
+        let part: ArrayRef = match column.nulls() {
+            None => Arc::clone(field),
+            Some(nulls) => nullif(field, &BooleanArray::new(!nulls.inner(), None))?,
+        };
+        if is_scalar {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &part, 0,
+            )?));
+        }
+        Ok(ColumnarValue::Array(part))
+    }
+}
+
+#[cfg(test)]
+mod tests;
