@@ -14,7 +14,8 @@ use super::Split;
 /// A silence of all splits that may have been an outage.
 const OUTAGE_MIN: Duration = Duration::from_secs(1);
 
-/// Rows of `heard` came at `now`; `last` is when rows of any split had come before, in this process.
+/// Rows of `heard` came at `now`; `last` is when rows of any split had come before, in this
+/// process.
 pub(super) fn hear(
     splits: &mut BTreeMap<SplitId, Split>,
     heard: &SplitId,
