@@ -44,7 +44,7 @@ build() {
     die "making a virtual environment in $VENV failed" \
       "On Debian, python3-venv is a package of its own: scripts/install-system.sh test installs it."
   logged python-packages "$VENV/bin/python" -m pip install --disable-pip-version-check \
-    --only-binary :all: -r "$REQUIREMENTS" || die "pip could not install $REQUIREMENTS" \
+    --only-binary :all: --no-binary peewee -r "$REQUIREMENTS" || die "pip could not install $REQUIREMENTS" \
     "The log above says why; check this machine's network and pip's configuration."
   logged python-import "$VENV/bin/python" "$SCRIPTS/check/python_imports.py" ||
     die "a Python package was installed but cannot be imported"
