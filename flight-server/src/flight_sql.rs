@@ -21,6 +21,7 @@ use arrow_flight::{
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use rtsap_engine::Engine;
+use rtsap_engine::session::Prepared;
 use tokio::sync::watch;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
@@ -90,18 +91,27 @@ impl FlightSql {
     ) -> Result<FlightInfo, Status> {
         let session = statement::session(&self.engine)?;
         let prepared = statement::prepare(&session, sql).await?;
-        if !prepared.parameter_types.is_empty() {
-            return Err(Status::invalid_argument(
-                "the statement has parameters but no values\nHINT: Prepare it and bind them.",
-            ));
-        }
-        let ticket = Bytes::copy_from_slice(sql.as_bytes());
-        flight_info(&announced(&prepared), ticket, descriptor)
+        described(&prepared, sql, descriptor)
     }
 
     fn streamed(&self, rows: Rows) -> Result<Response<FlightStream>, Status> {
         Ok(Response::new(encoded(rows, self.stopping.clone())?))
     }
+}
+
+/// What the statement `prepared`, which is `sql`, will answer.
+fn described(
+    prepared: &Prepared,
+    sql: &str,
+    descriptor: FlightDescriptor,
+) -> Result<FlightInfo, Status> {
+    if !prepared.parameter_types.is_empty() {
+        return Err(Status::invalid_argument(
+            "the statement has parameters but no values\nHINT: Prepare it and bind them.",
+        ));
+    }
+    let ticket = Bytes::copy_from_slice(sql.as_bytes());
+    flight_info(&announced(prepared), ticket, descriptor)
 }
 
 fn text(bytes: &[u8]) -> Result<&str, Status> {
@@ -152,9 +162,7 @@ impl FlightSqlService for FlightSql {
             statement::change(&mut session, &prepared, &[]).await?;
             return done(descriptor);
         }
-        self.describe(&query.query, descriptor)
-            .await
-            .map(Response::new)
+        described(&prepared, &query.query, descriptor).map(Response::new)
     }
 
     async fn get_flight_info_substrait_plan(

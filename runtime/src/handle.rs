@@ -24,7 +24,7 @@ use crate::error::RuntimeError;
 use crate::serve::{Cut, Part};
 use crate::spec::{SinkSpec, SourceSpec, TableSpec, ViewSpec};
 use crate::state::{StateReader, decode};
-use crate::status::RuntimeStatus;
+use crate::status::{Health, RuntimeStatus};
 use crate::subscribe::Subscription;
 
 mod boot;
@@ -256,6 +256,13 @@ impl Runtime {
     /// The last report, at most a tenth of a second old.
     pub fn status(&self) -> RuntimeStatus {
         self.inner.shared.status.lock().clone()
+    }
+
+    /// How `view` is doing, by the last report.
+    pub fn view_health(&self, view: ObjectId) -> Option<Health> {
+        let status = self.inner.shared.status.lock();
+        let view = status.views.iter().find(|status| status.id == view);
+        view.map(|view| view.health.clone())
     }
 
     /// Why the runtime has ended, if it has.

@@ -15,7 +15,7 @@ use futures::StreamExt;
 use rtsap_catalog::object::ObjectNumber;
 use rtsap_plan::operator::ObjectId;
 use rtsap_runtime::serve::Part;
-use rtsap_runtime::status::{Health, ViewStatus};
+use rtsap_runtime::status::Health;
 
 use crate::error::EngineError;
 use crate::instance::Instance;
@@ -205,15 +205,11 @@ pub(super) fn refuse_own_writes(session: &Session, plan: &LogicalPlan) -> Result
 /// # Errors
 /// `RT0544` with the reason.
 pub(super) fn refuse_suspended(session: &Session, plan: &LogicalPlan) -> Result<(), EngineError> {
-    let status = session.instance.runtime.status();
-    let suspended = |view: &&ViewStatus| matches!(view.health, Health::Suspended { .. });
-    if !status.views.iter().any(|view| suspended(&view)) {
-        return Ok(());
-    }
+    let runtime = &session.instance.runtime;
     for read in read_tables(plan)? {
-        let mut views = status.views.iter().filter(suspended);
-        let view = views.find(|view| view.id == read.object && read.part == Part::Rows);
-        if let Some(reason) = view.and_then(|view| view.health.reason()) {
+        if read.part == Part::Rows
+            && let Some(Health::Suspended { reason }) = runtime.view_health(read.object)
+        {
             let message = format!("streaming view \"{}\" is suspended", read.name);
             return Err(EngineError::invalid("RT0544", message)
                 .sqlstate("55000")
