@@ -16,9 +16,11 @@ use rtsap_stream::error::ConnectorError;
 use rtsap_stream::registry::SourceRequest;
 use rtsap_stream::source::Source;
 
+use crate::generated::GeneratorSource;
+
 mod column;
 pub mod market;
-mod noise;
+pub(crate) mod noise;
 mod options;
 mod source;
 mod symbols;
@@ -38,7 +40,7 @@ pub fn check(request: &SourceRequest) -> Result<(), ConnectorError> {
 /// # Errors
 /// As [`check`].
 pub fn source(request: &SourceRequest) -> Result<Arc<dyn Source>, ConnectorError> {
-    Ok(Arc::new(source::GeneratorSource::new(
+    Ok(Arc::new(GeneratorSource::new(
         &request.name,
         generator(request)?,
     )))

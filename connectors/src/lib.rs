@@ -1,7 +1,7 @@
 //! The outside: Kafka, files and the generator in; TimescaleDB and PostgreSQL out.
 //!
 //! ```text
-//! options ─▶ registry ─▶ kafka | filesystem | datagen ─RawBatch─▶ format ─▶ rows + rejects
+//! options ─▶ registry ─▶ kafka | filesystem | datagen | nexmark ─RawBatch─▶ format ─▶ rows + rejects
 //!                    └─▶ timescale (also plain PostgreSQL) | blackhole
 //! ```
 //!
@@ -16,8 +16,10 @@ pub mod blackhole;
 pub mod datagen;
 pub mod filesystem;
 pub mod format;
+mod generated;
 pub mod kafka;
 pub mod metrics;
+pub mod nexmark;
 pub mod options;
 pub mod registry;
 pub mod timescale;

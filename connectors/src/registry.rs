@@ -11,10 +11,10 @@ use rtsap_stream::sink::{Sink, SinkInput};
 use rtsap_stream::source::Source;
 
 use crate::options::nearest;
-use crate::{blackhole, datagen, filesystem, format, kafka, timescale};
+use crate::{blackhole, datagen, filesystem, format, kafka, nexmark, timescale};
 
 /// Source connectors, as written in `'connector' = '…'`.
-const SOURCES: [&str; 3] = ["datagen", "filesystem", "kafka"];
+const SOURCES: [&str; 4] = ["datagen", "filesystem", "kafka", "nexmark"];
 
 /// Sink connectors, as written in `'connector' = '…'`.
 const SINKS: [&str; 3] = ["blackhole", "postgres", "timescaledb"];
@@ -39,6 +39,7 @@ impl ConnectorRegistry for BuiltinConnectors {
                 format::decoder(request, &request.columns).map(|_| ())
             }
             "filesystem" => filesystem::check(request),
+            "nexmark" => nexmark::check(request),
             _ => datagen::check(request),
         }
     }
@@ -47,6 +48,7 @@ impl ConnectorRegistry for BuiltinConnectors {
         match source_connector(request)? {
             "kafka" => kafka::source(request),
             "filesystem" => filesystem::source(request),
+            "nexmark" => nexmark::source(request),
             _ => datagen::source(request),
         }
     }

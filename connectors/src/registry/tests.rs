@@ -33,12 +33,12 @@ fn connectors_are_found_by_name_or_refused_with_the_nearest() {
     assert_eq!(
         refusal(&[("connector", "kafak")], DataType::Int64),
         "unknown connector \"kafak\" for source \"t\" | Did you mean 'kafka'? Possible values: \
-         datagen, filesystem, kafka."
+         datagen, filesystem, kafka, nexmark."
     );
     assert_eq!(
         refusal(&[("topic", "x")], DataType::Int64),
         "option \"connector\" of source \"t\" is missing | Possible values: datagen, filesystem, \
-         kafka."
+         kafka, nexmark."
     );
 }
 

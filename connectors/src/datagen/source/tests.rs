@@ -1,6 +1,8 @@
 //! The generator as a source: exact replay, bounds, pacing, types, refusals.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
 use arrow::compute::concat_batches;
@@ -9,6 +11,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use expect_test::{Expect, expect};
 use rtsap_stream::decode::{ColumnOrigin, DecodeSchema, Metadata};
 use rtsap_stream::registry::{Options, SourceRequest};
+use rtsap_stream::source::{Offset, Payloads, Positions, SplitId};
 
 use super::*;
 use crate::datagen;
