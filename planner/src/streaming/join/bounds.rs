@@ -4,9 +4,11 @@
 //! that comes down to one column of each side with constant intervals added is understood.
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Operator};
 use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::join::Side;
+use rtsap_stream::time::nanos_per;
 
 use super::Joined;
 use crate::error::PlanError;
@@ -177,8 +179,8 @@ impl Compiler<'_> {
     ) -> Option<MovedTime> {
         match expr {
             Expr::Alias(alias) => self.moved_time(joined, sides, &alias.expr),
-            // Another unit or zone of the same instant.
-            Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Timestamp(..)) => {
+            // Another unit or zone of the same instant; a coarser unit is another instant.
+            Expr::Cast(cast) if is_exact(&cast.expr, cast.field.data_type(), &joined.both) => {
                 self.moved_time(joined, sides, &cast.expr)
             }
             Expr::Column(column) => {
@@ -211,6 +213,16 @@ impl Compiler<'_> {
             }
             _ => None,
         }
+    }
+}
+
+/// Whether a timestamp loses nothing as one of type `to`.
+fn is_exact(expr: &Expr, to: &DataType, schema: &DFSchema) -> bool {
+    match (expr.get_type(schema), to) {
+        (Ok(DataType::Timestamp(from, _)), DataType::Timestamp(to, _)) => {
+            nanos_per(*to) <= nanos_per(from)
+        }
+        _ => false,
     }
 }
 
