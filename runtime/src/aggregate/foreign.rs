@@ -112,23 +112,22 @@ impl GroupAggregate for Grouped {
         // batches.
         let batch = ordered.sort(rows)?;
         if batch.groups.is_empty() {
-            return Ok(());
+            // The filter has kept no row, but the groups are there.
+            let none = self.foreign.no_states()?;
+            return self.accumulator.merge_batch(&none, &[], self.total);
         }
         let mut partial = self.foreign.grouped()?;
         partial.update_batch(&batch.values, &batch.local_groups, None, batch.groups.len())?;
         let states = partial.state(EmitTo::All)?;
-        if batch.groups.is_empty() {
-            return Ok(());
-        }
         self.accumulator
             .merge_batch(&states, &batch.groups, self.total)
     }
 
     fn merge(&mut self, partial: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
-        self.total = self.total.max(total);
         if groups.is_empty() {
-            return Ok(());
+            return self.grow(total);
         }
+        self.total = self.total.max(total);
         self.accumulator.merge_batch(partial, groups, self.total)
     }
 
