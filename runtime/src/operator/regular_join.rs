@@ -115,10 +115,12 @@ impl RegularJoin {
 
     /// Rows of `side` before this are forgotten.
     fn limit(&self, side: Side) -> EventTime {
+        let other = self.spec.kept[side.other().port()];
         match (self.spec.kept[side.port()], self.time) {
-            (Some(_), EventTime::MAX) => EventTime::MAX,
+            (Some(_), EventTime::MAX) if other.is_some() => EventTime::MAX,
+            // This side has come to its end, the other one has none: its rows come and change.
+            (Some(_), EventTime::MAX) | (None, _) => EventTime::MIN,
             (Some(kept), time) => time.minus_nanos(kept.nanos),
-            (None, _) => EventTime::MIN,
         }
     }
 
