@@ -27,6 +27,9 @@ pub struct EngineConfig {
     pub cursors_max: usize,
     /// Most memory that one view's state and rows may hold, in bytes.
     pub view_bytes_max: usize,
+    /// Whether everything that operators of views send is checked: for tests, since all live rows
+    /// are kept once more.
+    pub check_edges: bool,
     /// Partitions a large read is split into; usually the number of cores.
     pub read_partitions: usize,
 }
@@ -44,6 +47,7 @@ impl EngineConfig {
             uncommitted_bytes_max: 256 << 20,
             cursors_max: 64,
             view_bytes_max: 4 << 30,
+            check_edges: false,
             read_partitions: 2,
         }
     }

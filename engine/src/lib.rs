@@ -80,6 +80,7 @@ impl Engine {
         runtime.publish_interval = config.publish_interval;
         runtime.checkpoint_interval = config.checkpoint_interval;
         runtime.view_bytes_max = config.view_bytes_max;
+        runtime.check_edges = config.check_edges;
         let runtime = Runtime::open(runtime).await?;
         let instance = Arc::new(Instance {
             config,

@@ -29,6 +29,9 @@ pub struct RuntimeConfig {
     /// Rows kept of each `$late` and `$errors` relation; the oldest go first. The ledger counts
     /// them all.
     pub side_rows_max: usize,
+    /// Whether everything that operators send is checked against their plan: for tests, since all
+    /// live rows are kept once more.
+    pub check_edges: bool,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -50,6 +53,7 @@ impl RuntimeConfig {
             // At one batch a publish some 20 s behind.
             subscriber_batches_max: 2_048,
             side_rows_max: 100_000,
+            check_edges: false,
             clock: Arc::new(SystemClock::default()),
         }
     }

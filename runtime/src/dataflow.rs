@@ -8,12 +8,15 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use rtsap_plan::graph::{NodeIndex, StreamPlan};
 use rtsap_plan::operator::{ObjectId, OperatorSpec};
-use rtsap_stream::change::{ChangeBatch, ChangelogMode};
+use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::message::Watermark;
 use rtsap_stream::time::EventTime;
 
 use absorb::absorbs;
+use edges::Edges;
+use input::project;
 use late::LateShape;
+use replaced::tell_who_adds_up;
 
 use crate::operator::instantiate;
 use crate::operator::{Operator, OperatorError, Output};
@@ -21,7 +24,10 @@ use crate::state::{StateError, StateReader, StateWriter};
 use crate::status::Ledger;
 
 mod absorb;
+mod edges;
+mod input;
 mod late;
+mod replaced;
 
 /// A running plan.
 pub struct Dataflow {
@@ -32,6 +38,10 @@ pub struct Dataflow {
     results: Vec<ChangeBatch>,
     late: Vec<RecordBatch>,
     watermark: Option<EventTime>,
+    /// Nothing is expected on any input, and so nothing of the result.
+    idle: bool,
+    /// What has been sent, where that is checked.
+    edges: Option<Edges>,
 }
 
 /// A leaf of the plan.
@@ -139,7 +149,18 @@ impl Dataflow {
             results: Vec::new(),
             late: Vec::new(),
             watermark: None,
+            idle: false,
+            edges: None,
         })
+    }
+
+    /// From now on all that nodes send is checked against `plan`, that of this dataflow: for tests.
+    ///
+    /// # Errors
+    /// [`OperatorError::Arrow`] if rows of an edge cannot be compared.
+    pub fn check_edges(&mut self, plan: &StreamPlan) -> Result<(), OperatorError> {
+        self.edges = Some(Edges::of(plan)?);
+        Ok(())
     }
 
     /// The leaves.
@@ -160,6 +181,11 @@ impl Dataflow {
     /// Event time of the result, if it has come anywhere.
     pub fn watermark(&self) -> Option<EventTime> {
         self.watermark
+    }
+
+    /// Whether the result is as quiet as all its inputs: those who read it need not wait for it.
+    pub fn is_idle(&self) -> bool {
+        self.idle
     }
 
     /// Bytes of state in all operators.
@@ -197,6 +223,9 @@ impl Dataflow {
             };
             let node = self.inputs[leaf].node;
             let batch = project(changes, &places)?;
+            if let Some(edges) = &mut self.edges {
+                edges.sent(node, &batch)?;
+            }
             self.ledger.rows_in += batch.len() as u64;
             if self.nodes[node].consumers.is_empty() {
                 self.ledger.used += batch.len() as u64;
@@ -222,7 +251,7 @@ impl Dataflow {
             let node = self.inputs[leaf].node;
             let mut queue = VecDeque::new();
             match watermark {
-                Watermark::At(time) => self.promise(node, time, &mut queue),
+                Watermark::At(time) => self.promise(node, time, &mut queue)?,
                 Watermark::Idle => self.leave_out(node, &mut queue)?,
             }
             self.run(queue)?;
@@ -271,18 +300,24 @@ impl Dataflow {
         Ok(())
     }
 
-    /// Restores what [`Dataflow::snapshot`] wrote, with the ledger and the inputs' watermarks of
-    /// that moment.
+    /// Goes on counting from `ledger`.
+    pub fn restore_ledger(&mut self, ledger: Ledger) {
+        self.ledger = ledger;
+    }
+
+    /// Restores what [`Dataflow::snapshot`] wrote.
     ///
     /// # Errors
     /// [`StateError`] if the state is not of this plan.
-    pub fn restore(&mut self, from: &StateReader, ledger: Ledger) -> Result<(), StateError> {
+    pub fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
         for (index, node) in self.nodes.iter_mut().enumerate() {
             if let Some(operator) = &mut node.operator {
                 operator.restore(&from.under(&format!("{index}/")))?;
             }
         }
-        self.ledger = ledger;
+        if let Some(edges) = &mut self.edges {
+            edges.forget();
+        }
         Ok(())
     }
 
@@ -322,6 +357,12 @@ impl Dataflow {
             self.ledger.used = self.ledger.used.saturating_sub(late);
             return;
         }
+        // Rows that a filter has turned into deletes go on, and count where they leave.
+        let sent: u64 = output.changes.iter().map(|sent| sent.len() as u64).sum();
+        let behind = !self.nodes[node].consumers.is_empty();
+        if sent == rows && behind && !self.nodes[node].absorbs {
+            return;
+        }
         self.ledger.filtered += output.filtered_rows;
         if self.nodes[node].absorbs || self.nodes[node].consumers.is_empty() {
             self.ledger.used += rows.saturating_sub(late + output.filtered_rows);
@@ -349,6 +390,7 @@ impl Dataflow {
             return self.leave_out(node, queue);
         };
         let awake = std::mem::take(&mut self.nodes[node].idle);
+        self.idle &= !self.nodes[node].consumers.is_empty();
         if least <= self.nodes[node].time {
             // Those behind this node have left it out; they must wait for it again.
             if let Some(before) = self.nodes[node].promised.filter(|_| awake) {
@@ -363,8 +405,7 @@ impl Dataflow {
             None => least,
         };
         self.deliver(node, output, queue)?;
-        self.promise(node, promise, queue);
-        Ok(())
+        self.promise(node, promise, queue)
     }
 
     fn leave_out(
@@ -372,6 +413,7 @@ impl Dataflow {
         node: NodeIndex,
         queue: &mut VecDeque<(NodeIndex, usize, Event)>,
     ) -> Result<(), OperatorError> {
+        self.idle |= self.nodes[node].consumers.is_empty();
         for (to, port) in self.nodes[node].consumers.clone() {
             self.nodes[to].ports[port] = Some(Watermark::Idle);
             self.pass_watermark(to, queue)?;
@@ -384,12 +426,17 @@ impl Dataflow {
         node: NodeIndex,
         time: EventTime,
         queue: &mut VecDeque<(NodeIndex, usize, Event)>,
-    ) {
+    ) -> Result<(), OperatorError> {
+        if let Some(edges) = &mut self.edges {
+            edges.promised(node, time)?;
+        }
         if self.nodes[node].consumers.is_empty() {
             self.watermark = Some(self.watermark.map_or(time, |before| before.max(time)));
+            self.idle = false;
         }
         self.nodes[node].promised = Some(time);
         self.send(node, Event::Watermark(time), queue);
+        Ok(())
     }
 
     /// Sets aside the rows that a node found late among those of one port.
@@ -417,6 +464,9 @@ impl Dataflow {
             .into_iter()
             .filter(|changes| !changes.is_empty())
         {
+            if let Some(edges) = &mut self.edges {
+                edges.sent(node, &changes)?;
+            }
             if self.nodes[node].consumers.is_empty() {
                 self.results.push(changes);
             } else {
@@ -443,44 +493,6 @@ fn timeless(spec: &OperatorSpec, ports: usize) -> Vec<bool> {
     match spec {
         OperatorSpec::RegularJoin(spec) => spec.kept.iter().map(Option::is_none).collect(),
         _ => vec![false; ports],
-    }
-}
-
-/// An operator that adds up rows of others must be told which of them go.
-fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
-    let mut adds_up = vec![false; nodes.len()];
-    for (index, node) in plan.nodes.iter().enumerate().rev() {
-        if let Some(operator) = nodes[index].operator.as_mut().filter(|_| adds_up[index]) {
-            operator.send_replaced();
-        }
-        let sums = match node.spec {
-            OperatorSpec::GroupAggregate(_)
-            | OperatorSpec::RegularJoin(_)
-            | OperatorSpec::TopN(_) => true,
-            // So does a union of rows that change, and whoever reads it.
-            OperatorSpec::Union => node.properties.mode == ChangelogMode::Retract,
-            _ => false,
-        };
-        for input in &node.inputs {
-            adds_up[*input] |= sums || adds_up[index];
-        }
-    }
-}
-
-fn project(changes: &ChangeBatch, places: &[usize]) -> Result<ChangeBatch, OperatorError> {
-    let arrow = |source| OperatorError::Arrow {
-        operator: "Input",
-        source,
-    };
-    let rows = changes.rows().project(places).map_err(arrow)?;
-    match changes.ops() {
-        None => Ok(ChangeBatch::inserts(rows)),
-        Some(ops) => {
-            ChangeBatch::try_new(rows, ops.clone()).map_err(|error| OperatorError::Contract {
-                operator: "Input",
-                found: error.to_string(),
-            })
-        }
     }
 }
 

@@ -33,7 +33,8 @@ impl Server {
     /// # Errors
     /// Why the engine did not start.
     pub async fn start() -> Result<Self, Failure> {
-        let config = EngineConfig::new(Arc::new(InMemory::new()), "sqllogictest");
+        let mut config = EngineConfig::new(Arc::new(InMemory::new()), "sqllogictest");
+        config.check_edges = true;
         let engine = Engine::start(config, Arc::new(BuiltinConnectors)).await?;
         Ok(Self { engine })
     }

@@ -100,7 +100,10 @@ impl Core {
             .output()
             .map_err(|error| fail(error.to_string()))?
             .clone();
-        let dataflow = Dataflow::new(&spec.plan)?;
+        let mut dataflow = Dataflow::new(&spec.plan)?;
+        if self.config.check_edges {
+            dataflow.check_edges(&spec.plan)?;
+        }
         let inputs: Vec<ObjectId> = dataflow.inputs().iter().map(|input| input.object).collect();
         let unknown =
             |id: &&ObjectId| !self.sources.contains_key(*id) && !self.relations.contains_key(*id);
@@ -161,7 +164,7 @@ impl Core {
         } else {
             Vec::new()
         };
-        let watermark = from.watermark;
+        let (watermark, idle) = (from.watermark, from.idle);
         let Some(relation) = self.relations.get_mut(&view) else {
             return Ok(());
         };
@@ -173,6 +176,10 @@ impl Core {
             relation
                 .inbox
                 .push((upstream, Arrival::Watermark(Watermark::At(time))));
+        }
+        if idle {
+            let arrival = Arrival::Watermark(Watermark::Idle);
+            relation.inbox.push((upstream, arrival));
         }
         Ok(())
     }
@@ -375,6 +382,7 @@ impl Relation {
             consumers: Vec::new(),
             subscribers: Vec::new(),
             watermark: None,
+            idle: false,
             touched: true,
             suspended: None,
             saved: RelationState {
@@ -427,7 +435,11 @@ impl Relation {
                 what: self.name.clone(),
                 source,
             };
-            dataflow.restore(&saved.operators, ledger).map_err(fail)?;
+            dataflow.restore_ledger(ledger);
+            // A view that has stopped has no state, and needs none.
+            if saved.state.suspended.is_none() {
+                dataflow.restore(&saved.operators).map_err(fail)?;
+            }
         }
         self.suspended.clone_from(&saved.state.suspended);
         self.saved = saved.state;

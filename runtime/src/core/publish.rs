@@ -22,6 +22,8 @@ struct Published {
     net: Vec<ChangeBatch>,
     late: Vec<ChangeBatch>,
     watermark: Option<EventTime>,
+    /// What those who read it must know of its event time.
+    promise: Option<Watermark>,
 }
 
 impl Core {
@@ -74,10 +76,8 @@ impl Core {
                     .push((from, Arrival::Changes(changes.clone())));
                 consumer.touched = true;
             }
-            if let Some(time) = published.watermark {
-                consumer
-                    .inbox
-                    .push((from, Arrival::Watermark(Watermark::At(time))));
+            if let Some(promise) = published.promise {
+                consumer.inbox.push((from, Arrival::Watermark(promise)));
                 consumer.touched = true;
             }
         }
@@ -218,7 +218,23 @@ impl Relation {
         published.watermark = self
             .watermark
             .filter(|time| before.is_none_or(|b| b < *time));
+        published.promise = self.promise(published.watermark);
         Ok(())
+    }
+
+    /// What those who read this relation must know, if its event time has `moved` or it has become
+    /// quiet or awake.
+    fn promise(&mut self, moved: Option<EventTime>) -> Option<Watermark> {
+        let idle = match &self.body {
+            Body::Table { .. } => false,
+            Body::View { dataflow } => dataflow.is_idle(),
+        };
+        match (std::mem::replace(&mut self.idle, idle), idle) {
+            (false, true) => Some(Watermark::Idle),
+            (true, true) => None,
+            (true, false) => self.watermark.map(Watermark::At),
+            (false, false) => moved.map(Watermark::At),
+        }
     }
 
     fn keep_late(

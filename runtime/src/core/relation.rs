@@ -30,6 +30,8 @@ pub(crate) struct Relation {
     pub consumers: Vec<ObjectId>,
     pub subscribers: Vec<(Part, Subscriber)>,
     pub watermark: Option<EventTime>,
+    /// Those who read it have been told not to wait for it.
+    pub idle: bool,
     /// Something came since the last publish.
     pub touched: bool,
     /// Why it stands still for good, if it does.

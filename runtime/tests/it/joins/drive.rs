@@ -268,9 +268,9 @@ impl Run {
         let sections = decode(&encode(&writer.into_sections()).unwrap()).unwrap();
         let ledger = self.dataflow.ledger();
         self.dataflow = Dataflow::new(&self.plan).unwrap();
-        self.dataflow
-            .restore(&StateReader::new(sections), ledger)
-            .unwrap();
+        self.dataflow.restore_ledger(ledger);
+        let sections = StateReader::new(sections);
+        self.dataflow.restore(&sections).unwrap();
         for side in [0, 1] {
             let object = ObjectId(side as u64);
             if let Some(seconds) = self.watermarks[side] {

@@ -1,0 +1,28 @@
+//! Which operators must send a row that they replace as a delete before its successor.
+
+use rtsap_plan::graph::StreamPlan;
+use rtsap_plan::operator::OperatorSpec;
+use rtsap_stream::change::ChangelogMode;
+
+use super::NodeState;
+
+/// An operator that adds up rows of others must be told which of them go.
+pub(super) fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
+    let mut adds_up = vec![false; nodes.len()];
+    for (index, node) in plan.nodes.iter().enumerate().rev() {
+        if let Some(operator) = nodes[index].operator.as_mut().filter(|_| adds_up[index]) {
+            operator.send_replaced();
+        }
+        let sums = match node.spec {
+            OperatorSpec::GroupAggregate(_)
+            | OperatorSpec::RegularJoin(_)
+            | OperatorSpec::TopN(_) => true,
+            // So does a union of rows that change, and whoever reads it.
+            OperatorSpec::Union => node.properties.mode == ChangelogMode::Retract,
+            _ => false,
+        };
+        for input in &node.inputs {
+            adds_up[*input] |= sums || adds_up[index];
+        }
+    }
+}
