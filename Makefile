@@ -12,7 +12,7 @@ export RTSAP_CACHE CARGO_TARGET_DIR PATH
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench torture lint services clean-services
+.PHONY: help demo test bench torture differential lint services clean-services
 
 help: ## this list
 	@echo 'usage: make <command>'
@@ -32,6 +32,9 @@ bench: ## install, start a real Kafka, and measure (ARGS='--short' only shows th
 
 torture: ## kill, stop and cut off all real parts at random, and count every row (ARGS='--kills 1000')
 	@exec scripts/torture.sh $(ARGS)
+
+differential: ## compare random views over random streams with a reference (ARGS='--seed 7 --cases 10000 --seconds 1800')
+	@exec scripts/differential.sh $(ARGS)
 
 lint: ## format and lint checks only
 	cargo fmt --all --check

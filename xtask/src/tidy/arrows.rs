@@ -83,6 +83,11 @@ const LAYERS: &[Layer] = &[
         dev: &[],
     },
     Layer {
+        folder: "differential",
+        normal: &["engine", "stream"],
+        dev: &[],
+    },
+    Layer {
         folder: "bench",
         normal: &["engine", "connectors", "server", "stream"],
         dev: &[],
@@ -137,6 +142,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("*", "server", "The binary wires everything and is a leaf."),
     ("*", "xtask", "The project's checks are a leaf."),
     ("*", "sqllogictest", "The language tests are a leaf."),
+    ("*", "differential", "The differential tests are a leaf."),
     ("*", "bench", "The benchmarks are a leaf."),
 ];
 

@@ -24,6 +24,7 @@ const CLOCKS_ALLOWED: &[(&str, &str)] = &[
     ("flight-server/", "deadlines of calls"),
     ("server/", "hands the clocks out; times start and shutdown"),
     ("sqllogictest/", "a test tool"),
+    ("differential/", "a test tool"),
     ("bench/", "measures"),
     ("xtask/", "a tool"),
 ];
