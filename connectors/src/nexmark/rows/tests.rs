@@ -96,8 +96,8 @@ fn wrong_columns_and_options_are_refused_with_a_hint() {
          clause."
     );
     assert_eq!(
-        refusal(&id, &[("table.type", "bid")]),
-        "source \"n\" has no field for column \"id\" | Did you mean \"bidder\"?"
+        refusal(&[("auctions", DataType::Int64)], &[("table.type", "bid")]),
+        "source \"n\" has no field for column \"auctions\" | Did you mean \"auction\"?"
     );
     assert_eq!(
         refusal(&[("price", DataType::Boolean)], &[("table.type", "sale")]),
