@@ -20,7 +20,9 @@ export PYTHONDONTWRITEBYTECODE=1
 export CARGO_INCREMENTAL=0
 export RUST_BACKTRACE=${RUST_BACKTRACE:-1}
 STEP_SECONDS=${RTSAP_STEP_SECONDS:-2400}
-PYTEST_FOLDERS=(pgwire-server/tests/clients flight-server/tests/clients server/tests/replay)
+PYTEST_FOLDERS=(
+  pgwire-server/tests/clients flight-server/tests/clients server/tests/replay examples/tests
+)
 
 PASSED=0
 FAILED=0

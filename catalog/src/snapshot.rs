@@ -37,6 +37,8 @@ struct CatalogState {
     next_id: ObjectNumber,
     objects: BTreeMap<ObjectNumber, Arc<CatalogObject>>,
     by_name: BTreeMap<String, ObjectNumber>,
+    /// Functions have names of their own: a table and a function may be called alike.
+    functions: BTreeMap<String, ObjectNumber>,
 }
 
 impl Default for CatalogState {
@@ -46,6 +48,7 @@ impl Default for CatalogState {
             next_id: 1,
             objects: BTreeMap::new(),
             by_name: BTreeMap::new(),
+            functions: BTreeMap::new(),
         }
     }
 }
@@ -57,6 +60,13 @@ pub enum CatalogChange {
     Create(ObjectDef),
     /// Objects that go together; nothing that stays may read them.
     Drop(Vec<ObjectNumber>),
+    /// An object that nothing reads, and a new one in its place.
+    Replace {
+        /// The one that goes.
+        id: ObjectNumber,
+        /// The one that comes; its number is [`CatalogSnapshot::next_id`].
+        def: ObjectDef,
+    },
     /// `COMMENT ON`; `None` takes the comment away.
     Comment {
         /// The object.
@@ -77,7 +87,17 @@ impl CatalogSnapshot {
         self.0.next_id
     }
 
-    /// The object called `name` (folded, without schema).
+    /// The function called `name` (folded, without schema).
+    pub fn function(&self, name: &str) -> Option<&Arc<CatalogObject>> {
+        self.0.objects.get(self.0.functions.get(name)?)
+    }
+
+    /// The names of all functions, in order.
+    pub fn function_names(&self) -> impl Iterator<Item = &str> {
+        self.0.functions.keys().map(String::as_str)
+    }
+
+    /// The relation or sink called `name` (folded, without schema).
     pub fn resolve(&self, name: &str) -> Option<&Arc<CatalogObject>> {
         self.0.objects.get(self.0.by_name.get(name)?)
     }
@@ -87,7 +107,7 @@ impl CatalogSnapshot {
         self.0.objects.get(&id)
     }
 
-    /// All names, in order.
+    /// All names of relations and sinks, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.by_name.keys().map(String::as_str)
     }
@@ -143,6 +163,10 @@ impl CatalogSnapshot {
         match change {
             CatalogChange::Create(def) => state.create(def)?,
             CatalogChange::Drop(ids) => state.drop_all(ids)?,
+            CatalogChange::Replace { id, def } => {
+                state.drop_all(&[*id])?;
+                state.create(def)?;
+            }
             CatalogChange::Comment { id, comment } => {
                 let object = state
                     .objects
@@ -209,7 +233,12 @@ impl CatalogState {
                 reason,
             });
         }
-        if let Some(taken) = self.by_name.get(def.name.as_str()) {
+        let is_function = matches!(def.kind, ObjectKind::Function(_));
+        let names = match is_function {
+            true => &self.functions,
+            false => &self.by_name,
+        };
+        if let Some(taken) = names.get(def.name.as_str()) {
             let noun = self
                 .objects
                 .get(taken)
@@ -231,7 +260,11 @@ impl CatalogState {
         {
             return contradiction("it follows an object that it does not depend on");
         }
-        self.by_name.insert(def.name.as_str().to_owned(), def.id);
+        let names = match is_function {
+            true => &mut self.functions,
+            false => &mut self.by_name,
+        };
+        names.insert(def.name.as_str().to_owned(), def.id);
         let object = CatalogObject {
             def: def.clone(),
             relation: None,
@@ -265,6 +298,7 @@ impl CatalogState {
         }
         self.objects.retain(|id, _| !going.contains(id));
         self.by_name.retain(|_, id| !going.contains(id));
+        self.functions.retain(|_, id| !going.contains(id));
         Ok(())
     }
 }

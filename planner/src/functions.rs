@@ -84,6 +84,11 @@ impl Functions {
         functions
     }
 
+    /// Whether there is a function of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
+    }
+
     /// Every name, for hints.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let scalar = self.scalar.keys().chain(self.higher_order.keys());

@@ -21,6 +21,7 @@ pub mod parse;
 pub mod statement;
 pub mod streaming;
 
+pub use bind::function::{BoundFunction, bind_function, user_functions};
 pub use bind::{
     BoundColumn, BoundSource, BoundWatermark, bind_source, bind_source_def, bind_table,
     bind_table_def,

@@ -6,6 +6,7 @@
 pub mod cursor;
 pub mod define;
 pub mod explain;
+pub mod function;
 pub mod join;
 pub mod lexeme;
 pub mod query;
@@ -153,11 +154,14 @@ fn create(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
     if cursor.eat(&["SINK"]) {
         return view::sink(cursor, or_replace, start.position());
     }
+    if cursor.eat(&["FUNCTION"]) {
+        return function::function(cursor, or_replace);
+    }
     if let Some(error) = refused::created(cursor) {
         return Err(error);
     }
     Err(cursor.unexpected_word(
-        "Expected SOURCE, TABLE, STREAMING VIEW or SINK after CREATE.",
+        "Expected SOURCE, TABLE, STREAMING VIEW, SINK or FUNCTION after CREATE.",
         &CREATED,
     ))
 }

@@ -31,6 +31,8 @@ pub enum StatementKind {
     CreateView(Box<CreateView>),
     /// `CREATE SINK … FROM …`.
     CreateSink(Box<CreateSink>),
+    /// `CREATE FUNCTION … LANGUAGE SQL AS …`.
+    CreateFunction(Box<CreateFunction>),
     /// `DROP …`.
     Drop(DropStatement),
     /// `INSERT INTO table …`.
@@ -225,6 +227,23 @@ pub struct CreateSink {
     pub options: WithOptions,
 }
 
+/// `CREATE [OR REPLACE] FUNCTION`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateFunction {
+    /// Its name.
+    pub name: Name,
+    /// `OR REPLACE`.
+    pub or_replace: bool,
+    /// Its parameters: name if there is one, canonical type, position.
+    pub parameters: Vec<(Option<String>, String, u32)>,
+    /// `RETURNS`: the canonical type.
+    pub returns: String,
+    /// The body as written: an expression, or `SELECT` and one.
+    pub body: String,
+    /// Characters before the body in the whole text.
+    pub body_offset: u32,
+}
+
 /// Which kind of object a statement names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectNoun {
@@ -236,6 +255,8 @@ pub enum ObjectNoun {
     View,
     /// `SINK`.
     Sink,
+    /// `FUNCTION`.
+    Function,
 }
 
 /// `DROP …`.

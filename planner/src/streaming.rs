@@ -114,6 +114,7 @@ pub fn plan_view_with(
         .map_err(translated)?;
 
     let mut compiler = Compiler::new(query_text, catalog, functions);
+    compiler.depends_on.extend(scope.called());
     compiler.state_ttl_nanos = options.state_ttl_nanos;
     compiler.lateness_nanos = split.lateness_nanos;
     let emit = split.emit.map_or(Emit::Changes, |(emit, _)| emit);

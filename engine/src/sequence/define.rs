@@ -12,7 +12,7 @@ use rtsap_planner::bind::view::{ViewStart, view_options};
 use rtsap_planner::bind::{BoundTable, BoundWatermark};
 use rtsap_planner::duration::nanos_of;
 use rtsap_planner::statement::WithOption;
-use rtsap_planner::{BoundColumn, BoundSource, PlannedView, plan_view_with};
+use rtsap_planner::{BoundColumn, BoundFunction, BoundSource, PlannedView, plan_view_with};
 use rtsap_runtime::spec::{
     EventTimeSpec, OnError, SinkSpec, SourceColumn, SourceSpec, StartFrom, TableSpec, ViewSpec,
 };
@@ -104,6 +104,17 @@ pub(crate) fn table(name: &str, id: ObjectNumber, bound: BoundTable) -> Candidat
     }
 }
 
+/// A function in SQL.
+pub(crate) fn function(bound: BoundFunction) -> Candidate {
+    Candidate {
+        kind: ObjectKind::Function(bound.def),
+        depends_on: bound.depends_on,
+        relation: None,
+        start: Start::Nothing,
+        notices: Vec::new(),
+    }
+}
+
 /// A streaming view. Positions in errors are those of its query's text.
 ///
 /// # Errors
@@ -140,7 +151,12 @@ pub(crate) fn view(
     } = planned;
     let source = |id: &ObjectNumber| {
         let object = catalog.by_id(*id);
-        object.is_some_and(|object| matches!(object.def.kind, ObjectKind::Source(_)))
+        object.is_some_and(|object| {
+            matches!(
+                object.def.kind,
+                ObjectKind::Source(_) | ObjectKind::Function(_)
+            )
+        })
     };
     if start_from == StartFrom::Now && !depends_on.iter().all(source) {
         return Err(

@@ -8,7 +8,7 @@ use rtsap_planner::statement::{CreateView, StatementKind, WithOptions};
 use rtsap_planner::{bind_source, bind_table};
 
 use crate::error::EngineError;
-use crate::sequence::{self, Outcome, define, drop, existing};
+use crate::sequence::{self, Outcome, define, drop, existing, function};
 use crate::session::{Session, Statement};
 use crate::show;
 
@@ -60,6 +60,7 @@ pub(super) async fn change(
                 })
                 .await
             }
+            StatementKind::CreateFunction(create) => function::create(it, create, sql).await,
             StatementKind::Drop(statement) => drop::drop_objects(it, statement).await,
             StatementKind::Comment(statement) => drop::comment(it, statement).await,
             _ => Err(EngineError::unsupported("this statement")),

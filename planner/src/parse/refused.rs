@@ -114,7 +114,7 @@ const STATEMENTS: [Refusal; 22] = [
 ];
 
 /// What `CREATE` cannot create yet.
-const CREATED: [Refusal; 22] = [
+const CREATED: [Refusal; 21] = [
     (&["VIEW"], "CREATE VIEW without STREAMING", STREAMING),
     (&["TEMPORARY", "VIEW"], "CREATE TEMPORARY VIEW", STREAMING),
     (&["TEMP", "VIEW"], "CREATE TEMPORARY VIEW", STREAMING),
@@ -141,14 +141,9 @@ const CREATED: [Refusal; 22] = [
         "Give the value in WITH; it is redacted wherever it is shown.",
     ),
     (
-        &["FUNCTION"],
-        "CREATE FUNCTION",
-        "SHOW FUNCTIONS lists the functions there are.",
-    ),
-    (
         &["AGGREGATE"],
         "CREATE AGGREGATE",
-        "SHOW FUNCTIONS lists the functions there are.",
+        "CREATE FUNCTION makes functions of one row; SHOW FUNCTIONS lists all.",
     ),
     (
         &["PROCEDURE"],
@@ -208,10 +203,9 @@ const CREATED: [Refusal; 22] = [
 ];
 
 /// What `DROP` cannot drop yet.
-const DROPPED: [Refusal; 10] = [
+const DROPPED: [Refusal; 9] = [
     (&["CONNECTION"], "DROP CONNECTION", NONE),
     (&["SECRET"], "DROP SECRET", NONE),
-    (&["FUNCTION"], "DROP FUNCTION", NONE),
     (&["TEST"], "DROP TEST", NONE),
     (&["INDEX"], "DROP INDEX", NONE),
     (&["SCHEMA"], "DROP SCHEMA", NONE),

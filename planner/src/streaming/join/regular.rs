@@ -171,7 +171,7 @@ fn of_tables(catalog: &CatalogSnapshot, object: ObjectId) -> bool {
             return false;
         };
         match &found.def.kind {
-            ObjectKind::Table(_) => {}
+            ObjectKind::Table(_) | ObjectKind::Function(_) => {}
             ObjectKind::View(_) => open.extend(&found.def.depends_on),
             ObjectKind::Source(_) | ObjectKind::Sink(_) => return false,
         }
