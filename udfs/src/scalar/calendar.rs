@@ -53,7 +53,8 @@ pub(crate) const DOCS: [FunctionDoc; 3] = [
                   (also XNAS, ARCX, BATS), XPAR, XSWX, XTKS, XTSE; CMES sessions open the evening \
                   before their date",
         reference: REFERENCE,
-        example: "SELECT session_date(ts, 'XNYS') AS session, count(*) FROM trades GROUP BY session",
+        example: "SELECT session_date(ts, 'XNYS') AS session, count(*) FROM trades GROUP BY \
+                  session",
     },
     FunctionDoc {
         name: "is_trading_time",

@@ -23,6 +23,11 @@ pub(crate) trait Step: Debug + Send {
     fn heap_bytes(&self) -> usize {
         0
     }
+
+    /// Returns how many rows a function keeps that would need all of them to be exact.
+    fn rows_kept(&self) -> usize {
+        0
+    }
 }
 
 /// A walk over what a function remembers: it saves or loads each thing that it is shown.

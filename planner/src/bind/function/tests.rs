@@ -62,7 +62,8 @@ fn bodies_are_read_in_every_spelling() {
         ],
     );
     check(
-        "CREATE OR REPLACE FUNCTION twice(integer) RETURNS bigint AS $$ SELECT $1 * 2; $$ LANGUAGE sql",
+        "CREATE OR REPLACE FUNCTION twice(integer) RETURNS bigint AS $$ SELECT $1 * 2; $$ LANGUAGE \
+         sql",
         expect!["twice(integer) -> bigint =  SELECT $1 * 2; "],
     );
     check(
@@ -92,7 +93,8 @@ fn refusals_point_at_the_place() {
     check(
         "CREATE FUNCTION f(a INT) RETURNS INT LANGUAGE SQL AS 'SELECT a FROM t'",
         expect![
-            "a function whose body is more than one expression is not supported in this version at 55"
+            "a function whose body is more than one expression is not supported in this version at \
+             55"
         ],
     );
     check(

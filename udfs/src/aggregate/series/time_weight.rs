@@ -27,7 +27,8 @@ const CALL: Call = Call {
 pub(crate) const DOC: FunctionDoc = FunctionDoc {
     name: "time_weight",
     kind: FunctionKind::Aggregate,
-    signature: "time_weight('LOCF' | 'LINEAR', ts timestamp, value) -> struct(weighted_sum, seconds, last_value)",
+    signature: "time_weight('LOCF' | 'LINEAR', ts timestamp, value) -> struct(weighted_sum, \
+                seconds, last_value)",
     description: "The area under a value over time, for average and integral.",
     formula: "weighted_sum adds, from each row to the next in time, the seconds between them times \
               the first value (LOCF) or the mean of both (LINEAR); of equal times the last row \

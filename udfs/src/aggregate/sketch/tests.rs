@@ -12,7 +12,7 @@ fn percentiles_are_within_the_error() {
         let sql = format!(
             "SELECT abs(approx_percentile({p}, uddsketch(1000, 0.01, price)) - \
              percentile_cont(price, {p})) <= 0.011 * abs(percentile_cont(price, {p})) + 1.5, \
-             abs(approx_percentile_rank(percentile_cont(price, {p}), percentile_agg(price)) - {p}) \
+             abs(approx_percentile_rank(percentile_cont(price, {p}), uddsketch(2000, 0.001, price)) - {p}) \
              < 0.03 FROM trades"
         );
         assert_eq!(lines(&run(&ctx, &sql).unwrap()), ["true true"], "{p}");

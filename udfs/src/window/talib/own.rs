@@ -13,8 +13,8 @@ mod wilder;
 use ta_lib::abstract_api::FuncId;
 
 use crate::window::step::Step;
-use averages::{Averages, Blend, Keltner, Macd};
 use adaptive::{Adaptive, Force, Rays, ZeroLag};
+use averages::{Averages, Blend, Keltner, Macd};
 use oscillators::{Change, Gains, PairOf, Strength, Triple};
 use totals::{Heikin, Sar, Total, Totals};
 use wilder::{Directional, Range, Ranges, Shown, SuperTrend};

@@ -12,44 +12,61 @@ use super::super::definition::Series;
 use crate::window::step::{Ring, Step, Walk};
 
 /// Functions whose value depends on all rows before it, however long ago, and that have no state
-/// of their own: a streaming view refuses them.
-const UNBOUNDED: [&str; 2] = ["SAREXT", "ZIGZAG"];
-
-/// Recursive functions without a state of their own, with how many times their warm-up they need
-/// to forget the past.
-const FORGETTING: [(&str, usize); 31] = [
-    ("CKSP", 64),
-    ("CRSI", 64),
-    ("CVI", 64),
-    ("DOSC", 64),
-    ("FISHER", 64),
-    ("FRAMA", 64),
-    ("HT_DCPERIOD", 64),
-    ("HT_DCPHASE", 64),
-    ("HT_PHASOR", 64),
-    ("HT_SINE", 64),
-    ("HT_TRENDLINE", 64),
-    ("HT_TRENDMODE", 64),
-    ("KDJ", 64),
-    ("KVO", 64),
-    ("MAMA", 64),
-    ("MASSI", 64),
-    ("MCGD", 64),
-    ("PSO", 64),
-    ("RVI", 64),
-    ("RVIR", 64),
-    ("SMI", 64),
-    ("STC", 64),
-    ("STOCHRSI", 64),
-    ("SWAK_2PHP", 64),
-    ("SWAK_BP", 64),
-    ("SWAK_BUTTER", 64),
-    ("SWAK_GAUSS", 64),
-    ("SWAK_HP", 64),
-    ("VIDYA", 64),
-    ("WAVETREND", 64),
-    ("SQZMOM", 64),
+/// of their own: a streaming view refuses them. Some carry on what happened last without an end,
+/// some adapt so slowly that no number of rows bounds what is left of the past.
+const UNBOUNDED: [&str; 16] = [
+    "CRSI",
+    "FISHER",
+    "FRAMA",
+    "HT_DCPERIOD",
+    "HT_DCPHASE",
+    "HT_PHASOR",
+    "HT_SINE",
+    "HT_TRENDLINE",
+    "HT_TRENDMODE",
+    "KVO",
+    "MAMA",
+    "MCGD",
+    "SAREXT",
+    "STC",
+    "VIDYA",
+    "ZIGZAG",
 ];
+
+/// Recursive functions without a state of their own that forget the past like an exponential
+/// average does.
+const FORGETTING: [&str; 16] = [
+    "CKSP",
+    "CVI",
+    "DOSC",
+    "KDJ",
+    "MASSI",
+    "PSO",
+    "RVI",
+    "RVIR",
+    "SMI",
+    "STOCHRSI",
+    "SWAK_2PHP",
+    "SWAK_BP",
+    "SWAK_BUTTER",
+    "SWAK_GAUSS",
+    "SWAK_HP",
+    "WAVETREND",
+];
+
+/// How many times its warm-up such a function keeps: an average over n rows has forgotten all but
+/// 1e-12 of what is 28 n rows ago, one of averages of averages after some more.
+const FORGOTTEN_AFTER: usize = 64;
+
+/// The least rows that are kept: some filters have no warm-up.
+const FORGETTING_ROWS_MIN: usize = 256;
+
+/// TA-Lib's numbers of the averages of a window among its kinds of averages: simple, weighted,
+/// triangular, Hull's, none, Arnaud Legoux'. The others are recursive.
+const WINDOWED: [f64; 6] = [0.0, 2.0, 5.0, 9.0, 10.0, 15.0];
+
+/// Of the recursive ones those that adapt: Kaufman's, MESA's, variable index.
+const ADAPTING: [f64; 3] = [6.0, 7.0, 14.0];
 
 /// How many rows a function needs at most.
 const ROWS_MAX: usize = 400_000;
@@ -85,13 +102,17 @@ pub(super) fn reach(id: FuncId, parameters: &[f64]) -> Result<Reach> {
     let warm_up = call
         .lookback()
         .map_err(|code| exec_datafusion_err!("cannot set up {}: {code:?}", id.name()))?;
-    if UNBOUNDED.contains(&id.name()) {
+    let kinds = info.opt_inputs.iter().zip(parameters);
+    let kinds = kinds.filter(|(info, _)| info.param_name.ends_with("MAType"));
+    let kinds: Vec<f64> = kinds.map(|(_, kind)| *kind).collect();
+    if UNBOUNDED.contains(&id.name()) || kinds.iter().any(|kind| ADAPTING.contains(kind)) {
         return Ok(Reach::All);
     }
-    let slow = FORGETTING.iter().find(|(name, _)| *name == id.name());
-    let rows = match slow {
-        Some((_, times)) => (times * (warm_up + 1)).max(256),
-        None => warm_up + 1,
+    let forgets =
+        FORGETTING.contains(&id.name()) || kinds.iter().any(|kind| !WINDOWED.contains(kind));
+    let rows = match forgets {
+        true => (FORGOTTEN_AFTER * (warm_up + 1)).max(FORGETTING_ROWS_MIN),
+        false => warm_up + 1,
     };
     Ok(if rows <= ROWS_MAX {
         Reach::Rows(rows)
@@ -106,6 +127,8 @@ pub(super) struct Tail {
     id: FuncId,
     parameters: Vec<f64>,
     rings: Vec<Ring>,
+    /// How many rows are kept.
+    rows: usize,
     /// Rows that have gone by, for functions that answer with a row's number.
     gone: usize,
 }
@@ -121,6 +144,7 @@ impl Tail {
             id,
             parameters: parameters.to_vec(),
             rings: vec![Ring::new(rows); inputs.sum()],
+            rows,
             gone: 0,
         }
     }
@@ -164,6 +188,10 @@ impl Step for Tail {
         for ring in &mut self.rings {
             ring.walk(walk);
         }
+    }
+
+    fn rows_kept(&self) -> usize {
+        self.rows
     }
 
     fn heap_bytes(&self) -> usize {
