@@ -30,11 +30,11 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
     kind: FunctionKind::Scalar,
     signature: "candlestick(ts timestamp, open, high, low, close [, volume]) -> candlestick",
     description: "A bar out of its prices, for rollup and the accessors.",
-    formula: "all four times are ts; trades is 1; vwap is (high + low + close) / 3 where there is a \
-              volume above zero; null unless time and prices are there and finite",
+    formula: "all four times are ts; trades is 1; vwap is (high + low + close) / 3 where there is \
+              a volume above zero; null unless time and prices are there and finite",
     reference: "TimescaleDB toolkit candlestick",
-    example: "SELECT symbol, rollup(candlestick(ts, price, price + 1, price - 1, price, size)) FROM \
-              trades GROUP BY symbol",
+    example: "SELECT symbol, rollup(candlestick(ts, price, price + 1, price - 1, price, size)) \
+              FROM trades GROUP BY symbol",
 };
 
 /// Makes the function.

@@ -22,8 +22,8 @@ pub(crate) const DOCS: [FunctionDoc; 2] = [
         kind: FunctionKind::Scalar,
         signature: "approx_percentile(percentile, sketch) -> double precision",
         description: "A percentile of the values of a sketch.",
-        formula: "the bucket of the value number 1 + percentile * (n - 1), in order; off by no more \
-                  than the sketch's error; null unless percentile is from 0 to 1",
+        formula: "the bucket of the value number 1 + percentile * (n - 1), in order; off by no \
+                  more than the sketch's error; null unless percentile is from 0 to 1",
         reference: "TimescaleDB toolkit approx_percentile",
         example: "SELECT approx_percentile(0.5, percentile_agg(price)) FROM trades",
     },

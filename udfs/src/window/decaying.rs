@@ -145,8 +145,8 @@ pub(super) const DEFINITIONS: [Definition; 10] = [
                       exceeded with the given confidence.",
         formula: "norm_ppf(confidence) * ewma_vol(return, lambda); losses are positive",
         reference: "RiskMetrics 1996",
-        example: "SELECT symbol, ts, ewma_var(price / 10 - 1, 0.94, 0.99) OVER (PARTITION BY symbol \
-                  ORDER BY ts) FROM trades",
+        example: "SELECT symbol, ts, ewma_var(price / 10 - 1, 0.94, 0.99) OVER (PARTITION BY \
+                  symbol ORDER BY ts) FROM trades",
     },
     Definition {
         name: "ewma_cov",
