@@ -43,3 +43,58 @@ async fn an_acknowledged_insert_survives_without_a_checkpoint() {
     assert_eq!(again.session().ok("SELECT count(*) FROM t").await, "2");
     drop(engine);
 }
+
+/// The calls of one view, each with a state of another kind.
+const CALLS: &str = "ema(price, 3) OVER w AS e, (macd(price, 2, 4, 2) OVER w)['macd'] AS m, \
+                     zscore(price, 3) OVER w AS z, twice(drawdown(price) OVER w) AS d, \
+                     (position_fifo(size, price) OVER w)['realized_pnl'] AS p, \
+                     session_vwap(price, size, symbol) OVER w AS v, sma(price, 3) OVER w AS s, \
+                     sum(price) OVER w AS t";
+
+#[tokio::test]
+async fn functions_and_what_runs_along_go_on_after_a_restart() {
+    let mut harness = Harness::new().await;
+    let mut client = harness.session();
+    client
+        .ok(
+            "CREATE TABLE ticks (symbol TEXT, price DOUBLE PRECISION, size DOUBLE PRECISION, \
+             ts TIMESTAMP(6) WITH TIME ZONE, WATERMARK FOR ts AS ts)",
+        )
+        .await;
+    client
+        .ok("CREATE FUNCTION twice(a DOUBLE PRECISION) RETURNS DOUBLE PRECISION RETURN a * 2")
+        .await;
+    let select = format!(
+        "SELECT symbol, ts, {CALLS} FROM ticks WINDOW w AS (PARTITION BY symbol ORDER BY ts)"
+    );
+    client
+        .ok(&format!("CREATE STREAMING VIEW along AS {select}"))
+        .await;
+    for round in 0..4 {
+        let rows = (0..12).map(|row| {
+            let (at, symbol) = (round * 12 + row, if row % 3 == 0 { "A" } else { "B" });
+            let (price, size) = (10.0 + f64::from(at * 7 % 11) / 4.0, f64::from(at % 5) - 2.0);
+            format!("('{symbol}', {price:?}, {size:?}, '2026-01-01T00:00:{at:02}Z')")
+        });
+        let rows: Vec<String> = rows.collect();
+        client
+            .ok(&format!("INSERT INTO ticks VALUES {}", rows.join(", ")))
+            .await;
+        client.ok("FLUSH").await;
+        drop(client);
+        harness = harness.restart().await;
+        client = harness.session();
+    }
+    // The last row waits for the watermark to pass it.
+    let found = client.ok("SELECT * FROM along ORDER BY symbol, ts").await;
+    let limit = "SELECT * FROM (SELECT *, max(ts) OVER () AS newest FROM whole) AS w \
+                 WHERE ts < newest";
+    let columns = "symbol, ts, e, m, z, d, p, v, s, t";
+    let expected = format!(
+        "WITH whole AS ({select}) SELECT {columns} FROM ({limit}) AS shown ORDER BY symbol, ts"
+    );
+    assert_eq!(found.lines().count(), 47);
+    assert_eq!(found, client.ok(&expected).await);
+    let refused = client.err("DROP FUNCTION twice").await;
+    assert_eq!(refused.code, "RT0404");
+}
