@@ -25,6 +25,7 @@ pub(crate) trait Step: Debug + Send {
     }
 
     /// Returns how many rows a function keeps that would need all of them to be exact.
+    #[cfg(test)]
     fn rows_kept(&self) -> usize {
         0
     }

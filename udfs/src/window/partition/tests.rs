@@ -327,6 +327,7 @@ fn what_cannot_run_along_is_known_by_name() {
         "mcgd",
         "sarext",
         "stc",
+        "swak_bp",
         "vidya",
         "zigzag",
     ]);

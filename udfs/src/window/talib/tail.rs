@@ -14,7 +14,7 @@ use crate::window::step::{Ring, Step, Walk};
 /// Functions whose value depends on all rows before it, however long ago, and that have no state
 /// of their own: a streaming view refuses them. Some carry on what happened last without an end,
 /// some adapt so slowly that no number of rows bounds what is left of the past.
-const UNBOUNDED: [&str; 16] = [
+const UNBOUNDED: [&str; 17] = [
     "CRSI",
     "FISHER",
     "FRAMA",
@@ -29,13 +29,14 @@ const UNBOUNDED: [&str; 16] = [
     "MCGD",
     "SAREXT",
     "STC",
+    "SWAK_BP",
     "VIDYA",
     "ZIGZAG",
 ];
 
 /// Recursive functions without a state of their own that forget the past like an exponential
 /// average does.
-const FORGETTING: [&str; 16] = [
+const FORGETTING: [&str; 15] = [
     "CKSP",
     "CVI",
     "DOSC",
@@ -47,7 +48,6 @@ const FORGETTING: [&str; 16] = [
     "SMI",
     "STOCHRSI",
     "SWAK_2PHP",
-    "SWAK_BP",
     "SWAK_BUTTER",
     "SWAK_GAUSS",
     "SWAK_HP",
@@ -128,6 +128,7 @@ pub(super) struct Tail {
     parameters: Vec<f64>,
     rings: Vec<Ring>,
     /// How many rows are kept.
+    #[cfg(test)]
     rows: usize,
     /// Rows that have gone by, for functions that answer with a row's number.
     gone: usize,
@@ -144,6 +145,7 @@ impl Tail {
             id,
             parameters: parameters.to_vec(),
             rings: vec![Ring::new(rows); inputs.sum()],
+            #[cfg(test)]
             rows,
             gone: 0,
         }
@@ -190,6 +192,7 @@ impl Step for Tail {
         }
     }
 
+    #[cfg(test)]
     fn rows_kept(&self) -> usize {
         self.rows
     }
