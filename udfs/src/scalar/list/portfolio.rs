@@ -129,10 +129,11 @@ fn least_variance(covariance: &[f64]) -> Option<Vec<f64>> {
         if pivot.abs() <= 1e-13 * largest {
             return None;
         }
+        let eliminated = rows[column].clone();
         for row in column + 1..size {
             let factor = rows[row][column] / pivot;
-            for place in column..size {
-                rows[row][place] -= factor * rows[column][place];
+            for (left, taken) in rows[row].iter_mut().zip(&eliminated).skip(column) {
+                *left -= factor * taken;
             }
             weights[row] -= factor * weights[column];
         }
