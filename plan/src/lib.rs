@@ -12,5 +12,6 @@ pub mod operator;
 pub mod over;
 pub mod properties;
 pub mod rank;
+pub mod readable;
 pub mod session;
 pub mod window;

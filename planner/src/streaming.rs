@@ -11,6 +11,7 @@ pub mod grouping;
 pub mod join;
 pub mod over;
 pub mod peel;
+mod readable;
 pub mod refuse;
 pub mod retract;
 pub mod stateless;

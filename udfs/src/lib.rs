@@ -33,4 +33,5 @@ mod weighting;
 mod window;
 
 pub use error::FunctionError;
+pub use fold::readable::{FoldGroups, ReadGroups};
 pub use registry::{FunctionDoc, FunctionKind, FunctionRegistry, keeps_rows};

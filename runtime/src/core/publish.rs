@@ -19,6 +19,9 @@ use crate::subscribe::SubscriptionEvent;
 /// What publishing one relation brought.
 #[derive(Default)]
 struct Published {
+    /// Whether rows of the relation changed.
+    changed: bool,
+    /// How they did, if anybody follows them.
     net: Vec<ChangeBatch>,
     late: Vec<ChangeBatch>,
     watermark: Option<EventTime>,
@@ -46,8 +49,7 @@ impl Core {
             relation.touched = false;
             let published = relation.publish(self.config.side_rows_max);
             relation.tell_subscribers(at_us, &published);
-            self.changed_since_checkpoint |=
-                !published.net.is_empty() || !published.late.is_empty();
+            self.changed_since_checkpoint |= published.changed || !published.late.is_empty();
             self.pass_on(id, published);
         }
         self.make_cut(at_us);
@@ -211,8 +213,15 @@ impl Relation {
                 (results.changes, results.late)
             }
         };
+        let followed = !self.consumers.is_empty()
+            || self.subscribers.iter().any(|(part, _)| *part == Part::Rows);
         for changes in changes {
-            published.net.extend(self.served.apply(&changes)?);
+            published.changed |= !changes.is_empty();
+            if followed {
+                published.net.extend(self.served.apply(&changes)?);
+            } else {
+                self.served.keep(&changes)?;
+            }
         }
         self.keep_late(late, published)?;
         published.watermark = self
@@ -233,7 +242,7 @@ impl Relation {
             metrics::counter!(crate::metrics::LATE_ROWS, "view" => self.name.clone())
                 .increment(rows.num_rows() as u64);
             let changes = ChangeBatch::inserts(rows);
-            table.apply(&changes)?;
+            table.keep(&changes)?;
             published.late.push(changes);
         }
         Ok(())
