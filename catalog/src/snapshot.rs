@@ -57,6 +57,23 @@ pub enum CatalogChange {
     Create(ObjectDef),
     /// Objects that go together; nothing that stays may read them.
     Drop(Vec<ObjectNumber>),
+    /// A new object in place of one that goes and that nothing reads; its number is
+    /// [`CatalogSnapshot::next_id`].
+    Replace {
+        /// What goes.
+        old: ObjectNumber,
+        /// What comes.
+        def: ObjectDef,
+    },
+    /// Another name for an object.
+    Rename {
+        /// The object.
+        id: ObjectNumber,
+        /// Its name from now on.
+        name: ObjectName,
+        /// The statement that would make it under that name.
+        sql: String,
+    },
     /// `COMMENT ON`; `None` takes the comment away.
     Comment {
         /// The object.
@@ -143,6 +160,11 @@ impl CatalogSnapshot {
         match change {
             CatalogChange::Create(def) => state.create(def)?,
             CatalogChange::Drop(ids) => state.drop_all(ids)?,
+            CatalogChange::Replace { old, def } => {
+                state.drop_all(&[*old])?;
+                state.create(def)?;
+            }
+            CatalogChange::Rename { id, name, sql } => state.rename(*id, name, sql)?,
             CatalogChange::Comment { id, comment } => {
                 let object = state
                     .objects
@@ -202,23 +224,7 @@ impl CatalogState {
         if def.id != self.next_id {
             return contradiction("it is not the next number");
         }
-        if def.name.as_str().contains('$') {
-            let reason = "the character $ is kept for v$late and s$errors";
-            return Err(CatalogError::BadName {
-                name: def.name.to_string(),
-                reason,
-            });
-        }
-        if let Some(taken) = self.by_name.get(def.name.as_str()) {
-            let noun = self
-                .objects
-                .get(taken)
-                .map_or("object", |object| object.def.kind.noun());
-            return Err(CatalogError::Exists {
-                name: def.name.clone(),
-                noun,
-            });
-        }
+        self.check_name(&def.name)?;
         if !def
             .depends_on
             .iter()
@@ -238,6 +244,41 @@ impl CatalogState {
         };
         self.objects.insert(def.id, Arc::new(object));
         self.next_id += 1;
+        Ok(())
+    }
+
+    /// A name must be free and without the character of side tables.
+    fn check_name(&self, name: &ObjectName) -> Result<(), CatalogError> {
+        if name.as_str().contains('$') {
+            let reason = "the character $ is kept for v$late and s$errors";
+            return Err(CatalogError::BadName {
+                name: name.to_string(),
+                reason,
+            });
+        }
+        let Some(taken) = self.by_name.get(name.as_str()) else {
+            return Ok(());
+        };
+        let taken = self.objects.get(taken);
+        Err(CatalogError::Exists {
+            name: name.clone(),
+            noun: taken.map_or("object", |object| object.def.kind.noun()),
+        })
+    }
+
+    fn rename(
+        &mut self,
+        id: ObjectNumber,
+        name: &ObjectName,
+        sql: &str,
+    ) -> Result<(), CatalogError> {
+        self.check_name(name)?;
+        let object = self.objects.get_mut(&id);
+        let object = Arc::make_mut(object.ok_or(CatalogError::Unknown { id })?);
+        self.by_name.remove(object.def.name.as_str());
+        object.def.name = name.clone();
+        object.def.sql = sql.to_owned();
+        self.by_name.insert(name.as_str().to_owned(), id);
         Ok(())
     }
 

@@ -5,12 +5,16 @@
 //! [`graph`], [`operator`], [`window`], [`join`], [`properties`], [`explain`].
 
 pub mod explain;
+pub mod fill;
 pub mod graph;
+pub mod graphic;
 pub mod grouping;
+pub mod horizon;
 pub mod join;
 pub mod operator;
 pub mod over;
 pub mod properties;
 pub mod rank;
 pub mod session;
+pub mod unnest;
 pub mod window;

@@ -21,7 +21,7 @@ use rtsap_plan::over::{History, OverCall, OverFunction, OverSpec};
 use rtsap_plan::properties::{StateBound, StreamProperties};
 
 use crate::error::{Cause, PlanError};
-use crate::logical::window_tvf::constant_nanos;
+use crate::logical::window_length::constant_nanos;
 use crate::streaming::aggregate::check_bounded_call;
 use crate::streaming::top_n::column;
 use crate::streaming::{Compiler, require_append};
