@@ -4,12 +4,10 @@
 #[cfg(test)]
 mod it {
     mod drive;
-    mod fill;
     mod generate;
     mod joins;
     mod operator;
     mod over;
-    mod pace;
     mod plans;
     mod rows;
     mod script;
