@@ -15,6 +15,7 @@ pub mod operator;
 pub mod over;
 pub mod properties;
 pub mod rank;
+pub mod readable;
 pub mod session;
 pub mod unnest;
 pub mod window;

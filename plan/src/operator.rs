@@ -11,6 +11,7 @@ use crate::horizon::HorizonSpec;
 use crate::join::{AsofJoinSpec, IntervalJoinSpec, RegularJoinSpec};
 use crate::over::OverSpec;
 use crate::rank::TopNSpec;
+use crate::readable::MakeReadable;
 use crate::session::SessionSpec;
 use crate::unnest::UnnestSpec;
 use crate::window::WindowSpec;
@@ -124,6 +125,8 @@ pub struct AggregateSpec {
     pub filter: Option<Arc<dyn PhysicalExpr>>,
     /// Input rows may be taken back, which the function cannot do: each group keeps its rows.
     pub keeps_rows: bool,
+    /// Makes a state that can be looked at while it fills, if the function has one.
+    pub readable: Option<MakeReadable>,
 }
 
 /// When results of a window show.

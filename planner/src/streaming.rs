@@ -14,6 +14,7 @@ pub mod horizon;
 pub mod join;
 pub mod over;
 pub mod peel;
+mod readable;
 pub mod refuse;
 pub mod retract;
 pub mod set_operation;

@@ -3,8 +3,9 @@
 //!
 //! Owns the contract, the choice of kernel for a call, and the rows a kernel sees. The common
 //! functions have native kernels ([`count`], [`sum`], [`extreme`], [`first_last`], [`moment`]);
-//! every other function of DataFusion runs through [`foreign`]. Both give exactly the type and the
-//! null of DataFusion's own function.
+//! functions that the planner knows to be readable while they fill run through [`readable`], every
+//! other function of DataFusion through [`foreign`]. All give exactly the type and the null of
+//! DataFusion's own function.
 //!
 //! Float sums depend on the order of addition: the same rows in another order differ in the last
 //! digits. Integer and decimal sums are exact, and fail instead of wrapping around when the result
@@ -25,6 +26,7 @@ pub mod keys;
 pub mod moment;
 pub mod native;
 pub mod ordered;
+pub mod readable;
 pub mod sum;
 pub mod table;
 pub mod text;

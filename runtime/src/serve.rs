@@ -16,6 +16,7 @@ use rtsap_stream::time::EventTime;
 
 pub mod chunk;
 pub mod delta;
+pub mod key;
 pub mod table;
 
 /// Why a served table refused changes or cannot show its rows.

@@ -117,21 +117,26 @@ impl StateReader {
 /// # Errors
 /// [`StateError::Arrow`] if a batch does not have its section's schema.
 pub fn encode(sections: &BTreeMap<String, Vec<RecordBatch>>) -> Result<Vec<u8>, StateError> {
-    let mut out = MAGIC.to_vec();
+    let held = sections.values().flatten();
+    let bytes: usize = held.map(RecordBatch::get_array_memory_size).sum();
+    let mut out = Vec::with_capacity(bytes + bytes / 16);
+    out.extend_from_slice(MAGIC);
     out.extend_from_slice(&length(sections.len())?.to_le_bytes());
     for (name, batches) in sections {
         out.extend_from_slice(&length(name.len())?.to_le_bytes());
         out.extend_from_slice(name.as_bytes());
-        let mut ipc = Vec::new();
+        // The length is known once the stream is written behind it.
+        let length_at = out.len();
+        out.extend_from_slice(&[0; 8]);
         if let Some(first) = batches.first() {
-            let mut writer = StreamWriter::try_new(&mut ipc, &first.schema())?;
+            let mut writer = StreamWriter::try_new(&mut out, &first.schema())?;
             for batch in batches {
                 writer.write(batch)?;
             }
             writer.finish()?;
         }
-        out.extend_from_slice(&(ipc.len() as u64).to_le_bytes());
-        out.extend_from_slice(&ipc);
+        let ipc_bytes = (out.len() - length_at - 8) as u64;
+        out[length_at..length_at + 8].copy_from_slice(&ipc_bytes.to_le_bytes());
     }
     Ok(out)
 }

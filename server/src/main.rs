@@ -5,17 +5,17 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 use rtsap_server::assemble::Server;
 use rtsap_server::cli::{Cli, Command, ServeArgs};
 use rtsap_server::config::Config;
 use rtsap_server::error::ServerError;
 use rtsap_server::{demo, telemetry};
+use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Readers take buffers that the core frees: an allocator made for frees from other threads.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -4,6 +4,7 @@
 //! Rows arrive in order of arrival; a partial state that is merged counts as arrived after what
 //! is already there. Nothing here knows prices or time.
 
+pub(crate) mod readable;
 mod sliding;
 
 use std::fmt::Debug;
@@ -14,6 +15,8 @@ use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+
+use readable::FoldGroups;
 
 /// The arithmetic of one aggregate over one combination of argument types.
 ///
@@ -124,10 +127,10 @@ impl<F: Fold> AnyFold for F {
     }
 
     fn into_groups(self: Box<Self>) -> Box<dyn GroupsAccumulator> {
-        Box::new(Grouped {
+        Box::new(FoldGroups::new(Grouped {
             fold: *self,
             states: Vec::new(),
-        })
+        }))
     }
 
     fn into_single(self: Box<Self>) -> Box<dyn Accumulator> {

@@ -31,4 +31,5 @@ mod weighting;
 mod window;
 
 pub use error::FunctionError;
+pub use fold::readable::{FoldGroups, ReadGroups};
 pub use registry::{FunctionDoc, FunctionKind, FunctionRegistry, keeps_rows};

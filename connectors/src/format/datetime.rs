@@ -1,6 +1,8 @@
 //! Dates and times as ISO 8601 and SQL write them, turned into counts since the epoch without a
 //! detour through strings or floating point.
 
+pub mod stream;
+
 /// A point on the calendar and the clock as written, with its distance from UTC if that was written
 /// too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -110,7 +110,10 @@ impl JsonDecoder {
             places,
             metadata,
             shape: Shape::new(&Fields::from(fields)),
-            values: Values { timestamps },
+            values: Values {
+                timestamps,
+                ..Values::default()
+            },
         })
     }
 

@@ -13,6 +13,7 @@ use crate::error::{Cause, PlanError};
 use crate::streaming::bucket::bucket_window;
 use crate::streaming::grouping::Grouping;
 use crate::streaming::peel::Peeled;
+use crate::streaming::readable;
 use crate::streaming::retract;
 use crate::streaming::window::{Group, Windowed, check_unit};
 use crate::streaming::{Compiler, arrow_schema, require_append};
@@ -187,6 +188,7 @@ impl Compiler<'_> {
             LoweredAggregateBuilder::new(expr, schema, &arrow, &self.props, &self.planning);
         let lowered = builder.build().map_err(|error| self.ours(&error))?;
         Ok(AggregateSpec {
+            readable: readable::of(&lowered.aggregate),
             function: lowered.aggregate,
             filter: lowered.filter,
             keeps_rows: false,

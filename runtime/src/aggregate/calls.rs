@@ -15,7 +15,7 @@ use rtsap_plan::operator::AggregateSpec;
 
 use super::choose::{Choice, Make, Reading, choose};
 use super::keys::{GroupKeys, group_keys};
-use super::{GroupAggregate, Rows, kept};
+use super::{GroupAggregate, Rows};
 
 /// The keys and calls of one aggregation.
 pub struct Calls {
@@ -130,10 +130,7 @@ impl Calls {
         let mut exprs = keys.to_vec();
         let mut calls = Vec::with_capacity(aggregates.len());
         for aggregate in aggregates {
-            let Choice { make, arguments } = match aggregate.keeps_rows {
-                true => kept::choose(&aggregate.function, schema)?,
-                false => choose(&aggregate.function, schema, reading)?,
-            };
+            let Choice { make, arguments } = choose(aggregate, schema, reading)?;
             let arguments = arguments
                 .iter()
                 .map(|expr| place(&mut exprs, expr))

@@ -13,8 +13,8 @@ use datafusion::common::{Result, not_impl_err};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
+use rtsap_plan::operator::AggregateSpec;
 
-use super::GroupAggregate;
 use super::count::Count;
 use super::extreme::Extreme;
 use super::first_last::{FirstLast, orders_by};
@@ -22,9 +22,11 @@ use super::foreign::{Foreign, Grouped, Single};
 use super::moment::Moment;
 use super::native::{Kernel, Native};
 use super::ordered::OrderedBatch;
+use super::readable::Readable;
 use super::sum::{ExactResult, ExactSum, FloatSum, RetractableFloatSum};
 use super::text::TextColumn;
 use super::values::{Fixed, Text};
+use super::{GroupAggregate, kept};
 
 /// How a table of groups will be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,19 +50,23 @@ pub struct Choice {
     pub arguments: Vec<Arc<dyn PhysicalExpr>>,
 }
 
-/// Chooses for `call` over rows of `schema`.
+/// Chooses for the call of `aggregate` over rows of `schema`.
 ///
 /// # Errors
 /// If no accumulator would be right: an ORDER BY that the function may not keep across batches.
-pub fn choose(
-    call: &Arc<AggregateFunctionExpr>,
-    schema: &Schema,
-    reading: Reading,
-) -> Result<Choice> {
+pub fn choose(aggregate: &AggregateSpec, schema: &Schema, reading: Reading) -> Result<Choice> {
+    let call = &aggregate.function;
+    if aggregate.keeps_rows {
+        return kept::choose(call, schema);
+    }
     if let Some(choice) = native(call, schema, reading)? {
         return Ok(choice);
     }
     let mut arguments = call.expressions();
+    if let Some(readable) = aggregate.readable.clone() {
+        let make: Make = Box::new(move || Ok(Box::new(Readable::new(readable.make()?))));
+        return Ok(Choice { make, arguments });
+    }
     let ordered = ordered_batch(call, arguments.len())?;
     arguments.extend(call.order_bys().iter().map(|order| Arc::clone(&order.expr)));
     let foreign = Foreign {

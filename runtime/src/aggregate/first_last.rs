@@ -58,24 +58,33 @@ pub struct FirstLast<V: Values> {
 }
 
 /// The row of a group that is first (or last) up to now.
+///
+/// A million groups of doubles are 24 MB: that the value is valid is kept apart from it.
 #[derive(Clone)]
 pub struct Picked<I> {
     key: i64,
+    value: I,
     rank: u8,
-    value: Option<I>,
+    valid: bool,
 }
 
-impl<I> Default for Picked<I> {
+impl<I: Default> Default for Picked<I> {
     fn default() -> Self {
         Self {
             key: 0,
+            value: I::default(),
             rank: UNSET,
-            value: None,
+            valid: false,
         }
     }
 }
 
 impl<I> Picked<I> {
+    /// The value, unless it is null or there was no row.
+    fn value(&self) -> Option<&I> {
+        self.valid.then_some(&self.value)
+    }
+
     /// Whether a row that arrives now takes the place.
     #[inline]
     fn yields(&self, last: bool, rank: u8, key: i64) -> bool {
@@ -98,9 +107,10 @@ impl<V: Values> FirstLast<V> {
     }
 
     fn set(heap_bytes: &mut usize, state: &mut Picked<V::Item>, value: Option<V::Item>) {
-        *heap_bytes += value.as_ref().map_or(0, V::heap_bytes);
-        *heap_bytes -= state.value.as_ref().map_or(0, V::heap_bytes);
-        state.value = value;
+        *heap_bytes -= V::heap_bytes(&state.value);
+        state.valid = value.is_some();
+        state.value = value.unwrap_or_default();
+        *heap_bytes += V::heap_bytes(&state.value);
     }
 }
 
@@ -155,13 +165,11 @@ impl<V: Values> Kernel for FirstLast<V> {
 
     fn read(&self, states: &[Self::State], groups: &[usize]) -> Result<ArrayRef> {
         self.values
-            .array(groups.iter().map(|group| states[*group].value.as_ref()))
+            .array(groups.iter().map(|group| states[*group].value()))
     }
 
     fn partial(&self, states: &[Self::State]) -> Result<Vec<ArrayRef>> {
-        let values = self
-            .values
-            .array(states.iter().map(|state| state.value.as_ref()))?;
+        let values = self.values.array(states.iter().map(Picked::value))?;
         let keys = Int64Array::from_iter_values(states.iter().map(|state| state.key));
         let ranks = UInt8Array::from_iter_values(states.iter().map(|state| state.rank));
         Ok(vec![values, Arc::new(keys), Arc::new(ranks)])

@@ -116,7 +116,7 @@ fn group_number(count: usize) -> Result<u32> {
 struct Interner {
     table: HashTable<Slot>,
     /// `ends[n]` is where string *n* ends and string *n* + 1 begins.
-    ends: Vec<usize>,
+    ends: Vec<u32>,
     bytes: Vec<u8>,
     hasher: RandomState,
 }
@@ -126,10 +126,7 @@ const SHORT_BYTES: usize = 11;
 
 /// What a slot says of a string: its first bytes, padded with zeros, then its length, at most 255.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Digest {
-    first: u64,
-    rest: u32,
-}
+struct Digest([u32; 3]);
 
 impl Digest {
     #[inline]
@@ -139,10 +136,25 @@ impl Digest {
         bytes[..shown].copy_from_slice(&key[..shown]);
         bytes[SHORT_BYTES] = key.len().min(255) as u8;
         let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
-        Self {
-            first: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-            rest: u32::from_le_bytes([i, j, k, l]),
-        }
+        Self([
+            u32::from_le_bytes([a, b, c, d]),
+            u32::from_le_bytes([e, f, g, h]),
+            u32::from_le_bytes([i, j, k, l]),
+        ])
+    }
+
+    /// Whether it is of a string that is longer than it holds.
+    const fn is_cut(self) -> bool {
+        self.0[2] >> 24 > SHORT_BYTES as u32
+    }
+
+    /// Its hash: both halves of one product, as wyhash mixes.
+    #[inline]
+    const fn hash(self) -> u64 {
+        let [first, second, third] = self.0;
+        let low = (first as u64 | (second as u64) << 32) ^ SEEDS[0];
+        let product = low as u128 * (third as u64 ^ SEEDS[1]) as u128;
+        product as u64 ^ (product >> 64) as u64
     }
 }
 
@@ -182,24 +194,24 @@ impl Interner {
         }
         let number = group_number(ends.len())?;
         let rehash = |slot: &Slot| {
-            let long = slot.digest.rest >> 24 > SHORT_BYTES as u32;
-            let key = if long {
+            let key = if slot.digest.is_cut() {
                 string(ends, bytes, slot.number as usize)
             } else {
                 &[]
             };
             self::hash(hasher, slot.digest, key)
         };
+        let end = end_of(bytes.len() + key.len())?;
         table.insert_unique(hash, Slot { digest, number }, rehash);
         bytes.extend_from_slice(key);
-        ends.push(bytes.len());
+        ends.push(end);
         Ok(number as usize)
     }
 
     /// Takes a number that no string has.
     fn reserve_number(&mut self) -> Result<usize> {
         let number = group_number(self.ends.len())?;
-        self.ends.push(self.bytes.len());
+        self.ends.push(end_of(self.bytes.len())?);
         Ok(number as usize)
     }
 
@@ -209,7 +221,7 @@ impl Interner {
 
     fn size(&self) -> usize {
         self.table.capacity() * (size_of::<Slot>() + 1)
-            + self.ends.capacity() * size_of::<usize>()
+            + self.ends.capacity() * size_of::<u32>()
             + self.bytes.capacity()
     }
 }
@@ -220,14 +232,21 @@ fn hash(hasher: &RandomState, digest: Digest, key: &[u8]) -> u64 {
     if key.len() > SHORT_BYTES {
         hasher.hash_one(key)
     } else {
-        hasher.hash_one((u128::from(digest.rest) << 64) | u128::from(digest.first))
+        digest.hash()
     }
 }
 
 #[inline]
-fn string<'a>(ends: &[usize], bytes: &'a [u8], number: usize) -> &'a [u8] {
+fn string<'a>(ends: &[u32], bytes: &'a [u8], number: usize) -> &'a [u8] {
     let start = if number == 0 { 0 } else { ends[number - 1] };
-    &bytes[start..ends[number]]
+    &bytes[start as usize..ends[number] as usize]
+}
+
+fn end_of(bytes: usize) -> Result<u32> {
+    match u32::try_from(bytes) {
+        Ok(end) => Ok(end),
+        Err(_) => exec_err!("the group keys of one table exceed 4 GiB"),
+    }
 }
 
 /// One group for all rows.

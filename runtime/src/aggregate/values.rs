@@ -14,7 +14,7 @@ use super::text::{TextColumn, text_array};
 /// Values of one type.
 pub trait Values: Send + 'static {
     /// An owned value.
-    type Item: Clone + Send + 'static;
+    type Item: Clone + Default + Send + 'static;
     /// A column of values.
     type Column<'a>;
     /// A value in a column.

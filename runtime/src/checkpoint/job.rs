@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use tokio::sync::Mutex;
 
 use crate::checkpoint::chain::Chain;
@@ -107,6 +108,7 @@ pub async fn run(
         place(&mut manifest, &blob.target, reference);
     }
     let mut chain = chain.lock().await;
+    let contained = chain.tip().table_log;
     loop {
         match chain.append(manifest.clone()).await {
             Ok(()) => break,
@@ -119,7 +121,9 @@ pub async fn run(
     if let Err(error) = chain.collect_garbage().await {
         tracing::warn!(%error, "cannot collect old checkpoints");
     }
-    if let Err(error) = table_log::forget(&store, manifest.table_log).await {
+    if manifest.table_log != contained
+        && let Err(error) = table_log::forget(&store, manifest.table_log).await
+    {
         tracing::warn!(%error, "cannot shorten the table log");
     }
     Ok(Committed {
@@ -128,7 +132,7 @@ pub async fn run(
     })
 }
 
-async fn encoded(sections: BTreeMap<String, Vec<RecordBatch>>) -> Result<Vec<u8>, CheckpointError> {
+async fn encoded(sections: BTreeMap<String, Vec<RecordBatch>>) -> Result<Bytes, CheckpointError> {
     let work = tokio::task::spawn_blocking(move || encode(&sections));
     let done = work.await.map_err(|error| {
         CheckpointError::State(StateError::Section {
@@ -136,7 +140,7 @@ async fn encoded(sections: BTreeMap<String, Vec<RecordBatch>>) -> Result<Vec<u8>
             found: format!("could not be encoded: {error}"),
         })
     })?;
-    Ok(done?)
+    Ok(done?.into())
 }
 
 fn place(manifest: &mut ManifestV1, target: &Target, reference: ObjectRef) {

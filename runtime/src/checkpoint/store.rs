@@ -42,13 +42,18 @@ impl Store {
     ///
     /// # Errors
     /// [`CheckpointError::Store`].
-    pub async fn put(&self, path: &str, bytes: Vec<u8>) -> Result<ObjectRef, CheckpointError> {
+    pub async fn put(
+        &self,
+        path: &str,
+        bytes: impl Into<Bytes>,
+    ) -> Result<ObjectRef, CheckpointError> {
+        let bytes = bytes.into();
         let reference = ObjectRef {
             path: path.to_owned(),
             bytes: bytes.len() as u64,
             crc32c: crc32c::crc32c(&bytes),
         };
-        let payload = PutPayload::from(Bytes::from(bytes));
+        let payload = PutPayload::from(bytes);
         self.inner
             .put(&Path::from(path), payload)
             .await

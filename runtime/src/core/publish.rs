@@ -20,6 +20,9 @@ use crate::subscribe::SubscriptionEvent;
 /// What publishing one relation brought.
 #[derive(Default)]
 struct Published {
+    /// Whether rows of the relation changed.
+    changed: bool,
+    /// How they did, if anybody follows them.
     net: Vec<ChangeBatch>,
     late: Vec<ChangeBatch>,
     watermark: Option<EventTime>,
@@ -62,8 +65,7 @@ impl Core {
             let published = relation.publish(self.config.side_rows_max, showing);
             relation.work.busy += self.config.clock.elapsed().saturating_sub(began);
             relation.tell_subscribers(at_us, &published);
-            self.changed_since_checkpoint |=
-                !published.net.is_empty() || !published.late.is_empty();
+            self.changed_since_checkpoint |= published.changed || !published.late.is_empty();
             self.pass_on(id, published);
         }
         self.make_cut(at_us);
@@ -240,8 +242,15 @@ impl Relation {
                 (changes, results.late)
             }
         };
+        let followed = !self.consumers.is_empty()
+            || self.subscribers.iter().any(|(part, _)| *part == Part::Rows);
         for changes in changes {
-            published.net.extend(self.served.apply(&changes)?);
+            published.changed |= !changes.is_empty();
+            if followed {
+                published.net.extend(self.served.apply(&changes)?);
+            } else {
+                self.served.keep(&changes)?;
+            }
         }
         if self.pace.every.is_some() {
             published.net = conflated(std::mem::take(&mut published.net))?;
@@ -265,7 +274,7 @@ impl Relation {
             metrics::counter!(crate::metrics::LATE_ROWS, "view" => self.name.clone())
                 .increment(rows.num_rows() as u64);
             let changes = ChangeBatch::inserts(rows);
-            table.apply(&changes)?;
+            table.keep(&changes)?;
             published.late.push(changes);
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! elsewhere.
 
 use rtsap_plan::graph::StreamPlan;
+use rtsap_plan::operator::ObjectId;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -181,13 +182,13 @@ impl Core {
     /// Takes over the references that a durable manifest has given to what was written.
     fn adopt(&mut self, manifest: &ManifestV1) {
         for state in &manifest.relations {
-            if let Some(relation) = self.relations.values_mut().find(|r| r.id.0 == state.id) {
+            if let Some(relation) = self.relations.get_mut(&ObjectId(state.id)) {
                 relation.saved.rows.clone_from(&state.rows);
                 relation.saved.late.clone_from(&state.late);
             }
         }
         for state in &manifest.sources {
-            if let Some(source) = self.sources.values_mut().find(|s| s.spec.id.0 == state.id) {
+            if let Some(source) = self.sources.get_mut(&ObjectId(state.id)) {
                 source.saved.errors.clone_from(&state.errors);
             }
         }

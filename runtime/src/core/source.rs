@@ -80,7 +80,7 @@ impl SourceEntry {
             Arc::new(seen.with_timezone("UTC")),
         ];
         let changes = ChangeBatch::inserts(RecordBatch::try_new(errors_schema(), columns)?);
-        self.errors.apply(&changes)?;
+        self.errors.keep(&changes)?;
         self.touched = true;
         Ok(changes)
     }

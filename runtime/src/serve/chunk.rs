@@ -6,7 +6,8 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use arrow::row::Rows;
+
+use super::key::Keys;
 
 /// A set of row indices as bits.
 #[derive(Clone, Debug)]
@@ -83,8 +84,8 @@ impl Marks {
 pub struct Chunk {
     /// The rows; never changed.
     pub rows: RecordBatch,
-    /// Their keys in Arrow row form; `None` in tables without a key.
-    pub keys: Option<Rows>,
+    /// Their keys; `None` in tables without a key.
+    pub keys: Option<Keys>,
     /// Which of them are not in a checkpoint yet.
     pub fresh: Marks,
     live: Marks,
@@ -93,7 +94,7 @@ pub struct Chunk {
 
 impl Chunk {
     /// Rows that are all live; `fresh` unless they come from a checkpoint.
-    pub fn new(rows: RecordBatch, keys: Option<Rows>, fresh: bool) -> Self {
+    pub fn new(rows: RecordBatch, keys: Option<Keys>, fresh: bool) -> Self {
         let len = rows.num_rows();
         let (live, fresh) = (Marks::new(len, true), Marks::new(len, fresh));
         Self {
@@ -132,7 +133,7 @@ impl Chunk {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let keys = self.keys.as_ref().map_or(0, Rows::size);
+        let keys = self.keys.as_ref().map_or(0, Keys::size);
         self.rows.get_array_memory_size() + keys + self.live.words.len() * 16
     }
 }

@@ -9,20 +9,21 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 use arrow::array::{Int8Array, UInt32Array};
-use arrow::compute::{concat_batches, interleave_record_batch, take_record_batch};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow::row::RowConverter;
 use hashbrown::HashTable;
 use rtsap_stream::change::{ChangeBatch, Op};
 use rtsap_stream::time::EventTime;
 
 use crate::serve::chunk::Chunk;
 use crate::serve::delta::Delta;
+use crate::serve::key::{self, Keys};
 use crate::serve::{ServeError, ServedSnapshot};
 
 mod compact;
+mod net;
 mod versions;
 
 /// How rows of a table are told apart.
@@ -74,11 +75,7 @@ impl ServedTable {
         let converter = columns
             .map(|columns| {
                 let fields = columns.iter();
-                RowConverter::new(
-                    fields
-                        .map(|c| SortField::new(schema.field(*c).data_type().clone()))
-                        .collect(),
-                )
+                key::converter(fields.map(|c| schema.field(*c).data_type().clone()))
             })
             .transpose()?;
         Ok(Self {
@@ -118,25 +115,52 @@ impl ServedTable {
     /// row followed at once by an insert of the new one.
     ///
     /// # Errors
-    /// [`ServeError::UnmatchedDelete`] for a delete of a row that is not there in a table without a
-    /// key.
+    /// As [`ServedTable::keep`].
     pub fn apply(&mut self, changes: &ChangeBatch) -> Result<Option<ChangeBatch>, ServeError> {
         if changes.is_empty() {
             return Ok(None);
         }
         let net = match self.shape {
             Shape::Append => {
-                if changes.ops().is_some() {
-                    return Err(ServeError::UnmatchedDelete);
-                }
-                self.push_chunk(changes.rows().clone(), None, true);
-                self.rows += changes.len();
+                self.append(changes)?;
                 Some(changes.clone())
             }
-            Shape::Keyed(_) | Shape::Multiset => self.apply_keyed(changes, true)?,
+            Shape::Keyed(_) | Shape::Multiset => {
+                let step = self.apply_keyed(changes, true)?;
+                let net = self.net(&step, changes)?;
+                self.bury(&step)?;
+                net
+            }
         };
         self.compact()?;
         Ok(net)
+    }
+
+    /// Applies `changes` where nobody asks what that did to the relation.
+    ///
+    /// # Errors
+    /// [`ServeError::UnmatchedDelete`] for a delete of a row that is not there in a table without a
+    /// key.
+    pub fn keep(&mut self, changes: &ChangeBatch) -> Result<(), ServeError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        if self.shape == Shape::Append {
+            self.append(changes)?;
+        } else {
+            let step = self.apply_keyed(changes, true)?;
+            self.bury(&step)?;
+        }
+        self.compact()
+    }
+
+    fn append(&mut self, changes: &ChangeBatch) -> Result<(), ServeError> {
+        if changes.ops().is_some() {
+            return Err(ServeError::UnmatchedDelete);
+        }
+        self.push_chunk(changes.rows().clone(), None, true);
+        self.rows += changes.len();
+        Ok(())
     }
 
     /// Applies what a checkpoint holds; it is not part of the next delta.
@@ -147,7 +171,8 @@ impl ServedTable {
         for rows in &delta.deletes {
             let ops = Int8Array::from(vec![-1; rows.num_rows()]);
             if let Ok(batch) = ChangeBatch::try_new(rows.clone(), ops) {
-                self.apply_keyed(&batch, false)?;
+                let step = self.apply_keyed(&batch, false)?;
+                self.bury(&step)?;
             }
         }
         for rows in &delta.upserts {
@@ -155,7 +180,8 @@ impl ServedTable {
                 self.push_chunk(rows.clone(), None, false);
                 self.rows += rows.num_rows();
             } else {
-                self.apply_keyed(&ChangeBatch::inserts(rows.clone()), false)?;
+                let step = self.apply_keyed(&ChangeBatch::inserts(rows.clone()), false)?;
+                self.bury(&step)?;
             }
         }
         self.gone.clear();
@@ -222,7 +248,7 @@ impl ServedTable {
         }
     }
 
-    fn push_chunk(&mut self, rows: RecordBatch, keys: Option<Rows>, fresh: bool) -> u32 {
+    fn push_chunk(&mut self, rows: RecordBatch, keys: Option<Keys>, fresh: bool) -> u32 {
         let id = self.chunk_next;
         self.chunk_next += 1;
         self.chunks.insert(id, Chunk::new(rows, keys, fresh));
@@ -236,17 +262,13 @@ impl ServedTable {
         }
     }
 
-    fn apply_keyed(
-        &mut self,
-        changes: &ChangeBatch,
-        fresh: bool,
-    ) -> Result<Option<ChangeBatch>, ServeError> {
+    fn apply_keyed(&mut self, changes: &ChangeBatch, fresh: bool) -> Result<Step, ServeError> {
         let rows = changes.rows();
         let keys = self.key_columns(rows);
         let Some(converter) = &self.converter else {
             return Err(ServeError::UnmatchedDelete);
         };
-        let keys = converter.convert_columns(&keys)?;
+        let keys = Keys::of(&keys, converter)?;
         let id = self.push_chunk(rows.clone(), Some(keys), fresh);
         let mut step = Step {
             id,
@@ -260,27 +282,29 @@ impl ServedTable {
                 Op::Delete => self.delete_row(&mut step, row)?,
             }
         }
-        let net = self.net(&step, changes)?;
-        self.bury(&step)?;
-        Ok(net)
+        Ok(step)
     }
 
     fn hash_of(&self, place: Place) -> u64 {
-        self.hasher.hash_one(self.key_of(place))
+        hash(&self.chunks, &self.hasher, place)
     }
 
-    fn key_of(&self, place: Place) -> &[u8] {
-        let keys = self
-            .chunks
-            .get(&place.chunk)
-            .and_then(|chunk| chunk.keys.as_ref());
-        keys.map_or(&[], |keys| keys.row(place.row as usize).data())
+    /// The key of `place` as bytes.
+    fn key_of(&self, place: Place) -> Box<[u8]> {
+        let keys = keys_of(&self.chunks, place.chunk);
+        keys.map_or_else(Box::default, |keys| keys.bytes(place.row as usize))
     }
 
-    /// The slot that holds the key of `place`, if there is one.
-    fn find(&self, place: Place, hash: u64) -> Option<u32> {
-        let key = self.key_of(place);
-        let same = |slot: &u32| self.key_of(self.slots[*slot as usize]) == key;
+    /// The slot that holds the key of `place` and is `wanted`, if there is one.
+    fn find(&self, place: Place, hash: u64, wanted: impl Fn(u32) -> bool) -> Option<u32> {
+        let keys = keys_of(&self.chunks, place.chunk)?;
+        let same = |slot: &u32| {
+            let other = self.slots[*slot as usize];
+            wanted(*slot)
+                && keys_of(&self.chunks, other.chunk).is_some_and(|other_keys| {
+                    keys.same(place.row as usize, other_keys, other.row as usize)
+                })
+        };
         self.index.find(hash, same).copied()
     }
 
@@ -291,11 +315,10 @@ impl ServedTable {
         };
         let hash = self.hash_of(place);
         if !self.gone.is_empty() && matches!(self.shape, Shape::Keyed(_)) {
-            let key: Box<[u8]> = self.key_of(place).into();
-            self.gone.remove(&key);
+            self.gone.remove(&self.key_of(place));
         }
         let found = match self.shape {
-            Shape::Keyed(_) => self.find(place, hash),
+            Shape::Keyed(_) => self.find(place, hash, |_| true),
             Shape::Append | Shape::Multiset => None,
         };
         let slot = match found {
@@ -331,10 +354,8 @@ impl ServedTable {
             chunk.kill(row);
         }
         let hash = self.hash_of(place);
-        let live = |slot: &u32| !step.tombs.contains_key(slot);
-        let key = self.key_of(place);
-        let same = |slot: &u32| live(slot) && self.key_of(self.slots[*slot as usize]) == key;
-        let Some(slot) = self.index.find(hash, same).copied() else {
+        let live = |slot| !step.tombs.contains_key(&slot);
+        let Some(slot) = self.find(place, hash, live) else {
             return match self.shape {
                 Shape::Keyed(_) => Ok(()),
                 Shape::Append | Shape::Multiset => Err(ServeError::UnmatchedDelete),
@@ -370,55 +391,9 @@ impl ServedTable {
             }
         };
         let (slots, chunks, hasher) = (&self.slots, &self.chunks, &self.hasher);
-        let rehash = |slot: &u32| {
-            let place = slots[*slot as usize];
-            let keys = chunks
-                .get(&place.chunk)
-                .and_then(|chunk| chunk.keys.as_ref());
-            hasher.hash_one(keys.map_or(&[][..], |keys| keys.row(place.row as usize).data()))
-        };
+        let rehash = |slot: &u32| self::hash(chunks, hasher, slots[*slot as usize]);
         self.index.insert_unique(hash, slot, rehash);
         slot
-    }
-
-    /// The net effect of a step as a change batch, for downstream views and subscribers.
-    fn net(&self, step: &Step, changes: &ChangeBatch) -> Result<Option<ChangeBatch>, ServeError> {
-        let mut sources: Vec<&RecordBatch> = vec![changes.rows()];
-        let mut source_of: HashMap<u32, usize> = HashMap::new();
-        let mut picks: Vec<(usize, usize)> = Vec::new();
-        let mut ops: Vec<i8> = Vec::new();
-        let mut delete = |place: Place, picks: &mut Vec<(usize, usize)>, ops: &mut Vec<i8>| {
-            if let Some(chunk) = self.chunks.get(&place.chunk) {
-                let source = *source_of.entry(place.chunk).or_insert_with(|| {
-                    sources.push(&chunk.rows);
-                    sources.len() - 1
-                });
-                picks.push((source, place.row as usize));
-                ops.push(-1);
-            }
-        };
-        for before in step.tombs.values().flatten() {
-            delete(*before, &mut picks, &mut ops);
-        }
-        let Some(chunk) = self.chunks.get(&step.id) else {
-            return Ok(None);
-        };
-        for row in 0..changes.len() {
-            if chunk.live().get(row) {
-                if let Some(before) = step.before[row] {
-                    delete(before, &mut picks, &mut ops);
-                }
-                picks.push((0, row));
-                ops.push(1);
-            }
-        }
-        if picks.is_empty() {
-            return Ok(None);
-        }
-        let rows = interleave_record_batch(&sources, &picks)?;
-        let batch = ChangeBatch::try_new(rows, Int8Array::from(ops))
-            .map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))?;
-        Ok(Some(batch))
     }
 
     /// Removes the keys that a step deleted for good and remembers them for the delta.
@@ -426,7 +401,7 @@ impl ServedTable {
         for (slot, before) in &step.tombs {
             let place = self.slots[*slot as usize];
             let hash = self.hash_of(place);
-            let key: Box<[u8]> = self.key_of(place).into();
+            let key = self.key_of(place);
             if let Ok(entry) = self.index.find_entry(hash, |other| other == slot) {
                 entry.remove();
             }
@@ -464,6 +439,14 @@ struct Step {
     before: Vec<Option<Place>>,
     /// Slots deleted in this step, with the row that the key had before it.
     tombs: BTreeMap<u32, Option<Place>>,
+}
+
+fn keys_of(chunks: &BTreeMap<u32, Chunk>, chunk: u32) -> Option<&Keys> {
+    chunks.get(&chunk).and_then(|chunk| chunk.keys.as_ref())
+}
+
+fn hash(chunks: &BTreeMap<u32, Chunk>, hasher: &RandomState, place: Place) -> u64 {
+    keys_of(chunks, place.chunk).map_or(0, |keys| keys.hash(place.row as usize, hasher))
 }
 
 fn index_u32(index: usize) -> u32 {

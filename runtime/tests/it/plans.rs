@@ -96,6 +96,7 @@ pub async fn compile(schema: &SchemaRef, keys: &[&str], aggregates: &[&str]) -> 
             function: lowered.aggregate,
             filter: lowered.filter,
             keeps_rows: false,
+            readable: None,
         });
     }
     Compiled {

@@ -3,6 +3,7 @@
 use chrono::DateTime as Chrono;
 use proptest::prelude::*;
 
+use super::stream::LastDay;
 use super::{DateTime, parse_days};
 
 fn epoch(text: &str, digits: u8) -> Option<i64> {
@@ -80,4 +81,41 @@ proptest! {
         let text = Chrono::from_timestamp_micros(us).unwrap().to_rfc3339();
         prop_assert_eq!(epoch(&text, 6), Some(us), "{}", text);
     }
+}
+
+/// What is read by position, the day known, is what is read from scratch; what is not is left.
+#[test]
+fn a_timestamp_of_the_last_day_reads_alike() {
+    let first = "2024-01-02T03:04:05.123456Z";
+    let mut last_day = LastDay::default();
+    assert_eq!(last_day.read(first.as_bytes(), 6), None);
+    let parsed = DateTime::parse(first.as_bytes()).unwrap();
+    last_day.remember(first.as_bytes(), &parsed);
+    for (text, by_position) in [
+        (first, true),
+        ("2024-01-02 23:59:59Z", true),
+        ("2024-01-02T00:00:00.1Z", true),
+        ("2024-01-02T00:00:00.000000001Z", false),
+        ("2024-01-02T23:59:60Z", false),
+        ("2024-01-03T03:04:05.123456Z", false),
+        ("2024-01-02T03:04:05.123456", false),
+        ("2024-01-02T03:04:05.123456+01:00", false),
+        ("2024-01-02T24:00:00Z", false),
+        ("2024-01-02T03:60:00Z", false),
+        ("2024-01-02T03:04:61Z", false),
+        ("2024-01-02T03:04:05.Z", false),
+        ("2024-01-02T03:04:05.12a456Z", false),
+        ("2024-01-02T03-04-05Z", false),
+        ("2024-01-02T0a:04:05Z", false),
+        ("2024-01-02", false),
+    ] {
+        let found = last_day.read(text.as_bytes(), 6);
+        let expected = by_position.then(|| epoch(text, 6)).flatten();
+        assert_eq!(found, expected, "{text:?}");
+        assert!(!by_position || found.is_some(), "{text:?}");
+    }
+    // Beyond the range of nanoseconds in 64 bits.
+    let far = "9999-12-31T00:00:00Z";
+    last_day.remember(far.as_bytes(), &DateTime::parse(far.as_bytes()).unwrap());
+    assert_eq!(last_day.read(far.as_bytes(), 9), None);
 }

@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use arrow::datatypes::{DataType, TimeUnit};
 
 use crate::format::column::{self, Column, Values as V};
+use crate::format::datetime::stream::LastDay;
 use crate::format::datetime::{self, DateTime};
 use crate::format::{sql_type, timestamp_digits};
 
@@ -48,6 +49,8 @@ pub enum TimestampFormat {
 #[derive(Default)]
 pub(super) struct Values {
     pub(super) timestamps: TimestampFormat,
+    /// The day of the last timestamp that was written out.
+    pub(super) last_day: LastDay,
 }
 
 /// The shape of the objects in a column of this type, if it holds objects.
@@ -122,8 +125,7 @@ impl Values {
             V::Text(bytes) => text_value(cursor, bytes, data_type, depth)?,
             V::Timestamp { values, unit, zone } => {
                 let (unit, with_zone) = (*unit, zone.is_some());
-                let format = self.timestamps;
-                values.push(timestamp(format, cursor, data_type, unit, with_zone)?);
+                values.push(self.timestamp(cursor, data_type, unit, with_zone)?);
             }
             V::Boolean(values) => values.append(boolean(cursor, data_type)?),
             V::Date(values) => values.push(date(cursor, data_type)?),
@@ -148,6 +150,41 @@ impl Values {
             }
         }
         Ok(())
+    }
+
+    /// Reads a timestamp of 10^-digits seconds, where `unit` says how many digits.
+    #[inline]
+    fn timestamp(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        data_type: &DataType,
+        unit: TimeUnit,
+        with_zone: bool,
+    ) -> Parsed<i64> {
+        let start = cursor.at;
+        let digits = timestamp_digits(unit);
+        let quoted = cursor.peek() == Some(b'"');
+        let written_digits = match (self.timestamps, quoted) {
+            (TimestampFormat::Epoch(written), _) => written,
+            (TimestampFormat::Auto, false) => digits,
+            (TimestampFormat::Iso, false) => return Err(wrong_kind(cursor, start, data_type, 0)),
+            (TimestampFormat::Auto | TimestampFormat::Iso, true) => {
+                if let Some(value) = self.last_day.read(cursor.string()?.raw, digits) {
+                    return Ok(value);
+                }
+                cursor.at = start;
+                let plain = plain(cursor, data_type)?;
+                let iso = iso_timestamp(&plain, digits, with_zone, &mut self.last_day);
+                return iso.map_err(|why| unreadable(cursor, start, data_type, why));
+            }
+        };
+        number(cursor, data_type, |number| {
+            // The number counts units of 10^-written seconds; the column those of 10^-digits.
+            let scaled = number.to_scaled(i32::from(digits) - i32::from(written_digits));
+            scaled
+                .and_then(|scaled| i64::try_from(scaled).ok())
+                .ok_or("out of range")
+        })
     }
 
     /// Reads the elements of the array that begins at `cursor`.
@@ -374,39 +411,17 @@ fn date(cursor: &mut Cursor<'_>, data_type: &DataType) -> Parsed<i32> {
     datetime::parse_days(&plain).ok_or_else(|| unreadable(cursor, start, data_type, ""))
 }
 
-fn timestamp(
-    format: TimestampFormat,
-    cursor: &mut Cursor<'_>,
-    data_type: &DataType,
-    unit: TimeUnit,
-    with_zone: bool,
-) -> Parsed<i64> {
-    let start = cursor.at;
-    let digits = timestamp_digits(unit);
-    let quoted = cursor.peek() == Some(b'"');
-    let written_digits = match (format, quoted) {
-        (TimestampFormat::Epoch(written), _) => written,
-        (TimestampFormat::Auto, false) => digits,
-        (TimestampFormat::Iso, false) => return Err(wrong_kind(cursor, start, data_type, 0)),
-        (TimestampFormat::Auto | TimestampFormat::Iso, true) => {
-            let plain = plain(cursor, data_type)?;
-            let iso = iso_timestamp(&plain, digits, with_zone);
-            return iso.map_err(|why| unreadable(cursor, start, data_type, why));
-        }
-    };
-    number(cursor, data_type, |number| {
-        // The number counts units of 10^-written seconds; the column those of 10^-digits.
-        let scaled = number.to_scaled(i32::from(digits) - i32::from(written_digits));
-        scaled
-            .and_then(|scaled| i64::try_from(scaled).ok())
-            .ok_or("out of range")
-    })
-}
-
 /// Without an offset the text is taken as UTC. In a column without time zone an offset other than
 /// UTC is refused: dropping it would shift the value silently.
-fn iso_timestamp(text: &[u8], digits: u8, with_zone: bool) -> Result<i64, &'static str> {
-    let parsed = DateTime::parse(text.trim_ascii()).ok_or("not an ISO 8601 timestamp")?;
+fn iso_timestamp(
+    text: &[u8],
+    digits: u8,
+    with_zone: bool,
+    last_day: &mut LastDay,
+) -> Result<i64, &'static str> {
+    let text = text.trim_ascii();
+    let parsed = DateTime::parse(text).ok_or("not an ISO 8601 timestamp")?;
+    last_day.remember(text, &parsed);
     if !with_zone && parsed.offset_seconds.is_some_and(|offset| offset != 0) {
         return Err("it has a UTC offset, but the column is without time zone");
     }

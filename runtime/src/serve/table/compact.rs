@@ -5,6 +5,7 @@ use arrow::compute::concat_batches;
 use super::{Place, ServedTable, index_u32};
 use crate::serve::ServeError;
 use crate::serve::chunk::Chunk;
+use crate::serve::key::Keys;
 
 /// How many chunks of like size are merged into one.
 const MERGE_FAN_IN: usize = 4;
@@ -66,7 +67,7 @@ impl ServedTable {
         }
         let rows = concat_batches(&self.schema, &parts)?;
         let keys = match &self.converter {
-            Some(converter) => Some(converter.convert_columns(&self.key_columns(&rows))?),
+            Some(converter) => Some(Keys::of(&self.key_columns(&rows), converter)?),
             None => None,
         };
         let id = ids[0];
