@@ -73,11 +73,11 @@ impl Horizon {
             .field(self.schema.fields().len() - 1)
             .data_type();
         let unit = unit_nanos(stamp);
-        for row in first..first + count {
+        for (row, time) in times.iter().enumerate().skip(first).take(count) {
             for offset in offsets {
                 own.push(row as u32);
                 distances.push(offset / 1_000);
-                moved.push(times[row].saturating_add(*offset).div_euclid(unit));
+                moved.push(time.saturating_add(*offset).div_euclid(unit));
             }
         }
         let own = UInt32Array::from(own);
