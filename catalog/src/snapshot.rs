@@ -60,12 +60,22 @@ pub enum CatalogChange {
     Create(ObjectDef),
     /// Objects that go together; nothing that stays may read them.
     Drop(Vec<ObjectNumber>),
-    /// An object that nothing reads, and a new one in its place.
+    /// A new object in place of one that goes and that nothing reads; its number is
+    /// [`CatalogSnapshot::next_id`].
     Replace {
-        /// The one that goes.
-        id: ObjectNumber,
-        /// The one that comes; its number is [`CatalogSnapshot::next_id`].
+        /// What goes.
+        old: ObjectNumber,
+        /// What comes.
         def: ObjectDef,
+    },
+    /// Another name for an object.
+    Rename {
+        /// The object.
+        id: ObjectNumber,
+        /// Its name from now on.
+        name: ObjectName,
+        /// The statement that would make it under that name.
+        sql: String,
     },
     /// `COMMENT ON`; `None` takes the comment away.
     Comment {
@@ -163,10 +173,11 @@ impl CatalogSnapshot {
         match change {
             CatalogChange::Create(def) => state.create(def)?,
             CatalogChange::Drop(ids) => state.drop_all(ids)?,
-            CatalogChange::Replace { id, def } => {
-                state.drop_all(&[*id])?;
+            CatalogChange::Replace { old, def } => {
+                state.drop_all(&[*old])?;
                 state.create(def)?;
             }
+            CatalogChange::Rename { id, name, sql } => state.rename(*id, name, sql)?,
             CatalogChange::Comment { id, comment } => {
                 let object = state
                     .objects
@@ -226,28 +237,8 @@ impl CatalogState {
         if def.id != self.next_id {
             return contradiction("it is not the next number");
         }
-        if def.name.as_str().contains('$') {
-            let reason = "the character $ is kept for v$late and s$errors";
-            return Err(CatalogError::BadName {
-                name: def.name.to_string(),
-                reason,
-            });
-        }
         let is_function = matches!(def.kind, ObjectKind::Function(_));
-        let names = match is_function {
-            true => &self.functions,
-            false => &self.by_name,
-        };
-        if let Some(taken) = names.get(def.name.as_str()) {
-            let noun = self
-                .objects
-                .get(taken)
-                .map_or("object", |object| object.def.kind.noun());
-            return Err(CatalogError::Exists {
-                name: def.name.clone(),
-                noun,
-            });
-        }
+        self.check_name(&def.name, is_function)?;
         if !def
             .depends_on
             .iter()
@@ -271,6 +262,46 @@ impl CatalogState {
         };
         self.objects.insert(def.id, Arc::new(object));
         self.next_id += 1;
+        Ok(())
+    }
+
+    /// A name must be free and without the character of side tables.
+    /// Functions have names of their own.
+    fn check_name(&self, name: &ObjectName, is_function: bool) -> Result<(), CatalogError> {
+        if name.as_str().contains('$') {
+            let reason = "the character $ is kept for v$late and s$errors";
+            return Err(CatalogError::BadName {
+                name: name.to_string(),
+                reason,
+            });
+        }
+        let names = match is_function {
+            true => &self.functions,
+            false => &self.by_name,
+        };
+        let Some(taken) = names.get(name.as_str()) else {
+            return Ok(());
+        };
+        let taken = self.objects.get(taken);
+        Err(CatalogError::Exists {
+            name: name.clone(),
+            noun: taken.map_or("object", |object| object.def.kind.noun()),
+        })
+    }
+
+    fn rename(
+        &mut self,
+        id: ObjectNumber,
+        name: &ObjectName,
+        sql: &str,
+    ) -> Result<(), CatalogError> {
+        self.check_name(name, false)?;
+        let object = self.objects.get_mut(&id);
+        let object = Arc::make_mut(object.ok_or(CatalogError::Unknown { id })?);
+        self.by_name.remove(object.def.name.as_str());
+        object.def.name = name.clone();
+        object.def.sql = sql.to_owned();
+        self.by_name.insert(name.as_str().to_owned(), id);
         Ok(())
     }
 

@@ -20,10 +20,12 @@ use crate::instance::Instance;
 use crate::query::diagnose::{Scene, unknown_relation};
 use crate::response::CommandTag;
 
+pub(crate) mod alter;
 pub(crate) mod boot;
 pub(crate) mod define;
 pub(crate) mod drop;
 pub(crate) mod function;
+pub(crate) mod replace;
 
 /// What a change of definitions came to.
 #[derive(Debug)]

@@ -35,6 +35,8 @@ pub enum StatementKind {
     CreateFunction(Box<CreateFunction>),
     /// `DROP …`.
     Drop(DropStatement),
+    /// `ALTER …`.
+    Alter(AlterStatement),
     /// `INSERT INTO table …`.
     Insert {
         /// The table.
@@ -272,6 +274,30 @@ pub struct DropStatement {
     pub cascade: bool,
 }
 
+/// `ALTER SOURCE | TABLE | STREAMING VIEW | SINK name …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlterStatement {
+    /// What kind.
+    pub noun: ObjectNoun,
+    /// Which one.
+    pub name: Name,
+    /// `IF EXISTS`.
+    pub if_exists: bool,
+    /// What becomes of it.
+    pub action: AlterAction,
+}
+
+/// What `ALTER` does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlterAction {
+    /// `RENAME TO name`.
+    Rename(Name),
+    /// `PAUSE`.
+    Pause,
+    /// `RESUME`.
+    Resume,
+}
+
 /// What `SHOW` lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShowTarget {
@@ -328,6 +354,8 @@ pub enum ExplainTarget {
     CreateView(Box<CreateView>),
     /// `EXPLAIN STREAMING VIEW v`: the plan of an existing view; with `ANALYZE`, its live figures.
     View(Name),
+    /// `EXPLAIN WHY v`: what a view waits for.
+    Why(Name),
     /// `EXPLAIN SELECT … EMIT …`: the streaming plan of this query, by text and characters before
     /// it.
     StreamingQuery {

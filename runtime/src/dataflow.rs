@@ -8,12 +8,13 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use rtsap_plan::graph::{NodeIndex, StreamPlan};
 use rtsap_plan::operator::{ObjectId, OperatorSpec};
-use rtsap_stream::change::{ChangeBatch, ChangelogMode};
+use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::message::Watermark;
 use rtsap_stream::time::EventTime;
 
-use absorb::absorbs;
+use absorb::{absorbs, multiplies};
 use late::LateShape;
+use wiring::{tell_who_adds_up, timeless};
 
 use crate::operator::instantiate;
 use crate::operator::{Operator, OperatorError, Output};
@@ -21,7 +22,9 @@ use crate::state::{StateError, StateReader, StateWriter};
 use crate::status::Ledger;
 
 mod absorb;
+mod figures;
 mod late;
+mod wiring;
 
 /// A running plan.
 pub struct Dataflow {
@@ -55,11 +58,16 @@ struct NodeState {
     absorbs: bool,
     /// By port: no node before this one absorbs rows, so what comes here are rows of the inputs.
     takes_input_rows: Vec<bool>,
+    /// One row of the inputs may be several here: they are counted as used where they are
+    /// multiplied, whatever becomes of them.
+    multiplied: bool,
     time: EventTime,
     /// What this node has last promised to those behind it.
     promised: Option<EventTime>,
     /// All its inputs are idle, and so is it.
     idle: bool,
+    /// Rows that have come to it, and rows that it has sent.
+    rows: [u64; 2],
 }
 
 /// What a dataflow has brought forth since the last time it was asked.
@@ -113,6 +121,8 @@ impl Dataflow {
             // Behind a union of both kinds nothing tells the rows of inputs from others.
             let mixed = takes_input_rows.contains(&true) && takes_input_rows.contains(&false);
             let absorbs = mixed || absorbs(&node.spec);
+            let mut before = node.inputs.iter().map(|input| &nodes[*input]);
+            let multiplied = multiplies(&node.spec) || before.any(|node| node.multiplied);
             nodes.push(NodeState {
                 operator,
                 consumers: Vec::new(),
@@ -120,9 +130,11 @@ impl Dataflow {
                 timeless,
                 absorbs,
                 takes_input_rows,
+                multiplied,
                 time: EventTime::MIN,
                 promised: None,
                 idle: false,
+                rows: [0; 2],
             });
         }
         for (index, node) in plan.nodes.iter().enumerate() {
@@ -198,6 +210,7 @@ impl Dataflow {
             let node = self.inputs[leaf].node;
             let batch = project(changes, &places)?;
             self.ledger.rows_in += batch.len() as u64;
+            self.nodes[node].rows = self.nodes[node].rows.map(|rows| rows + batch.len() as u64);
             if self.nodes[node].consumers.is_empty() {
                 self.ledger.used += batch.len() as u64;
                 self.results.push(batch);
@@ -290,6 +303,7 @@ impl Dataflow {
         while let Some((node, port, event)) = queue.pop_front() {
             match event {
                 Event::Changes(changes) => {
+                    self.nodes[node].rows[0] += changes.len() as u64;
                     let mut output = Output::default();
                     if let Some(operator) = &mut self.nodes[node].operator {
                         operator.on_changes(port, &changes, &mut output)?;
@@ -316,6 +330,9 @@ impl Dataflow {
             .iter()
             .map(|batch| batch.num_rows() as u64)
             .sum();
+        if self.nodes[node].multiplied && !self.nodes[node].takes_input_rows[port] {
+            return;
+        }
         self.ledger.late += late;
         if !self.nodes[node].takes_input_rows[port] {
             // Counted as used where it was put into its window.
@@ -417,6 +434,7 @@ impl Dataflow {
             .into_iter()
             .filter(|changes| !changes.is_empty())
         {
+            self.nodes[node].rows[1] += changes.len() as u64;
             if self.nodes[node].consumers.is_empty() {
                 self.results.push(changes);
             } else {
@@ -433,36 +451,6 @@ impl Dataflow {
                 Event::Watermark(time) => Event::Watermark(*time),
             };
             queue.push_back((*to, *port, copy));
-        }
-    }
-}
-
-/// By port, whether a node of `ports` inputs takes no notice of its event time: the side of a join
-/// whose rows are kept for ever must not hold back the one whose rows are not.
-fn timeless(spec: &OperatorSpec, ports: usize) -> Vec<bool> {
-    match spec {
-        OperatorSpec::RegularJoin(spec) => spec.kept.iter().map(Option::is_none).collect(),
-        _ => vec![false; ports],
-    }
-}
-
-/// An operator that adds up rows of others must be told which of them go.
-fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
-    let mut adds_up = vec![false; nodes.len()];
-    for (index, node) in plan.nodes.iter().enumerate().rev() {
-        if let Some(operator) = nodes[index].operator.as_mut().filter(|_| adds_up[index]) {
-            operator.send_replaced();
-        }
-        let sums = match node.spec {
-            OperatorSpec::GroupAggregate(_)
-            | OperatorSpec::RegularJoin(_)
-            | OperatorSpec::TopN(_) => true,
-            // So does a union of rows that change, and whoever reads it.
-            OperatorSpec::Union => node.properties.mode == ChangelogMode::Retract,
-            _ => false,
-        };
-        for input in &node.inputs {
-            adds_up[*input] |= sums || adds_up[index];
         }
     }
 }

@@ -8,7 +8,9 @@ use rtsap_stream::time::EventTime;
 use crate::state::{StateError, StateReader, StateWriter};
 
 pub mod asof_join;
+pub mod fill;
 pub mod group_aggregate;
+pub mod horizon;
 pub mod instantiate;
 pub mod interval_join;
 pub mod join;
@@ -18,6 +20,7 @@ pub mod regular_join;
 pub mod session;
 pub mod stateless;
 pub mod top_n;
+pub mod unnest;
 pub mod window_aggregate;
 
 /// One step of a dataflow: a deterministic state machine over the messages of its inputs.
@@ -90,10 +93,28 @@ pub trait Operator: Send {
         Ok(())
     }
 
+    /// What waits for event time, if anything does.
+    fn waiting(&self) -> Option<Waiting> {
+        None
+    }
+
     /// Bytes of state held now.
     fn state_bytes(&self) -> usize {
         0
     }
+}
+
+/// What an operator holds back until event time has passed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// What waits, for people: `windows`.
+    pub what: &'static str,
+    /// How much of it.
+    pub count: u64,
+    /// The watermark that lets go of the first of it.
+    pub next: EventTime,
+    /// The watermark that lets go of all of it.
+    pub last: EventTime,
 }
 
 /// What an operator sends in one call.

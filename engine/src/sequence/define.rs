@@ -14,7 +14,8 @@ use rtsap_planner::duration::nanos_of;
 use rtsap_planner::statement::WithOption;
 use rtsap_planner::{BoundColumn, BoundFunction, BoundSource, PlannedView, plan_view_with};
 use rtsap_runtime::spec::{
-    EventTimeSpec, OnError, SinkSpec, SourceColumn, SourceSpec, StartFrom, TableSpec, ViewSpec,
+    EventTimeSpec, OnError, Pace, SinkSpec, SourceColumn, SourceSpec, StartFrom, TableSpec,
+    ViewSpec,
 };
 use rtsap_stream::registry::{Options, SourceRequest};
 use rtsap_stream::sink::SinkInput;
@@ -148,6 +149,7 @@ pub(crate) fn view(
         relation,
         depends_on,
         notices,
+        pace,
     } = planned;
     let source = |id: &ObjectNumber| {
         let object = catalog.by_id(*id);
@@ -169,6 +171,10 @@ pub(crate) fn view(
         name: name.to_owned(),
         plan,
         start_from,
+        pace: Pace {
+            every: pace.every_nanos.map(duration),
+            timeout: pace.timeout_nanos.map(duration),
+        },
     };
     let (relation, start) = (Some(relation), Start::View(spec));
     Ok(Candidate {
@@ -178,6 +184,10 @@ pub(crate) fn view(
         start,
         notices,
     })
+}
+
+fn duration(nanos: i64) -> Duration {
+    Duration::from_nanos(nanos.unsigned_abs())
 }
 
 /// A sink that follows `from`.

@@ -58,7 +58,7 @@ pub(crate) async fn create(
         comment: None,
     };
     let change = match replaced {
-        Some(id) => CatalogChange::Replace { id, def },
+        Some(id) => CatalogChange::Replace { old: id, def },
         None => CatalogChange::Create(def),
     };
     *instance.catalog.write() = store.commit(&before, &change).await?;

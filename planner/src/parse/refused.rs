@@ -17,6 +17,41 @@ pub fn created(cursor: &Cursor<'_>) -> Option<PlanError> {
     find(cursor, &CREATED)
 }
 
+/// What `ALTER` cannot alter.
+pub fn altered(cursor: &Cursor<'_>) -> Option<PlanError> {
+    let (_, what, hint) = ALTERED.iter().find(|(words, ..)| cursor.at(words))?;
+    Some(cursor.unsupported(what).hint(*hint))
+}
+
+const ALTERED: [Refusal; 6] = [
+    (
+        &["CONNECTION"],
+        "ALTER CONNECTION",
+        "Drop it and create it anew.",
+    ),
+    (&["SECRET"], "ALTER SECRET", "Drop it and create it anew."),
+    (
+        &["FUNCTION"],
+        "ALTER FUNCTION",
+        "Drop it and create it anew.",
+    ),
+    (
+        &["ROLE"],
+        "ALTER ROLE",
+        "Roles are in the server's configuration file.",
+    ),
+    (
+        &["USER"],
+        "ALTER USER",
+        "Roles are in the server's configuration file.",
+    ),
+    (
+        &["DATABASE"],
+        "ALTER DATABASE",
+        "A server has one database.",
+    ),
+];
+
 /// What `DROP` cannot drop yet.
 pub fn dropped(cursor: &Cursor<'_>) -> Option<PlanError> {
     find(cursor, &DROPPED)
@@ -32,13 +67,12 @@ const STREAMING: &str = "Write CREATE STREAMING VIEW.";
 const NONE: &str = "There are no such objects in this version.";
 
 /// Statements that this version does not run.
-const STATEMENTS: [Refusal; 22] = [
+const STATEMENTS: [Refusal; 21] = [
     (
         &["ALTER", "SYSTEM"],
         "ALTER SYSTEM",
         "Set it in the server's configuration file.",
     ),
-    (&["ALTER"], "ALTER", "Drop the object and create it anew."),
     (
         &["REPLAY"],
         "REPLAY",

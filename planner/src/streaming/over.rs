@@ -23,7 +23,7 @@ use rtsap_plan::properties::{StateBound, StreamProperties};
 mod along;
 
 use crate::error::{Cause, PlanError};
-use crate::logical::window_tvf::constant_nanos;
+use crate::logical::window_length::constant_nanos;
 use crate::streaming::aggregate::check_bounded_call;
 use crate::streaming::top_n::column;
 use crate::streaming::{Compiler, require_append};

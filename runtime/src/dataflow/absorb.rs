@@ -12,8 +12,15 @@ pub(super) fn absorbs(spec: &OperatorSpec) -> bool {
             | OperatorSpec::TopN(_)
             | OperatorSpec::Over(_)
             | OperatorSpec::WindowAssign { .. }
+            | OperatorSpec::Horizon(_)
+            | OperatorSpec::Unnest(_)
             | OperatorSpec::IntervalJoin(_)
             | OperatorSpec::AsofJoin(_)
             | OperatorSpec::RegularJoin(_)
     )
+}
+
+/// Whether one row that comes to such a node may leave it as several that can be late one by one.
+pub(super) fn multiplies(spec: &OperatorSpec) -> bool {
+    matches!(spec, OperatorSpec::Unnest(_) | OperatorSpec::Horizon(_))
 }

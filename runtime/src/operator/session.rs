@@ -33,7 +33,7 @@ use crate::state::{StateError, StateReader, StateWriter};
 
 use super::stateless::changes;
 use super::window_aggregate::time::TimeColumn;
-use super::{Operator, OperatorError, Output};
+use super::{Operator, OperatorError, Output, Waiting};
 
 mod sessions;
 
@@ -313,6 +313,20 @@ impl Operator for SessionAggregation {
             return Ok(());
         }
         self.send(changed.into_iter(), out)
+    }
+
+    fn waiting(&self) -> Option<Waiting> {
+        let (first, last, count) = self.sessions.lasts()?;
+        let after = |last: i64| {
+            let end = last.saturating_add(self.gap_nanos);
+            EventTime::from_nanos(end.saturating_add(self.wait_nanos))
+        };
+        Some(Waiting {
+            what: "sessions",
+            count: count as u64,
+            next: after(first),
+            last: after(last),
+        })
     }
 
     fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {

@@ -35,7 +35,7 @@ use crate::aggregate::choose::Reading;
 use crate::aggregate::table::{GroupRows, GroupTable};
 use crate::state::{StateError, StateReader, StateWriter};
 
-use super::{Operator, OperatorError, Output};
+use super::{Operator, OperatorError, Output, Waiting};
 
 mod close;
 mod replaced;
@@ -396,6 +396,10 @@ impl Operator for WindowAggregation {
             batches.extend(self.changed_rows(start)?);
         }
         self.send(batches, out)
+    }
+
+    fn waiting(&self) -> Option<Waiting> {
+        self.open_windows()
     }
 
     fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {

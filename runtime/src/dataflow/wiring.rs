@@ -1,0 +1,39 @@
+//! What nodes must know of those beside them before rows come.
+
+use rtsap_plan::graph::StreamPlan;
+use rtsap_plan::operator::OperatorSpec;
+use rtsap_stream::change::ChangelogMode;
+
+use super::NodeState;
+
+/// By port, whether a node of `ports` inputs takes no notice of its event time: the side of a join
+/// whose rows are kept for ever must not hold back the one whose rows are not.
+pub(super) fn timeless(spec: &OperatorSpec, ports: usize) -> Vec<bool> {
+    match spec {
+        OperatorSpec::RegularJoin(spec) => spec.kept.iter().map(Option::is_none).collect(),
+        _ => vec![false; ports],
+    }
+}
+
+/// An operator that adds up rows of others must be told which of them go.
+pub(super) fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
+    let mut adds_up = vec![false; nodes.len()];
+    for (index, node) in plan.nodes.iter().enumerate().rev() {
+        if let Some(operator) = nodes[index].operator.as_mut().filter(|_| adds_up[index]) {
+            operator.send_replaced();
+        }
+        let sums = match node.spec {
+            OperatorSpec::GroupAggregate(_)
+            | OperatorSpec::RegularJoin(_)
+            | OperatorSpec::TopN(_) => true,
+            // So does a union of rows that change, and whoever reads it.
+            OperatorSpec::Union | OperatorSpec::Unnest(_) => {
+                node.properties.mode == ChangelogMode::Retract
+            }
+            _ => false,
+        };
+        for input in &node.inputs {
+            adds_up[*input] |= sums || adds_up[index];
+        }
+    }
+}
