@@ -40,7 +40,9 @@ FROM (
   FROM (
     SELECT ts, make_array(make_array(aa, ab, ac), make_array(ab, bb, bc), make_array(ac, bc, cc))
                  AS matrix
-    FROM covariances WHERE cc IS NOT NULL
+    FROM covariances
+    WHERE aa IS NOT NULL AND ab IS NOT NULL AND ac IS NOT NULL
+      AND bb IS NOT NULL AND bc IS NOT NULL AND cc IS NOT NULL
   ) AS with_matrix
 ) AS optimal;
 

@@ -76,7 +76,7 @@ fn bodies_are_read_in_every_spelling() {
 fn refusals_point_at_the_place() {
     check(
         "CREATE FUNCTION f(a INT) RETURNS INT LANGUAGE SQL AS 'SELECT b'",
-        expect![[r#"column "b" does not exist at 63"#]],
+        expect![[r#"column "b" does not exist at 62"#]],
     );
     check(
         "CREATE FUNCTION f(a INT, a INT) RETURNS INT LANGUAGE SQL AS 'SELECT a'",
