@@ -73,7 +73,8 @@ cd "$CLONE"
 "$SCRIPTS/install-system.sh" test
 RTSAP_QUIET=1 "$SCRIPTS/python.sh" install
 say "building ($PROFILE) …"
-cargo build --profile "$PROFILE" -p rtsap-server -p rtsap-bench ||
+# All of the workspace, so that its crates have the features that the tests have built them with.
+cargo build --profile "$PROFILE" --workspace --bins ||
   die "the build failed" "The compiler's message is above."
 RTSAP_TEST_PYTHON=$("$SCRIPTS/python.sh" path)
 export RTSAP_TEST_PYTHON RTSAP_BENCH_SERVER=$BUILT/rtsap
