@@ -9,15 +9,13 @@ use arrow::record_batch::RecordBatch;
 use datafusion::physical_plan::displayable;
 use futures::TryStreamExt;
 use rtsap_catalog::object::ObjectKind;
+use rtsap_catalog::snapshot::{CatalogObject, CatalogSnapshot};
 use rtsap_plan::explain::{changelog, text_with};
 use rtsap_plan::graph::StreamPlan;
 use rtsap_plan::graphic;
 use rtsap_planner::bind::view::view_options;
 use rtsap_planner::statement::{CreateView, ExplainFormat, ExplainStatement, ExplainTarget, Name};
 use rtsap_planner::{plan_view, plan_view_with};
-
-mod why;
-
 use rtsap_runtime::status::OperatorStatus;
 
 use crate::error::EngineError;
@@ -28,6 +26,8 @@ use crate::query::served::Reading;
 use crate::sequence::{existing, plan_of};
 use crate::session::change::{shifted, view_def};
 use crate::session::{Session, Statement};
+
+mod why;
 
 /// The one column of `EXPLAIN`.
 pub(crate) fn schema() -> SchemaRef {
@@ -60,7 +60,7 @@ pub(crate) async fn explain(
     match &explain.target {
         ExplainTarget::CreateView(create) => {
             refuse_analyze(explain)?;
-            Ok(streaming_lines(&planned(session, create)?, explain))
+            Ok(streaming_lines(&compiled(session, create)?, explain))
         }
         ExplainTarget::StreamingQuery {
             query,
@@ -91,7 +91,7 @@ fn refuse_analyze(explain: &ExplainStatement) -> Result<(), EngineError> {
     Err(error.hint("Create it, then use EXPLAIN ANALYZE STREAMING VIEW."))
 }
 
-fn planned(session: &Session, create: &CreateView) -> Result<StreamPlan, EngineError> {
+fn compiled(session: &Session, create: &CreateView) -> Result<StreamPlan, EngineError> {
     let def = view_def(create);
     let catalog = session.instance.snapshot();
     let options = view_options(&create.options)?;
@@ -112,21 +112,7 @@ fn running(
     explain: &ExplainStatement,
 ) -> Result<Vec<String>, EngineError> {
     let catalog = session.instance.snapshot();
-    let object = existing(&catalog, name)?;
-    let plan = match &object.def.kind {
-        ObjectKind::View(_) => plan_of(&session.instance, object.def.id),
-        _ => None,
-    };
-    let Some(plan) = plan else {
-        let message = format!(
-            "{} \"{}\" has no plan",
-            object.def.kind.noun(),
-            object.def.name
-        );
-        return Err(EngineError::invalid("RT0541", message)
-            .sqlstate("42809")
-            .at(Some(name.position)));
-    };
+    let (object, plan) = planned(session, &catalog, name, None)?;
     if !explain.analyze {
         return Ok(streaming_lines(&plan, explain));
     }
@@ -135,6 +121,31 @@ fn running(
         return Err(error.hint("Leave FORMAT out."));
     }
     Ok(live_lines(session, &plan, object.def.id))
+}
+
+/// The streaming view `name` with the plan that it runs; `hint` is for what is none.
+fn planned<'a>(
+    session: &Session,
+    catalog: &'a CatalogSnapshot,
+    name: &Name,
+    hint: Option<&str>,
+) -> Result<(&'a CatalogObject, Arc<StreamPlan>), EngineError> {
+    let object = existing(catalog, name)?;
+    let plan = match &object.def.kind {
+        ObjectKind::View(_) => plan_of(&session.instance, object.def.id),
+        _ => None,
+    };
+    let plan = plan.ok_or_else(|| {
+        let (noun, name_of) = (object.def.kind.noun(), &object.def.name);
+        let message = format!("{noun} \"{name_of}\" has no plan");
+        EngineError {
+            hint: hint.map(Into::into),
+            ..EngineError::invalid("RT0541", message)
+        }
+        .sqlstate("42809")
+        .at(Some(name.position))
+    })?;
+    Ok((object, plan))
 }
 
 fn streaming_lines(plan: &StreamPlan, explain: &ExplainStatement) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! One step of a dataflow. Operators decide and compute; they never wait, read a clock, or do I/O.
 
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use rtsap_stream::change::ChangeBatch;
@@ -147,7 +148,7 @@ pub enum OperatorError {
         operator: &'static str,
         /// Arrow's words.
         #[source]
-        source: arrow::error::ArrowError,
+        source: ArrowError,
     },
     /// The input broke its contract: a bug upstream.
     #[error("{operator} got {found}")]
@@ -157,4 +158,36 @@ pub enum OperatorError {
         /// What came.
         found: String,
     },
+}
+
+impl OperatorError {
+    /// What turns a failure of Arrow into one of `operator`.
+    pub fn arrow(operator: &'static str) -> impl Fn(ArrowError) -> Self + Copy {
+        move |source| Self::Arrow { operator, source }
+    }
+
+    /// What turns a failure of DataFusion into one of `operator`.
+    pub fn compute(operator: &'static str) -> impl Fn(DataFusionError) -> Self + Copy {
+        move |source| Self::Compute { operator, source }
+    }
+
+    /// A contradiction of what comes to `operator`.
+    pub const fn contract(operator: &'static str, found: String) -> Self {
+        Self::Contract { operator, found }
+    }
+}
+
+/// Refuses changes with ops where only inserts may come.
+///
+/// # Errors
+/// [`OperatorError::Contract`].
+pub(crate) fn append_only(
+    operator: &'static str,
+    changes: &ChangeBatch,
+) -> Result<(), OperatorError> {
+    if changes.ops().is_none() {
+        return Ok(());
+    }
+    let found = "a delete on an append-only edge".to_owned();
+    Err(OperatorError::contract(operator, found))
 }

@@ -1,7 +1,6 @@
 //! `EXPLAIN WHY v`: what a view waits for. Which input, and which split of it, holds event time
 //! back; what is let go of next, and when.
 
-use rtsap_catalog::object::ObjectKind;
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_plan::graph::StreamPlan;
 use rtsap_plan::operator::OperatorSpec;
@@ -11,8 +10,10 @@ use rtsap_runtime::status::{OperatorStatus, RuntimeStatus, ViewStatus};
 use rtsap_stream::time::EventTime;
 
 use crate::error::EngineError;
-use crate::sequence::{existing, plan_of};
+use crate::sequence::plan_of;
 use crate::session::Session;
+
+use super::planned;
 
 /// How deep views over views are looked through.
 const DEPTH_MAX: usize = 16;
@@ -23,19 +24,8 @@ const DEPTH_MAX: usize = 16;
 /// `RT0201` for an unknown name, `RT0541` for what is no streaming view.
 pub(super) fn why(session: &Session, name: &Name) -> Result<Vec<String>, EngineError> {
     let catalog = session.instance.snapshot();
-    let object = existing(&catalog, name)?;
-    let plan = match &object.def.kind {
-        ObjectKind::View(_) => plan_of(&session.instance, object.def.id),
-        _ => None,
-    };
-    let Some(plan) = plan else {
-        let (noun, name_of) = (object.def.kind.noun(), &object.def.name);
-        let message = format!("{noun} \"{name_of}\" has no plan");
-        return Err(EngineError::invalid("RT0541", message)
-            .sqlstate("42809")
-            .hint("EXPLAIN WHY is about streaming views.")
-            .at(Some(name.position)));
-    };
+    let hint = "EXPLAIN WHY is about streaming views.";
+    let (object, plan) = planned(session, &catalog, name, Some(hint))?;
     let status = session.instance.runtime.status();
     let Some(view) = status.views.iter().find(|view| view.id.0 == object.def.id) else {
         return Ok(vec!["No figures yet.".to_owned()]);

@@ -55,7 +55,12 @@ impl Core {
     }
 
     fn view_status(&self, relation: &Relation) -> ViewStatus {
-        let (state_bytes, served_bytes) = (relation.state_bytes(), relation.served.bytes());
+        let operators = match &relation.body {
+            Body::View { dataflow } => dataflow.operators(),
+            Body::Table { .. } => Vec::new(),
+        };
+        let state_bytes: u64 = operators.iter().map(|operator| operator.state_bytes).sum();
+        let served_bytes = relation.served.bytes() as u64;
         let ledger = relation.ledger();
         #[expect(clippy::cast_precision_loss, reason = "a gauge of bytes needs no more")]
         metrics::gauge!(crate::metrics::STATE_BYTES, "view" => relation.name.clone())
@@ -68,12 +73,9 @@ impl Core {
             ledger,
             rows: relation.served.rows() as u64,
             watermark: relation.watermark,
-            state_bytes: state_bytes as u64,
-            served_bytes: served_bytes as u64,
-            operators: match &relation.body {
-                Body::View { dataflow } => dataflow.operators(),
-                Body::Table { .. } => Vec::new(),
-            },
+            state_bytes,
+            served_bytes,
+            operators,
             load: relation.work.load,
             inbox: relation.inbox.len() as u64,
         }

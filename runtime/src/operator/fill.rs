@@ -22,8 +22,8 @@ use rtsap_stream::time::{EventTime, nanos_per};
 
 use crate::state::{StateError, StateReader, StateWriter};
 
-use super::join::{BATCH_ROWS, contract, restoring, saved};
-use super::{Operator, OperatorError, Output};
+use super::join::{BATCH_ROWS, restoring, saved};
+use super::{Operator, OperatorError, Output, append_only};
 
 /// As `EXPLAIN` shows it.
 const NAME: &str = "Fill";
@@ -64,7 +64,12 @@ impl Fill {
             && spec.columns.get(spec.time) == Some(&Filling::Start);
         let unit = match input.fields().get(spec.time).map(|field| field.data_type()) {
             Some(arrow::datatypes::DataType::Timestamp(unit, _)) if fits => *unit,
-            _ => return Err(contract(NAME, format!("the specification {spec}"))),
+            _ => {
+                return Err(OperatorError::contract(
+                    NAME,
+                    format!("the specification {spec}"),
+                ));
+            }
         };
         Ok(Self {
             spec: spec.clone(),
@@ -88,7 +93,7 @@ impl Fill {
             ) => time.checked_mul(self.unit_nanos),
             _ => None,
         };
-        start.ok_or_else(|| contract(NAME, "a window without a start".to_owned()))
+        start.ok_or_else(|| OperatorError::contract(NAME, "a window without a start".to_owned()))
     }
 
     fn key_of(&self, row: &[ScalarValue]) -> Values {
@@ -113,7 +118,7 @@ impl Fill {
         let of = self.schema.field(self.spec.time).data_type();
         ScalarValue::Int64(Some(start.div_euclid(self.unit_nanos)))
             .cast_to(of)
-            .map_err(compute)
+            .map_err(OperatorError::compute(NAME))
     }
 
     /// The row that is made after `before` for the window at `start`; `next` is the row that comes
@@ -152,7 +157,7 @@ impl Fill {
         while start < end {
             if rows.len() >= MADE_MAX {
                 let found = format!("a gap of more than {MADE_MAX} windows to fill");
-                return Err(contract(NAME, found));
+                return Err(OperatorError::contract(NAME, found));
             }
             rows.push(self.made(before, start, next)?);
             let following = self.spec.window.slice_end(start);
@@ -222,7 +227,9 @@ impl Fill {
         for row in 0..rows.num_rows() {
             let values = rows.columns().iter();
             let values = values.map(|column| ScalarValue::try_from_array(column, row));
-            let values = values.collect::<Result<Values, _>>().map_err(compute)?;
+            let values = values
+                .collect::<Result<Values, _>>()
+                .map_err(OperatorError::compute(NAME))?;
             let start = self.start_of(&values)?;
             self.waiting.entry(start).or_default().push(values);
         }
@@ -258,9 +265,7 @@ impl Operator for Fill {
         changes: &ChangeBatch,
         _out: &mut Output,
     ) -> Result<(), OperatorError> {
-        if changes.ops().is_some() {
-            return Err(contract(NAME, "a delete on an append-only edge".to_owned()));
-        }
+        append_only(NAME, changes)?;
         self.take(changes.rows())
     }
 
@@ -273,7 +278,7 @@ impl Operator for Fill {
             self.done = time;
             let rows = self.pass(time.nanos())?;
             for rows in rows.chunks(BATCH_ROWS) {
-                let batch = self.batch(rows).map_err(compute)?;
+                let batch = self.batch(rows).map_err(OperatorError::compute(NAME))?;
                 out.changes.push(ChangeBatch::inserts(batch));
             }
         }
@@ -335,12 +340,5 @@ impl Operator for Fill {
         let last = self.last.iter().map(|(_, row)| 2 * bytes(row));
         let waiting = self.waiting.values().flatten().map(bytes);
         last.chain(waiting).sum()
-    }
-}
-
-const fn compute(source: DataFusionError) -> OperatorError {
-    OperatorError::Compute {
-        operator: NAME,
-        source,
     }
 }

@@ -15,9 +15,9 @@ use rtsap_stream::time::EventTime;
 
 use crate::state::{StateError, StateReader, StateWriter};
 
-use super::join::{BATCH_ROWS, contract, punctual, report_late, saved};
+use super::join::{BATCH_ROWS, punctual, report_late, saved};
 use super::window_aggregate::time::TimeColumn;
-use super::{Operator, OperatorError, Output};
+use super::{Operator, OperatorError, Output, append_only};
 
 /// As `EXPLAIN` shows it.
 const NAME: &str = "Horizon";
@@ -42,7 +42,10 @@ impl Horizon {
         let least = spec.offsets_nanos.iter().min();
         let fits = schema.fields().len() == input.fields().len() + 2;
         let Some(least_nanos) = least.copied().filter(|_| fits) else {
-            return Err(contract(NAME, format!("the specification {spec}")));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("the specification {spec}"),
+            ));
         };
         Ok(Self {
             time: TimeColumn::of(NAME, input, spec.time)?,
@@ -107,9 +110,7 @@ impl Operator for Horizon {
         changes: &ChangeBatch,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        if changes.ops().is_some() {
-            return Err(contract(NAME, "a delete on an append-only edge".to_owned()));
-        }
+        append_only(NAME, changes)?;
         let arrived = punctual(NAME, &self.time, changes.rows(), self.now)?;
         report_late(arrived.late, out);
         let rows = arrived.rows;
@@ -118,8 +119,9 @@ impl Operator for Horizon {
         while first < rows.num_rows() {
             let count = at_once.min(rows.num_rows() - first);
             let moved = self.moved(&rows, &arrived.times, first, count);
-            out.changes
-                .push(ChangeBatch::inserts(moved.map_err(arrow)?));
+            out.changes.push(ChangeBatch::inserts(
+                moved.map_err(OperatorError::arrow(NAME))?,
+            ));
             first += count;
         }
         Ok(())
@@ -146,12 +148,5 @@ impl Operator for Horizon {
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
         self.now = saved::time(from)?;
         Ok(())
-    }
-}
-
-const fn arrow(source: ArrowError) -> OperatorError {
-    OperatorError::Arrow {
-        operator: NAME,
-        source,
     }
 }

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int8Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use rtsap_plan::graph::Node;
 use rtsap_plan::unnest::{UnnestSpec, WithoutElements};
 use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::time::EventTime;
 
-use super::join::{BATCH_ROWS, contract};
+use super::join::BATCH_ROWS;
 use super::stateless::changes as changed;
 use super::{Operator, OperatorError, Output};
 
@@ -63,7 +62,12 @@ impl Elements {
                 let ranges = rows.map(|row| range(row, list.value_offset(row) as usize, size));
                 (Arc::clone(list.values()), ranges.collect())
             }
-            other => return Err(contract(NAME, format!("a list of type {other}"))),
+            other => {
+                return Err(OperatorError::contract(
+                    NAME,
+                    format!("a list of type {other}"),
+                ));
+            }
         };
         Ok(Self { values, ranges })
     }
@@ -94,7 +98,10 @@ impl Unnest {
         let width = input.fields().len();
         let known = spec.output.iter().chain(&spec.lists).all(|at| *at < width);
         if !known || spec.output.len() != schema.fields().len() || spec.lists.is_empty() {
-            return Err(contract(NAME, format!("the specification {spec}")));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("the specification {spec}"),
+            ));
         }
         let spec = spec.clone();
         Ok(Self { spec, schema })
@@ -119,10 +126,13 @@ impl Unnest {
                 None => take(changes.rows().column(*column), &own, None),
             }
         });
-        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(arrow)?;
+        let columns = columns
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(OperatorError::arrow(NAME))?;
         let options = RecordBatchOptions::new().with_row_count(Some(own.len()));
         let schema = Arc::clone(&self.schema);
-        let rows = RecordBatch::try_new_with_options(schema, columns, &options).map_err(arrow)?;
+        let rows = RecordBatch::try_new_with_options(schema, columns, &options)
+            .map_err(OperatorError::arrow(NAME))?;
         let ops = changes.ops().map(|ops| {
             let ops = own.values().iter().map(|row| ops.value(*row as usize));
             Int8Array::from_iter_values(ops)
@@ -178,12 +188,5 @@ impl Operator for Unnest {
         _out: &mut Output,
     ) -> Result<EventTime, OperatorError> {
         Ok(time)
-    }
-}
-
-const fn arrow(source: ArrowError) -> OperatorError {
-    OperatorError::Arrow {
-        operator: NAME,
-        source,
     }
 }

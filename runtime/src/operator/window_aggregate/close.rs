@@ -6,7 +6,7 @@ use rtsap_stream::time::EventTime;
 use crate::operator::{OperatorError, Waiting};
 
 use super::shared::SharedSlices;
-use super::{WindowAggregation, compute};
+use super::{NAME, WindowAggregation};
 
 impl WindowAggregation {
     /// The windows, or the slices that they share, that event time has not passed.
@@ -49,7 +49,7 @@ impl WindowAggregation {
                 batches.extend(self.changed_rows(end)?);
                 self.panes.remove(&end);
             } else if let Some(table) = self.panes.remove(&end) {
-                let rows = table.finish().map_err(compute)?;
+                let rows = table.finish().map_err(OperatorError::compute(NAME))?;
                 batches.push(self.window_rows(end, &rows)?);
             }
         }
@@ -76,8 +76,8 @@ impl WindowAggregation {
             let bounds = (self.window.ending_at(end).start, end);
             let table = shared
                 .window(&self.calls, &mut self.panes, bounds, &mut self.groups)
-                .map_err(compute)?;
-            let rows = table.finish().map_err(compute)?;
+                .map_err(OperatorError::compute(NAME))?;
+            let rows = table.finish().map_err(OperatorError::compute(NAME))?;
             batches.push(self.window_rows(end, &rows)?);
             end = end.saturating_add(slide);
         }
