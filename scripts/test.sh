@@ -20,7 +20,10 @@ export PYTHONDONTWRITEBYTECODE=1
 export CARGO_INCREMENTAL=0
 export RUST_BACKTRACE=${RUST_BACKTRACE:-1}
 STEP_SECONDS=${RTSAP_STEP_SECONDS:-2400}
-PYTEST_FOLDERS=(pgwire-server/tests/clients flight-server/tests/clients server/tests/replay server/tests/nexmark)
+PYTEST_FOLDERS=(
+  pgwire-server/tests/clients flight-server/tests/clients server/tests/replay server/tests/nexmark
+  examples/tests
+)
 
 PASSED=0
 FAILED=0

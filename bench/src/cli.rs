@@ -49,6 +49,8 @@ pub enum Command {
     Memory(MemoryArgs),
     /// From producing a message at a steady pace to seeing it in a client.
     Latency(LatencyArgs),
+    /// Each function in a streaming view, beside the same query with avg.
+    Functions(FunctionsArgs),
     /// Counts a topic and prints what it took, as JSON: the bare consumer's own process.
     #[command(hide = true)]
     Count(CountArgs),
@@ -121,6 +123,20 @@ pub struct LatencyArgs {
     /// Rest between two polls of the polling client.
     #[arg(long, default_value_t = 2)]
     pub poll_gap_ms: u64,
+}
+
+/// `functions`.
+#[derive(Debug, Args)]
+pub struct FunctionsArgs {
+    /// Rows that each view reads.
+    #[arg(long, default_value_t = 200_000)]
+    pub rows: u64,
+    /// Rounds; the best one counts.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+    /// Only these functions.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
 }
 
 /// `count`.

@@ -15,6 +15,7 @@ mod bare;
 mod candles;
 mod cli;
 mod duckdb;
+mod functions;
 mod histogram;
 mod latency;
 mod memory;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Candles(args) => candles::run(&cli.setting, args),
         Command::Memory(args) => memory::run(&cli.setting, args),
         Command::Latency(args) => latency::run(&cli.setting, args),
+        Command::Functions(args) => functions::run(&cli.setting, args),
         Command::Count(args) => bare::count(args),
     };
     match result {

@@ -41,16 +41,19 @@ pub enum ObjectKind {
     View(ViewDef),
     /// A relation outside that follows a view.
     Sink(SinkDef),
+    /// A function in SQL.
+    Function(FunctionDef),
 }
 
 impl ObjectKind {
-    /// The word people use: `source`, `table`, `streaming view`, `sink`.
+    /// The word people use: `source`, `table`, `streaming view`, `sink`, `function`.
     pub const fn noun(&self) -> &'static str {
         match self {
             Self::Source(_) => "source",
             Self::Table(_) => "table",
             Self::View(_) => "streaming view",
             Self::Sink(_) => "sink",
+            Self::Function(_) => "function",
         }
     }
 }
@@ -132,6 +135,50 @@ pub struct SinkDef {
     pub from: ObjectNumber,
     /// The `WITH` options, lowercase keys.
     pub options: BTreeMap<String, String>,
+}
+
+/// A function in SQL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionDef {
+    /// Its parameters, in order. A parameter without a name is called `$1`, `$2`, …
+    pub parameters: Vec<ParameterDef>,
+    /// The type of its value as SQL text in canonical form.
+    pub returns: String,
+    /// The expression over its parameters, as written.
+    pub body: String,
+}
+
+/// A parameter of a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterDef {
+    /// Its name, folded as PostgreSQL folds.
+    pub name: String,
+    /// Its type as SQL text in canonical form.
+    pub sql_type: String,
+}
+
+impl FunctionDef {
+    /// How it is called: `name(a double precision) -> double precision`.
+    pub fn signature(&self, name: &ObjectName) -> String {
+        format!(
+            "{}({}) -> {}",
+            name.quoted(),
+            self.arguments(),
+            self.returns
+        )
+    }
+
+    /// Its parameters as PostgreSQL shows them: `a double precision, integer`.
+    pub fn arguments(&self) -> String {
+        let parameters =
+            self.parameters
+                .iter()
+                .map(|parameter| match parameter.name.starts_with('$') {
+                    true => parameter.sql_type.clone(),
+                    false => format!("{} {}", parameter.name, parameter.sql_type),
+                });
+        parameters.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// What can be read under an object's name; derived, never persisted.

@@ -37,6 +37,8 @@ struct CatalogState {
     next_id: ObjectNumber,
     objects: BTreeMap<ObjectNumber, Arc<CatalogObject>>,
     by_name: BTreeMap<String, ObjectNumber>,
+    /// Functions have names of their own: a table and a function may be called alike.
+    functions: BTreeMap<String, ObjectNumber>,
 }
 
 impl Default for CatalogState {
@@ -46,6 +48,7 @@ impl Default for CatalogState {
             next_id: 1,
             objects: BTreeMap::new(),
             by_name: BTreeMap::new(),
+            functions: BTreeMap::new(),
         }
     }
 }
@@ -57,6 +60,23 @@ pub enum CatalogChange {
     Create(ObjectDef),
     /// Objects that go together; nothing that stays may read them.
     Drop(Vec<ObjectNumber>),
+    /// A new object in place of one that goes and that nothing reads; its number is
+    /// [`CatalogSnapshot::next_id`].
+    Replace {
+        /// What goes.
+        old: ObjectNumber,
+        /// What comes.
+        def: ObjectDef,
+    },
+    /// Another name for an object.
+    Rename {
+        /// The object.
+        id: ObjectNumber,
+        /// Its name from now on.
+        name: ObjectName,
+        /// The statement that would make it under that name.
+        sql: String,
+    },
     /// `COMMENT ON`; `None` takes the comment away.
     Comment {
         /// The object.
@@ -77,7 +97,17 @@ impl CatalogSnapshot {
         self.0.next_id
     }
 
-    /// The object called `name` (folded, without schema).
+    /// The function called `name` (folded, without schema).
+    pub fn function(&self, name: &str) -> Option<&Arc<CatalogObject>> {
+        self.0.objects.get(self.0.functions.get(name)?)
+    }
+
+    /// The names of all functions, in order.
+    pub fn function_names(&self) -> impl Iterator<Item = &str> {
+        self.0.functions.keys().map(String::as_str)
+    }
+
+    /// The relation or sink called `name` (folded, without schema).
     pub fn resolve(&self, name: &str) -> Option<&Arc<CatalogObject>> {
         self.0.objects.get(self.0.by_name.get(name)?)
     }
@@ -87,7 +117,7 @@ impl CatalogSnapshot {
         self.0.objects.get(&id)
     }
 
-    /// All names, in order.
+    /// All names of relations and sinks, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.by_name.keys().map(String::as_str)
     }
@@ -143,6 +173,11 @@ impl CatalogSnapshot {
         match change {
             CatalogChange::Create(def) => state.create(def)?,
             CatalogChange::Drop(ids) => state.drop_all(ids)?,
+            CatalogChange::Replace { old, def } => {
+                state.drop_all(&[*old])?;
+                state.create(def)?;
+            }
+            CatalogChange::Rename { id, name, sql } => state.rename(*id, name, sql)?,
             CatalogChange::Comment { id, comment } => {
                 let object = state
                     .objects
@@ -202,23 +237,8 @@ impl CatalogState {
         if def.id != self.next_id {
             return contradiction("it is not the next number");
         }
-        if def.name.as_str().contains('$') {
-            let reason = "the character $ is kept for v$late and s$errors";
-            return Err(CatalogError::BadName {
-                name: def.name.to_string(),
-                reason,
-            });
-        }
-        if let Some(taken) = self.by_name.get(def.name.as_str()) {
-            let noun = self
-                .objects
-                .get(taken)
-                .map_or("object", |object| object.def.kind.noun());
-            return Err(CatalogError::Exists {
-                name: def.name.clone(),
-                noun,
-            });
-        }
+        let is_function = matches!(def.kind, ObjectKind::Function(_));
+        self.check_name(&def.name, is_function)?;
         if !def
             .depends_on
             .iter()
@@ -231,13 +251,57 @@ impl CatalogState {
         {
             return contradiction("it follows an object that it does not depend on");
         }
-        self.by_name.insert(def.name.as_str().to_owned(), def.id);
+        let names = match is_function {
+            true => &mut self.functions,
+            false => &mut self.by_name,
+        };
+        names.insert(def.name.as_str().to_owned(), def.id);
         let object = CatalogObject {
             def: def.clone(),
             relation: None,
         };
         self.objects.insert(def.id, Arc::new(object));
         self.next_id += 1;
+        Ok(())
+    }
+
+    /// A name must be free and without the character of side tables.
+    /// Functions have names of their own.
+    fn check_name(&self, name: &ObjectName, is_function: bool) -> Result<(), CatalogError> {
+        if name.as_str().contains('$') {
+            let reason = "the character $ is kept for v$late and s$errors";
+            return Err(CatalogError::BadName {
+                name: name.to_string(),
+                reason,
+            });
+        }
+        let names = match is_function {
+            true => &self.functions,
+            false => &self.by_name,
+        };
+        let Some(taken) = names.get(name.as_str()) else {
+            return Ok(());
+        };
+        let taken = self.objects.get(taken);
+        Err(CatalogError::Exists {
+            name: name.clone(),
+            noun: taken.map_or("object", |object| object.def.kind.noun()),
+        })
+    }
+
+    fn rename(
+        &mut self,
+        id: ObjectNumber,
+        name: &ObjectName,
+        sql: &str,
+    ) -> Result<(), CatalogError> {
+        self.check_name(name, false)?;
+        let object = self.objects.get_mut(&id);
+        let object = Arc::make_mut(object.ok_or(CatalogError::Unknown { id })?);
+        self.by_name.remove(object.def.name.as_str());
+        object.def.name = name.clone();
+        object.def.sql = sql.to_owned();
+        self.by_name.insert(name.as_str().to_owned(), id);
         Ok(())
     }
 
@@ -265,6 +329,7 @@ impl CatalogState {
         }
         self.objects.retain(|id, _| !going.contains(id));
         self.by_name.retain(|_, id| !going.contains(id));
+        self.functions.retain(|_, id| !going.contains(id));
         Ok(())
     }
 }

@@ -9,10 +9,14 @@ use arrow::record_batch::RecordBatch;
 use datafusion::physical_plan::displayable;
 use futures::TryStreamExt;
 use rtsap_catalog::object::ObjectKind;
+use rtsap_catalog::snapshot::{CatalogObject, CatalogSnapshot};
+use rtsap_plan::explain::{changelog, text_with};
 use rtsap_plan::graph::StreamPlan;
+use rtsap_plan::graphic;
 use rtsap_planner::bind::view::view_options;
 use rtsap_planner::statement::{CreateView, ExplainFormat, ExplainStatement, ExplainTarget, Name};
 use rtsap_planner::{plan_view, plan_view_with};
+use rtsap_runtime::status::OperatorStatus;
 
 use crate::error::EngineError;
 use crate::query::Planning;
@@ -22,6 +26,8 @@ use crate::query::served::Reading;
 use crate::sequence::{existing, plan_of};
 use crate::session::change::{shifted, view_def};
 use crate::session::{Session, Statement};
+
+mod why;
 
 /// The one column of `EXPLAIN`.
 pub(crate) fn schema() -> SchemaRef {
@@ -51,13 +57,10 @@ pub(crate) async fn explain(
     statement: &Statement,
     explain: &ExplainStatement,
 ) -> Result<Vec<String>, EngineError> {
-    if explain.format != ExplainFormat::Text {
-        let error = EngineError::unsupported("EXPLAIN in another format than TEXT");
-        return Err(error.hint("Leave FORMAT out."));
-    }
     match &explain.target {
         ExplainTarget::CreateView(create) => {
-            refuse_analyze(explain).and_then(|()| planned(session, create))
+            refuse_analyze(explain)?;
+            Ok(streaming_lines(&compiled(session, create)?, explain))
         }
         ExplainTarget::StreamingQuery {
             query,
@@ -67,9 +70,10 @@ pub(crate) async fn explain(
             let catalog = session.instance.snapshot();
             let planned = plan_view(query, &[], &catalog, &session.instance.functions);
             let planned = planned.map_err(|error| shifted(error.into(), *query_offset))?;
-            Ok(streaming_lines(&planned.plan))
+            Ok(streaming_lines(&planned.plan, explain))
         }
-        ExplainTarget::View(name) => running(session, name, explain.analyze),
+        ExplainTarget::View(name) => running(session, name, explain),
+        ExplainTarget::Why(name) => why::why(session, name),
         ExplainTarget::Query(query) => {
             let planning = session.planning(session.instance.snapshot(), &statement.whole);
             let rewritten = compatible("", query);
@@ -87,7 +91,7 @@ fn refuse_analyze(explain: &ExplainStatement) -> Result<(), EngineError> {
     Err(error.hint("Create it, then use EXPLAIN ANALYZE STREAMING VIEW."))
 }
 
-fn planned(session: &Session, create: &CreateView) -> Result<Vec<String>, EngineError> {
+fn compiled(session: &Session, create: &CreateView) -> Result<StreamPlan, EngineError> {
     let def = view_def(create);
     let catalog = session.instance.snapshot();
     let options = view_options(&create.options)?;
@@ -99,48 +103,77 @@ fn planned(session: &Session, create: &CreateView) -> Result<Vec<String>, Engine
         &session.instance.functions,
     );
     let planned = planned.map_err(|error| shifted(error.into(), create.query_offset))?;
-    Ok(streaming_lines(&planned.plan))
+    Ok(planned.plan)
 }
 
-fn running(session: &Session, name: &Name, analyze: bool) -> Result<Vec<String>, EngineError> {
+fn running(
+    session: &Session,
+    name: &Name,
+    explain: &ExplainStatement,
+) -> Result<Vec<String>, EngineError> {
     let catalog = session.instance.snapshot();
-    let object = existing(&catalog, name)?;
+    let (object, plan) = planned(session, &catalog, name, None)?;
+    if !explain.analyze {
+        return Ok(streaming_lines(&plan, explain));
+    }
+    if explain.format != ExplainFormat::Text {
+        let error = EngineError::unsupported("EXPLAIN ANALYZE in another format than TEXT");
+        return Err(error.hint("Leave FORMAT out."));
+    }
+    Ok(live_lines(session, &plan, object.def.id))
+}
+
+/// The streaming view `name` with the plan that it runs; `hint` is for what is none.
+fn planned<'a>(
+    session: &Session,
+    catalog: &'a CatalogSnapshot,
+    name: &Name,
+    hint: Option<&str>,
+) -> Result<(&'a CatalogObject, Arc<StreamPlan>), EngineError> {
+    let object = existing(catalog, name)?;
     let plan = match &object.def.kind {
         ObjectKind::View(_) => plan_of(&session.instance, object.def.id),
         _ => None,
     };
-    let Some(plan) = plan else {
-        let message = format!(
-            "{} \"{}\" has no plan",
-            object.def.kind.noun(),
-            object.def.name
-        );
-        return Err(EngineError::invalid("RT0541", message)
-            .sqlstate("42809")
-            .at(Some(name.position)));
+    let plan = plan.ok_or_else(|| {
+        let (noun, name_of) = (object.def.kind.noun(), &object.def.name);
+        let message = format!("{noun} \"{name_of}\" has no plan");
+        EngineError {
+            hint: hint.map(Into::into),
+            ..EngineError::invalid("RT0541", message)
+        }
+        .sqlstate("42809")
+        .at(Some(name.position))
+    })?;
+    Ok((object, plan))
+}
+
+fn streaming_lines(plan: &StreamPlan, explain: &ExplainStatement) -> Vec<String> {
+    let text = match explain.format {
+        ExplainFormat::Json => graphic::json(plan),
+        ExplainFormat::Dot => graphic::dot(plan),
+        ExplainFormat::Text if explain.changelog_mode => text_with(plan, &|node| {
+            let mode = plan.nodes[node].properties.mode;
+            format!(" changelog={}", changelog(mode))
+        }),
+        ExplainFormat::Text => rtsap_plan::explain::text(plan),
     };
-    let mut lines = streaming_lines(&plan);
-    if analyze {
-        lines.extend(live_lines(session, object.def.id));
-    }
-    Ok(lines)
+    text.lines().map(str::to_owned).collect()
 }
 
-fn streaming_lines(plan: &StreamPlan) -> Vec<String> {
-    rtsap_plan::explain::text(plan)
-        .lines()
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Figures of the running view.
-fn live_lines(session: &Session, id: u64) -> Vec<String> {
+/// The plan of a running view with the figures of its operators, then those of the whole.
+fn live_lines(session: &Session, plan: &StreamPlan, id: u64) -> Vec<String> {
     let status = session.instance.runtime.status();
     let Some(view) = status.views.iter().find(|view| view.id.0 == id) else {
         return vec!["No figures yet.".to_owned()];
     };
     let ledger = view.ledger;
-    let mut lines = vec![
+    let text = text_with(plan, &|node| match view.operators.get(node) {
+        Some(operator) => figures(operator),
+        None => String::new(),
+    });
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.extend([
         format!("State: {}", view.health.name()),
         format!(
             "Rows: in={} used={} filtered={} late={}",
@@ -148,11 +181,33 @@ fn live_lines(session: &Session, id: u64) -> Vec<String> {
         ),
         format!("Served: rows={} bytes={}", view.rows, view.served_bytes),
         format!("Operator state: bytes={}", view.state_bytes),
-    ];
+        format!(
+            "Load: rows/s={:.0} busy={:.1}% waiting batches={}",
+            view.load.rows_per_second,
+            view.load.busy_share * 100.0,
+            view.inbox
+        ),
+    ]);
     if let Some(reason) = view.health.reason() {
         lines.push(format!("Reason: {reason}"));
     }
     lines
+}
+
+/// ` (rows in=5 out=2, state 512 bytes, watermark …)`.
+fn figures(operator: &OperatorStatus) -> String {
+    let mut out = format!(" (rows in={} out={}", operator.rows_in, operator.rows_out);
+    if operator.state_bytes > 0 {
+        out.push_str(&format!(", state {} bytes", operator.state_bytes));
+    }
+    if let Some(time) = operator.watermark {
+        out.push_str(&format!(", watermark {}", why::instant(time)));
+    }
+    if let Some(waiting) = operator.waiting {
+        out.push_str(&format!(", {} {} wait", waiting.count, waiting.what));
+    }
+    out.push(')');
+    out
 }
 
 async fn read_lines(
@@ -168,6 +223,17 @@ async fn read_lines(
         .set_extension(Arc::new(Reading { cut }));
     let explained = async {
         let optimized = planning.state.optimize(&plan)?;
+        match explain.format {
+            ExplainFormat::Text => {}
+            ExplainFormat::Json => {
+                let text = optimized.display_pg_json().to_string();
+                return Ok(text.lines().map(str::to_owned).collect());
+            }
+            ExplainFormat::Dot => {
+                let text = optimized.display_graphviz().to_string();
+                return Ok(text.lines().map(str::to_owned).collect());
+            }
+        }
         let physical = planning.state.query_planner();
         let physical = physical
             .create_physical_plan(&optimized, &planning.state)

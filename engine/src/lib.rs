@@ -86,6 +86,8 @@ impl Engine {
             config,
             connectors,
             functions: Functions::new(&registry),
+            docs: registry.docs.clone(),
+            user_functions: RwLock::new((0, Arc::from([]))),
             runtime,
             catalog: RwLock::new(catalog),
             store: tokio::sync::Mutex::new(store),

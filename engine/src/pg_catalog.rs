@@ -28,6 +28,7 @@ pub(crate) mod functions;
 mod keys;
 mod namespace;
 pub(crate) mod pg_type;
+pub(crate) mod proc;
 pub(crate) mod relations;
 mod session_functions;
 
@@ -62,6 +63,8 @@ pub(crate) struct PgCatalog {
     relations: Relations,
     variables: SharedVariables,
     constants: Result<Constants>,
+    catalog: CatalogSnapshot,
+    instance: Arc<Instance>,
 }
 
 impl std::fmt::Debug for PgCatalog {
@@ -77,15 +80,17 @@ impl PgCatalog {
         user: &str,
         variables: &SharedVariables,
         catalog: CatalogSnapshot,
-        instance: &Instance,
+        instance: &Arc<Instance>,
     ) -> Self {
         let nothing: Arc<dyn CatalogProviderList> = Arc::new(MemoryCatalogProviderList::new());
         let statics = Arc::clone(&instance.statics);
         let constants = PgCatalogSchemaProvider::try_new(nothing, statics, EmptyContextProvider);
         Self {
-            relations: Relations::new(database, user, catalog),
+            relations: Relations::new(database, user, catalog.clone()),
             variables: Arc::clone(variables),
             constants,
+            catalog,
+            instance: Arc::clone(instance),
         }
     }
 
@@ -130,6 +135,11 @@ impl SchemaProvider for PgCatalog {
             let batch = self.own(name)?;
             let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
             return Ok(Some(Arc::new(table)));
+        }
+        if name == "pg_proc" {
+            let batches = proc::pg_proc(&self.catalog, &self.instance)?;
+            let schema = self.instance.statics.pg_proc.schema();
+            return Ok(Some(Arc::new(MemTable::try_new(schema, vec![batches])?)));
         }
         let Ok(constants) = &self.constants else {
             return Ok(None);

@@ -20,9 +20,12 @@ use crate::instance::Instance;
 use crate::query::diagnose::{Scene, unknown_relation};
 use crate::response::CommandTag;
 
+pub(crate) mod alter;
 pub(crate) mod boot;
 pub(crate) mod define;
 pub(crate) mod drop;
+pub(crate) mod function;
+pub(crate) mod replace;
 
 /// What a change of definitions came to.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub(crate) enum Start {
     View(ViewSpec),
     /// A sink.
     Sink(SinkSpec),
+    /// A function, which does not run.
+    Nothing,
 }
 
 impl Start {
@@ -75,6 +80,7 @@ impl Start {
                 Ok(())
             }
             Self::Sink(spec) => instance.runtime.add_sink(spec).await,
+            Self::Nothing => Ok(()),
         }
     }
 }
@@ -194,6 +200,30 @@ pub(crate) fn existing<'a>(
     })
 }
 
+/// The object that a statement about a `noun` means: functions have names of their own.
+///
+/// # Errors
+/// `RT0201` or `RT0209` if there is none.
+pub(crate) fn existing_of<'a>(
+    catalog: &'a CatalogSnapshot,
+    noun: ObjectNoun,
+    name: &Name,
+) -> Result<&'a Arc<rtsap_catalog::snapshot::CatalogObject>, EngineError> {
+    if noun != ObjectNoun::Function {
+        return existing(catalog, name);
+    }
+    let own = own_name(name)?;
+    catalog.function(own.as_str()).ok_or_else(|| {
+        let error = EngineError::invalid("RT0209", format!("function \"{own}\" does not exist"))
+            .sqlstate("42883")
+            .at(Some(name.position));
+        match rtsap_catalog::snapshot::nearest(own.as_str(), catalog.function_names()) {
+            Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+            None => error.hint("Functions of the system cannot be dropped or changed."),
+        }
+    })
+}
+
 /// Checks that an object is of the kind that a statement names.
 ///
 /// # Errors
@@ -209,6 +239,7 @@ pub(crate) fn check_noun(
         ObjectNoun::Table => ("table", matches!(def.kind, ObjectKind::Table(_))),
         ObjectNoun::View => ("streaming view", matches!(def.kind, ObjectKind::View(_))),
         ObjectNoun::Sink => ("sink", matches!(def.kind, ObjectKind::Sink(_))),
+        ObjectNoun::Function => ("function", matches!(def.kind, ObjectKind::Function(_))),
     };
     if fits {
         return Ok(());

@@ -312,6 +312,10 @@ impl Session {
             &self.instance,
         );
         state.register_catalog_list(Arc::new(names));
+        for function in self.instance.user_functions(&catalog).iter() {
+            // It replaces what has the name, and nothing else refuses it.
+            let _replaced = state.register_udf(Arc::clone(function));
+        }
         let zone = self
             .parameter("TimeZone")
             .unwrap_or_else(|| "UTC".to_owned());

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::error::EngineError;
 use crate::instance::Instance;
 use crate::query::namespace::{part_of, resolve};
-use crate::sequence::{check_noun, existing, own_name};
+use crate::sequence::{check_noun, existing, existing_of, own_name};
 use crate::session::{Session, Statement};
 use crate::system::rows;
 use crate::tabular::Tabular;
@@ -34,7 +34,7 @@ pub(crate) fn objects(
         ShowTarget::Tables => rows::tables(&catalog, &status),
         ShowTarget::Views => rows::views(&catalog, &status),
         ShowTarget::Sinks => rows::sinks(&catalog, &status),
-        ShowTarget::Functions => rows::functions(instance),
+        ShowTarget::Functions => rows::functions(instance, &catalog),
         ShowTarget::Jobs => rows::jobs(&catalog, &status),
         ShowTarget::Columns(name) => return describe(instance, name, false),
         ShowTarget::Create(noun, name) => return show_create(instance, *noun, name),
@@ -48,7 +48,10 @@ fn show_create(
     name: &Name,
 ) -> Result<RecordBatch, EngineError> {
     let catalog = instance.snapshot();
-    let object = existing(&catalog, name)?;
+    let object = match noun {
+        Some(noun) => existing_of(&catalog, noun, name)?,
+        None => existing(&catalog, name)?,
+    };
     if let Some(noun) = noun {
         check_noun(&object.def, noun, "SHOW CREATE", name)?;
     }

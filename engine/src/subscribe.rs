@@ -12,7 +12,7 @@ use rtsap_plan::operator::ObjectId;
 use rtsap_planner::plan_view;
 use rtsap_planner::statement::{SubscribeStatement, SubscribeTarget};
 use rtsap_runtime::serve::Part;
-use rtsap_runtime::spec::{StartFrom, ViewSpec};
+use rtsap_runtime::spec::{Pace, StartFrom, ViewSpec};
 use rtsap_runtime::subscribe::SubscriptionEvent;
 use rtsap_stream::change::Op;
 
@@ -208,6 +208,7 @@ impl Temporary {
             name,
             plan: plan.clone(),
             start_from,
+            pace: Pace::default(),
         };
         instance.runtime.add_view(spec).await?;
         Ok(this)

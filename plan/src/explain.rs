@@ -7,28 +7,52 @@ use crate::grouping;
 use crate::operator::{AggregateSpec, Emit, OperatorSpec, WindowAggregateSpec, WindowColumn};
 use crate::window::Nanos;
 
+use rtsap_stream::change::ChangelogMode;
+
 /// The plan as a tree, the output first, two spaces an input level, one node a line.
 pub fn text(plan: &StreamPlan) -> String {
+    text_with(plan, &|_| String::new())
+}
+
+/// As [`text`], with `remark` of each node behind it.
+pub fn text_with(plan: &StreamPlan, remark: &dyn Fn(NodeIndex) -> String) -> String {
     let mut out = String::new();
     if !plan.nodes.is_empty() {
-        write_node(plan, plan.nodes.len() - 1, 0, &mut out);
+        write_node(plan, plan.nodes.len() - 1, 0, remark, &mut out);
     }
     out
 }
 
-fn write_node(plan: &StreamPlan, index: NodeIndex, depth: usize, out: &mut String) {
+/// The changes that a node sends, by the letters that Flink has for them: rows come (`I`), are
+/// updated (`UB` before, `UA` after) and go (`D`).
+pub const fn changelog(mode: ChangelogMode) -> &'static str {
+    match mode {
+        ChangelogMode::Append => "[I]",
+        ChangelogMode::Upsert => "[I,UA,D]",
+        ChangelogMode::Retract => "[I,UB,UA,D]",
+    }
+}
+
+fn write_node(
+    plan: &StreamPlan,
+    index: NodeIndex,
+    depth: usize,
+    remark: &dyn Fn(NodeIndex) -> String,
+    out: &mut String,
+) {
     let node = &plan.nodes[index];
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
-        "{:indent$}{}{}",
+        "{:indent$}{}{}{}",
         "",
         operator(node),
         properties(node),
+        remark(index),
         indent = depth * 2
     );
     for input in &node.inputs {
-        write_node(plan, *input, depth + 1, out);
+        write_node(plan, *input, depth + 1, remark, out);
     }
 }
 
@@ -73,6 +97,9 @@ pub fn operator(node: &Node) -> String {
         OperatorSpec::IntervalJoin(spec) => format!("IntervalJoin: {spec}"),
         OperatorSpec::AsofJoin(spec) => format!("AsofJoin: {spec}"),
         OperatorSpec::RegularJoin(spec) => format!("RegularJoin: {spec}"),
+        OperatorSpec::Fill(spec) => format!("Fill: {spec}"),
+        OperatorSpec::Horizon(spec) => format!("Horizon: {spec}"),
+        OperatorSpec::Unnest(spec) => format!("Unnest: {spec}"),
         OperatorSpec::OpenWindows { window, time } => format!("OpenWindows: {window} on @{time}"),
     }
 }

@@ -162,6 +162,7 @@ fn finds_late(spec: &OperatorSpec, port: usize) -> bool {
         | OperatorSpec::SessionAggregate(_)
         | OperatorSpec::Over(_)
         | OperatorSpec::OpenWindows { .. }
+        | OperatorSpec::Horizon(_)
         | OperatorSpec::AsofJoin(_) => true,
         OperatorSpec::IntervalJoin(spec) => !spec.drops_late[port],
         OperatorSpec::RegularJoin(spec) => spec.kept[port].is_some(),

@@ -5,8 +5,11 @@
 //! [`graph`], [`operator`], [`window`], [`join`], [`properties`], [`explain`].
 
 pub mod explain;
+pub mod fill;
 pub mod graph;
+pub mod graphic;
 pub mod grouping;
+pub mod horizon;
 pub mod join;
 pub mod operator;
 pub mod over;
@@ -14,4 +17,5 @@ pub mod properties;
 pub mod rank;
 pub mod readable;
 pub mod session;
+pub mod unnest;
 pub mod window;

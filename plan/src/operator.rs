@@ -5,12 +5,15 @@ use std::sync::Arc;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
+use crate::fill::FillSpec;
 use crate::grouping::GroupingSet;
+use crate::horizon::HorizonSpec;
 use crate::join::{AsofJoinSpec, IntervalJoinSpec, RegularJoinSpec};
 use crate::over::OverSpec;
 use crate::rank::TopNSpec;
 use crate::readable::MakeReadable;
 use crate::session::SessionSpec;
+use crate::unnest::UnnestSpec;
 use crate::window::WindowSpec;
 
 /// The identity of a catalog object: never reused, and the runtime's only name for it.
@@ -73,6 +76,12 @@ pub enum OperatorSpec {
     AsofJoin(AsofJoinSpec),
     /// Joins rows of equal keys, whenever they come. Two inputs of any mode.
     RegularJoin(RegularJoinSpec),
+    /// Adds rows for windows that have none. One append-only input with event time.
+    Fill(FillSpec),
+    /// Each row at several distances from its time. One append-only input with event time.
+    Horizon(HorizonSpec),
+    /// One row for each element of a row's lists. One input of any mode.
+    Unnest(UnnestSpec),
     /// Passes rows on that are in an open window; others are late. One append-only input.
     OpenWindows {
         /// Which windows.
@@ -99,6 +108,9 @@ impl OperatorSpec {
             Self::IntervalJoin(_) => "IntervalJoin",
             Self::AsofJoin(_) => "AsofJoin",
             Self::RegularJoin(_) => "RegularJoin",
+            Self::Fill(_) => "Fill",
+            Self::Horizon(_) => "Horizon",
+            Self::Unnest(_) => "Unnest",
             Self::OpenWindows { .. } => "OpenWindows",
         }
     }

@@ -1,7 +1,10 @@
 //! Calls over a window of the rows around each row: `sum(x) OVER (PARTITION BY k ORDER BY ts …)`.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
+use datafusion::arrow::array::ArrayRef;
+use datafusion::common::Result;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
@@ -52,12 +55,57 @@ pub enum OverFunction {
         /// Whether the rows that are equal in order to the current one belong to it.
         peers: bool,
     },
+    /// A function that goes on from row to row.
+    Along {
+        /// The function.
+        function: Arc<dyn AlongFunction>,
+        /// Its series over the input's columns.
+        series: Vec<Arc<dyn PhysicalExpr>>,
+    },
     /// 1, 2, 3, …
     RowNumber,
     /// The number of the first of the rows that are equal in order.
     Rank,
     /// One more for each row that differs in order from the one before.
     DenseRank,
+}
+
+/// A function that goes on from row to row of a partition with a state of its own.
+pub trait AlongFunction: Debug + Send + Sync {
+    /// The call, as `EXPLAIN` shows it.
+    fn name(&self) -> &str;
+
+    /// Begins a partition.
+    ///
+    /// # Errors
+    /// If the call's constants do not fit; the planner has made sure that they do.
+    fn start(&self) -> Result<Box<dyn Course>>;
+}
+
+/// Such a function in the middle of one partition.
+///
+/// # Contract
+///
+/// - A row's value depends on the rows before it, not on how they were cut into batches.
+/// - `load(save())` on a new one gives one that goes on with the same bits.
+pub trait Course: Debug + Send {
+    /// Takes `row_count` rows and returns the value of each.
+    ///
+    /// # Errors
+    /// If a value cannot be computed.
+    fn advance(&mut self, series: &[ArrayRef], row_count: usize) -> Result<ArrayRef>;
+
+    /// All that it remembers.
+    fn save(&mut self) -> Vec<u8>;
+
+    /// Takes what [`Course::save`] gave.
+    ///
+    /// # Errors
+    /// If the bytes are not of this function.
+    fn load(&mut self, saved: &[u8]) -> Result<()>;
+
+    /// Bytes held.
+    fn size(&self) -> usize;
 }
 
 /// Which rows of a partition must be kept after they have been sent.
@@ -84,6 +132,7 @@ impl OverCall {
                 None => format!("running {}", function.name()),
                 Some(filter) => format!("running {} where {filter}", function.name()),
             },
+            OverFunction::Along { function, .. } => format!("running {}", function.name()),
             OverFunction::RowNumber => "row_number".to_owned(),
             OverFunction::Rank => "rank".to_owned(),
             OverFunction::DenseRank => "dense_rank".to_owned(),

@@ -69,7 +69,7 @@ impl WindowSpec {
             | Self::Hop { size_nanos, .. }
             | Self::Cumulate { size_nanos, .. } => *size_nanos,
             Self::Session { gap_nanos } => *gap_nanos,
-            Self::Zoned(zoned) => zoned.days.saturating_mul(DAY_NANOS),
+            Self::Zoned(zoned) => zoned.size_nanos(),
         }
     }
 
@@ -80,7 +80,7 @@ impl WindowSpec {
             Self::Hop { slide_nanos, .. } => *slide_nanos,
             Self::Cumulate { step_nanos, .. } => *step_nanos,
             Self::Session { gap_nanos } => *gap_nanos,
-            Self::Zoned(zoned) => zoned.days.saturating_mul(DAY_NANOS),
+            Self::Zoned(zoned) => zoned.size_nanos(),
         }
     }
 
@@ -204,9 +204,15 @@ impl fmt::Display for WindowSpec {
                 write!(f, "cumulate(step {step}, size {size})")?;
             }
             Self::Zoned(zoned) => {
-                write!(f, "tumble({}d in {}", zoned.days, zoned.zone)?;
+                match zoned.part_nanos {
+                    0 => write!(f, "tumble({}d in {}", zoned.days, zoned.zone)?,
+                    part => write!(f, "tumble({} in {}", Nanos(part), zoned.zone)?,
+                }
                 if zoned.offset_days != 0 {
                     write!(f, ", offset {}d", zoned.offset_days)?;
+                }
+                if zoned.offset_nanos != 0 {
+                    write!(f, ", offset {}", Nanos(zoned.offset_nanos))?;
                 }
                 f.write_str(")")?;
             }

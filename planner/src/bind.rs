@@ -5,6 +5,7 @@
 //! bound before. Connector options are the connectors' to check.
 
 pub mod computed;
+pub mod function;
 pub mod view;
 
 use std::collections::{BTreeMap, HashSet};

@@ -9,6 +9,8 @@ use datafusion::logical_expr::planner::{ExprPlanner, RelationPlanner};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 use rtsap_udfs::FunctionRegistry;
 
+use crate::logical::fill_node::FillPlanner;
+use crate::logical::horizon_node::HorizonPlanner;
 use crate::logical::window_tvf::WindowPlanner;
 
 /// Functions by name (aliases included), and the planners that know their special syntax.
@@ -41,7 +43,11 @@ impl Functions {
             aggregate: HashMap::new(),
             window: HashMap::new(),
             expr_planners: registry.expr_planners.clone(),
-            relation_planners: vec![Arc::new(WindowPlanner)],
+            relation_planners: vec![
+                Arc::new(WindowPlanner),
+                Arc::new(HorizonPlanner),
+                Arc::new(FillPlanner),
+            ],
         };
         functions
             .expr_planners
@@ -82,6 +88,11 @@ impl Functions {
             );
         }
         functions
+    }
+
+    /// Whether there is a function of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
     }
 
     /// Every name, for hints.

@@ -21,6 +21,7 @@ pub mod parse;
 pub mod statement;
 pub mod streaming;
 
+pub use bind::function::{BoundFunction, bind_function, user_functions};
 pub use bind::{
     BoundColumn, BoundSource, BoundWatermark, bind_source, bind_source_def, bind_table,
     bind_table_def,
@@ -28,6 +29,7 @@ pub use bind::{
 pub use error::PlanError;
 pub use functions::Functions;
 pub use logical::batch::{BatchExtension, batch_extension};
+pub use parse::alter::renamed;
 pub use parse::parse;
 pub use statement::{ParsedStatement, StatementKind};
 pub use streaming::{PlannedView, plan_view, plan_view_with};

@@ -3,10 +3,16 @@
 //! Windows are [`window_node::WindowNode`]s. Knows nothing of operators; [`crate::streaming`] does.
 
 pub mod batch;
+pub mod fill_node;
+pub mod horizon_node;
 pub mod join_marker;
+pub mod sample;
 pub mod scope;
 pub mod spelling;
 pub mod translate;
+pub mod view_spelling;
+mod window_alias;
+pub mod window_length;
 pub mod window_node;
 pub mod window_tvf;
 

@@ -3,9 +3,14 @@
 //!
 //! Looks no name up. Every position is a character of the whole text, counted from 1.
 
+pub mod alter;
+pub mod clause;
 pub mod cursor;
 pub mod define;
+pub mod emit;
 pub mod explain;
+pub mod function;
+pub mod horizon;
 pub mod join;
 pub mod lexeme;
 pub mod query;
@@ -13,6 +18,7 @@ pub mod refused;
 pub mod session;
 pub mod show;
 pub mod subscribe;
+pub mod version;
 pub mod view;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -96,6 +102,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
             Ok(StatementKind::Query(query::whole_query(cursor)?))
         }
         "CREATE" => create(cursor),
+        "ALTER" => alter::alter(cursor),
         "DROP" => show::drop_objects(cursor),
         "INSERT" | "DELETE" | "UPDATE" => query::write(cursor, &word),
         "FLUSH" => {
@@ -153,11 +160,14 @@ fn create(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
     if cursor.eat(&["SINK"]) {
         return view::sink(cursor, or_replace, start.position());
     }
+    if cursor.eat(&["FUNCTION"]) {
+        return function::function(cursor, or_replace);
+    }
     if let Some(error) = refused::created(cursor) {
         return Err(error);
     }
     Err(cursor.unexpected_word(
-        "Expected SOURCE, TABLE, STREAMING VIEW or SINK after CREATE.",
+        "Expected SOURCE, TABLE, STREAMING VIEW, SINK or FUNCTION after CREATE.",
         &CREATED,
     ))
 }

@@ -31,8 +31,12 @@ pub enum StatementKind {
     CreateView(Box<CreateView>),
     /// `CREATE SINK … FROM …`.
     CreateSink(Box<CreateSink>),
+    /// `CREATE FUNCTION … LANGUAGE SQL AS …`.
+    CreateFunction(Box<CreateFunction>),
     /// `DROP …`.
     Drop(DropStatement),
+    /// `ALTER …`.
+    Alter(AlterStatement),
     /// `INSERT INTO table …`.
     Insert {
         /// The table.
@@ -225,6 +229,23 @@ pub struct CreateSink {
     pub options: WithOptions,
 }
 
+/// `CREATE [OR REPLACE] FUNCTION`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateFunction {
+    /// Its name.
+    pub name: Name,
+    /// `OR REPLACE`.
+    pub or_replace: bool,
+    /// Its parameters: name if there is one, canonical type, position.
+    pub parameters: Vec<(Option<String>, String, u32)>,
+    /// `RETURNS`: the canonical type.
+    pub returns: String,
+    /// The body as written: an expression, or `SELECT` and one.
+    pub body: String,
+    /// Characters before the body in the whole text.
+    pub body_offset: u32,
+}
+
 /// Which kind of object a statement names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectNoun {
@@ -236,6 +257,8 @@ pub enum ObjectNoun {
     View,
     /// `SINK`.
     Sink,
+    /// `FUNCTION`.
+    Function,
 }
 
 /// `DROP …`.
@@ -249,6 +272,30 @@ pub struct DropStatement {
     pub if_exists: bool,
     /// `CASCADE`; `RESTRICT` is the default.
     pub cascade: bool,
+}
+
+/// `ALTER SOURCE | TABLE | STREAMING VIEW | SINK name …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlterStatement {
+    /// What kind.
+    pub noun: ObjectNoun,
+    /// Which one.
+    pub name: Name,
+    /// `IF EXISTS`.
+    pub if_exists: bool,
+    /// What becomes of it.
+    pub action: AlterAction,
+}
+
+/// What `ALTER` does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlterAction {
+    /// `RENAME TO name`.
+    Rename(Name),
+    /// `PAUSE`.
+    Pause,
+    /// `RESUME`.
+    Resume,
 }
 
 /// What `SHOW` lists.
@@ -307,6 +354,8 @@ pub enum ExplainTarget {
     CreateView(Box<CreateView>),
     /// `EXPLAIN STREAMING VIEW v`: the plan of an existing view; with `ANALYZE`, its live figures.
     View(Name),
+    /// `EXPLAIN WHY v`: what a view waits for.
+    Why(Name),
     /// `EXPLAIN SELECT … EMIT …`: the streaming plan of this query, by text and characters before
     /// it.
     StreamingQuery {

@@ -6,17 +6,22 @@
 
 pub mod aggregate;
 pub mod bucket;
+pub mod conflate;
 pub mod event_time;
+pub mod fill;
 pub mod grouping;
+pub mod horizon;
 pub mod join;
 pub mod over;
 pub mod peel;
 mod readable;
 pub mod refuse;
 pub mod retract;
+pub mod set_operation;
 pub mod stateless;
 pub mod subquery;
 pub mod top_n;
+pub mod unnest;
 pub mod window;
 
 use std::collections::{BTreeSet, HashMap};
@@ -39,13 +44,16 @@ use rtsap_stream::change::ChangelogMode;
 use crate::bind::view::ViewOptions;
 use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
+use crate::logical::fill_node::FillNode;
+use crate::logical::horizon_node::HorizonNode;
 use crate::logical::scope::Scope;
-use crate::logical::translate::translate;
+use crate::logical::translate::{placed, translate};
 use crate::logical::window_node::WindowNode;
 use crate::logical::{check_deterministic, raw_plan, refine, rename};
-use crate::parse::lexeme::lexemes;
+use crate::logical::{sample, view_spelling};
+use crate::parse::emit::split_emit;
+use crate::parse::lexeme::{Lexeme, lexemes};
 use crate::parse::query;
-use crate::parse::view::split_emit;
 
 /// A streaming view, compiled.
 #[derive(Clone, Debug)]
@@ -58,6 +66,17 @@ pub struct PlannedView {
     pub depends_on: Vec<ObjectNumber>,
     /// What the author should know.
     pub notices: Vec<String>,
+    /// What of it goes by the clock on the wall.
+    pub pace: Pace,
+}
+
+/// What of a view goes by the clock on the wall.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// `EMIT EVERY`: how long at least between two publishes of it.
+    pub every_nanos: Option<i64>,
+    /// `AND TIMEOUT`: after how long without rows it closes what is open.
+    pub timeout_nanos: Option<i64>,
 }
 
 /// Compiles a view's query with its `EMIT` clause. `column_names` rename the result if there are
@@ -90,7 +109,10 @@ pub fn plan_view_with(
     let tokens = lexemes(query_text)?;
     refuse::words(&tokens)?;
     let split = split_emit(query_text, &tokens)?;
-    let statement = query::view_sql(query_text, split.query)?;
+    let mut statement = query::view_sql(query_text, split.query)?;
+    view_spelling::rewrite(&mut statement).map_err(|error| placed(error, query_text))?;
+    let sampled = sample::rewrite(&mut statement, catalog, functions);
+    sampled.map_err(|error| at_sample(error, &tokens))?;
     refuse::statement(&statement, query_text, &tokens)?;
     let scope = Scope::new(catalog, functions);
     let translated = |error: DataFusionError| translate(&error, query_text, functions);
@@ -103,7 +125,10 @@ pub fn plan_view_with(
     } else {
         rename(raw, column_names).map_err(found_at)?
     };
-    let joined = subquery::to_joins(named).map_err(translated)?;
+    let plain = set_operation::to_counts(named)
+        .and_then(unnest::beside_their_rows)
+        .map_err(translated)?;
+    let joined = subquery::to_joins(plain).map_err(translated)?;
     refuse::mixed_times(&joined).map_err(found_at)?;
     let joined = match options.state_ttl_nanos {
         Some(_) => join::push::keep_times(joined).map_err(translated)?,
@@ -115,24 +140,41 @@ pub fn plan_view_with(
         .map_err(translated)?;
 
     let mut compiler = Compiler::new(query_text, catalog, functions);
+    compiler.depends_on.extend(scope.called());
     compiler.state_ttl_nanos = options.state_ttl_nanos;
-    compiler.lateness_nanos = split.lateness_nanos;
-    let emit = split.emit.map_or(Emit::Changes, |(emit, _)| emit);
+    compiler.lateness_nanos = split
+        .emit
+        .as_ref()
+        .map_or(0, |(clause, _)| clause.lateness_nanos);
+    let emit = split
+        .emit
+        .as_ref()
+        .map_or(Emit::Changes, |(clause, _)| clause.emit);
     compiler.node(&refined, emit).map_err(found_at)?;
-    let lateness = (split.lateness_nanos > 0).then_some("ALLOW LATENESS");
-    if let (Some(clause), Some((_, position))) = (lateness, split.emit) {
+    let mut pace = Pace::default();
+    if let Some((clause, position)) = &split.emit {
         compiler
-            .check_changes(clause)
-            .map_err(|error| error.at(position))?;
-    }
-    if let (Emit::OnClose { .. }, Some((_, position))) = (emit, split.emit) {
+            .check_emit(clause)
+            .map_err(|error| error.at(*position))?;
         compiler
-            .check_closes()
-            .map_err(|error| error.at(position))?;
+            .conflate(&clause.conflate, refined.schema())
+            .map_err(found_at)?;
+        pace.every_nanos = clause.every_nanos;
+        pace.timeout_nanos = clause.timeout_nanos;
     }
-    compiler
+    let mut planned = compiler
         .finish(refined.schema().fields().len())
-        .map_err(found_at)
+        .map_err(found_at)?;
+    planned.pace = pace;
+    Ok(planned)
+}
+
+/// An error about `SAMPLE BY` at its words.
+fn at_sample(error: PlanError, tokens: &[Lexeme]) -> PlanError {
+    match tokens.iter().find(|lexeme| lexeme.is_word("SAMPLE")) {
+        Some(lexeme) if error.position().is_none() => error.at(lexeme.position),
+        _ => error,
+    }
 }
 
 /// Result columns in types that SQL has: no string views, no dictionaries, no unsigned numbers.
@@ -238,16 +280,22 @@ impl<'a> Compiler<'a> {
             LogicalPlan::Union(union) => self.union(union, emit),
             LogicalPlan::Join(join) => self.join(join, emit),
             LogicalPlan::Extension(extension) => {
-                match extension.node.as_any().downcast_ref::<WindowNode>() {
-                    Some(window) => self.window_assign(window, emit),
-                    None => Err(PlanError::internal(format!(
-                        "unknown node {}",
-                        extension.node.name()
-                    ))),
+                let node = extension.node.as_any();
+                if let Some(window) = node.downcast_ref::<WindowNode>() {
+                    return self.window_assign(window, emit);
                 }
+                if let Some(fill) = node.downcast_ref::<FillNode>() {
+                    return self.fill(fill, emit);
+                }
+                if let Some(horizon) = node.downcast_ref::<HorizonNode>() {
+                    return self.horizon(horizon);
+                }
+                let found = extension.node.name();
+                Err(PlanError::internal(format!("unknown node {found}")))
             }
             LogicalPlan::Window(window) => self.over(window, emit),
             LogicalPlan::Limit(limit) => self.limit(limit, emit),
+            LogicalPlan::Unnest(unnest) => self.unnest(unnest, emit),
             other => Err(refuse::node(other)),
         }
     }
@@ -298,40 +346,6 @@ impl<'a> Compiler<'a> {
             .map_err(|error| self.ours(&error))
     }
 
-    /// `EMIT ON WINDOW CLOSE` needs a window that closes.
-    fn check_closes(&self) -> Result<(), PlanError> {
-        let closes = |node: &Node| match &node.spec {
-            OperatorSpec::WindowAggregate(_)
-            | OperatorSpec::SessionAggregate(_)
-            | OperatorSpec::Over(_) => true,
-            OperatorSpec::TopN(spec) => spec.emit != Emit::Changes,
-            _ => false,
-        };
-        if self.nodes.iter().any(closes) {
-            return Ok(());
-        }
-        let message = "EMIT ON WINDOW CLOSE needs an aggregation by window".to_owned();
-        let hint = "Add FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE) and \
-                    GROUP BY window_start, \
-                    or leave the clause out.";
-        Err(PlanError::new(Cause::Emit { message }).hint(hint))
-    }
-
-    /// Allowed lateness needs a window that shows as it changes.
-    fn check_changes(&self, clause: &str) -> Result<(), PlanError> {
-        let changes = |node: &Node| match &node.spec {
-            OperatorSpec::WindowAggregate(spec) => spec.emit == Emit::Changes,
-            OperatorSpec::SessionAggregate(spec) => spec.aggregate.emit == Emit::Changes,
-            _ => false,
-        };
-        if self.nodes.iter().any(changes) {
-            return Ok(());
-        }
-        let message = format!("{clause} needs an aggregation by window that shows as it changes");
-        let hint = "Group by a window, or declare a longer delay in WATERMARK FOR.";
-        Err(PlanError::new(Cause::Emit { message }).hint(hint))
-    }
-
     /// The plan with its result's properties; `columns` of its columns are visible.
     fn finish(mut self, columns: usize) -> Result<PlannedView, PlanError> {
         let Some(last) = self.nodes.last() else {
@@ -372,6 +386,7 @@ impl<'a> Compiler<'a> {
             relation,
             depends_on,
             notices: self.notices,
+            pace: Pace::default(),
         })
     }
 }

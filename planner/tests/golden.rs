@@ -169,6 +169,10 @@ impl Runner {
                 let _ = writeln!(out, "view {}", name.name);
                 Ok(())
             }
+            ExplainTarget::Why(name) => {
+                let _ = writeln!(out, "why {}", name.name);
+                Ok(())
+            }
             ExplainTarget::Query(query) => {
                 let _ = writeln!(out, "query {query}");
                 Ok(())

@@ -29,6 +29,8 @@ use crate::subscribe::Subscription;
 
 mod attach;
 mod intake;
+mod pace;
+mod pause;
 mod publish;
 pub(crate) mod relation;
 mod report;
@@ -37,6 +39,7 @@ mod sinks;
 mod source;
 
 use intake::{Intake, Opened};
+use pace::Occasion;
 use relation::Relation;
 use sinks::SinkEntry;
 use source::SourceEntry;
@@ -65,6 +68,11 @@ pub(crate) enum Command {
     Insert(LogEntry, Answer<()>),
     Flush(Answer<()>),
     Checkpoint(Answer<u64>),
+    Pause {
+        view: ObjectId,
+        paused: bool,
+        answer: Answer<()>,
+    },
     Subscribe {
         object: ObjectId,
         part: Part,
@@ -141,6 +149,8 @@ pub(crate) struct Core {
     touched: bool,
     changed_since_checkpoint: bool,
     last_publish: Duration,
+    /// When the next view that waits for its turn may be shown.
+    turn_next: Option<Duration>,
     last_checkpoint: Duration,
     last_housekeeping: Duration,
     flushes: Vec<Answer<()>>,
@@ -197,6 +207,7 @@ impl Core {
             touched: true,
             changed_since_checkpoint: false,
             last_publish: Duration::ZERO,
+            turn_next: None,
             last_checkpoint: Duration::ZERO,
             last_housekeeping: Duration::ZERO,
             flushes: Vec::new(),
@@ -244,6 +255,9 @@ impl Core {
         let mut timeout = HOUSEKEEPING_INTERVAL;
         if self.touched {
             timeout = timeout.min((self.last_publish + PUBLISH_GAP_MIN).saturating_sub(now));
+        }
+        if let Some(turn) = self.turn_next {
+            timeout = timeout.min(turn.saturating_sub(now));
         }
         if timeout.is_zero() {
             return;
@@ -303,6 +317,13 @@ impl Core {
                 self.changed_since_checkpoint = true;
                 self.checkpoint_waiters.push(answer);
             }
+            Command::Pause {
+                view,
+                paused,
+                answer,
+            } => {
+                let _ = answer.send(self.set_paused(view, paused));
+            }
             Command::Subscribe {
                 object,
                 part,
@@ -357,19 +378,21 @@ impl Core {
     }
 
     fn publish_if_due(&mut self, more_waits: bool) {
-        let since = self
-            .config
-            .clock
-            .elapsed()
-            .saturating_sub(self.last_publish);
+        let now = self.config.clock.elapsed();
+        let since = now.saturating_sub(self.last_publish);
+        self.touched |= self.turn_next.is_some_and(|turn| now >= turn);
         let gap = if more_waits {
             self.config.publish_interval
         } else {
             PUBLISH_GAP_MIN
         };
         let asked = !self.flushes.is_empty();
+        let occasion = match asked {
+            true => Occasion::Flush,
+            false => Occasion::Step,
+        };
         if (self.touched && since >= gap) || asked {
-            self.publish();
+            self.publish_at(occasion);
             self.answer_flushes();
         }
     }
@@ -381,6 +404,7 @@ impl Core {
         }
         self.last_housekeeping = now;
         self.find_idle_splits(now);
+        self.time_out_silent(now);
         self.retry_readers(now);
         self.limit_memory();
         self.report();
@@ -397,7 +421,7 @@ impl Core {
             .saturating_sub(self.last_checkpoint);
         let asked = !self.checkpoint_waiters.is_empty() || self.stopping.is_some();
         if asked || since >= self.config.checkpoint_interval {
-            self.publish();
+            self.publish_at(Occasion::Checkpoint);
             self.begin_checkpoint();
         }
     }

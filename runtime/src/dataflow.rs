@@ -12,11 +12,11 @@ use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::message::Watermark;
 use rtsap_stream::time::EventTime;
 
-use absorb::absorbs;
+use absorb::{absorbs, multiplies};
 use edges::Edges;
 use input::project;
 use late::LateShape;
-use replaced::tell_who_adds_up;
+use wiring::{tell_who_adds_up, timeless};
 
 use crate::operator::instantiate;
 use crate::operator::{Operator, OperatorError, Output};
@@ -25,9 +25,10 @@ use crate::status::Ledger;
 
 mod absorb;
 mod edges;
+mod figures;
 mod input;
 mod late;
-mod replaced;
+mod wiring;
 
 /// A running plan.
 pub struct Dataflow {
@@ -65,11 +66,16 @@ struct NodeState {
     absorbs: bool,
     /// By port: no node before this one absorbs rows, so what comes here are rows of the inputs.
     takes_input_rows: Vec<bool>,
+    /// One row of the inputs may be several here: they are counted as used where they are
+    /// multiplied, whatever becomes of them.
+    multiplied: bool,
     time: EventTime,
     /// What this node has last promised to those behind it.
     promised: Option<EventTime>,
     /// All its inputs are idle, and so is it.
     idle: bool,
+    /// Rows that have come to it, and rows that it has sent.
+    rows: [u64; 2],
 }
 
 /// What a dataflow has brought forth since the last time it was asked.
@@ -123,6 +129,8 @@ impl Dataflow {
             // Behind a union of both kinds nothing tells the rows of inputs from others.
             let mixed = takes_input_rows.contains(&true) && takes_input_rows.contains(&false);
             let absorbs = mixed || absorbs(&node.spec);
+            let mut before = node.inputs.iter().map(|input| &nodes[*input]);
+            let multiplied = multiplies(&node.spec) || before.any(|node| node.multiplied);
             nodes.push(NodeState {
                 operator,
                 consumers: Vec::new(),
@@ -130,9 +138,11 @@ impl Dataflow {
                 timeless,
                 absorbs,
                 takes_input_rows,
+                multiplied,
                 time: EventTime::MIN,
                 promised: None,
                 idle: false,
+                rows: [0; 2],
             });
         }
         for (index, node) in plan.nodes.iter().enumerate() {
@@ -227,6 +237,7 @@ impl Dataflow {
                 edges.sent(node, &batch)?;
             }
             self.ledger.rows_in += batch.len() as u64;
+            self.nodes[node].rows = self.nodes[node].rows.map(|rows| rows + batch.len() as u64);
             if self.nodes[node].consumers.is_empty() {
                 self.ledger.used += batch.len() as u64;
                 self.results.push(batch);
@@ -325,6 +336,7 @@ impl Dataflow {
         while let Some((node, port, event)) = queue.pop_front() {
             match event {
                 Event::Changes(changes) => {
+                    self.nodes[node].rows[0] += changes.len() as u64;
                     let mut output = Output::default();
                     if let Some(operator) = &mut self.nodes[node].operator {
                         operator.on_changes(port, &changes, &mut output)?;
@@ -341,32 +353,6 @@ impl Dataflow {
             }
         }
         Ok(())
-    }
-
-    /// Counts rows where they leave the stream of input rows: in a node that absorbs them, or in
-    /// the result.
-    fn count(&mut self, node: NodeIndex, port: usize, rows: u64, output: &Output) {
-        let late: u64 = output
-            .late
-            .iter()
-            .map(|batch| batch.num_rows() as u64)
-            .sum();
-        self.ledger.late += late;
-        if !self.nodes[node].takes_input_rows[port] {
-            // Counted as used where it was put into its window.
-            self.ledger.used = self.ledger.used.saturating_sub(late);
-            return;
-        }
-        // Rows that a filter has turned into deletes go on, and count where they leave.
-        let sent: u64 = output.changes.iter().map(|sent| sent.len() as u64).sum();
-        let behind = !self.nodes[node].consumers.is_empty();
-        if sent == rows && behind && !self.nodes[node].absorbs {
-            return;
-        }
-        self.ledger.filtered += output.filtered_rows;
-        if self.nodes[node].absorbs || self.nodes[node].consumers.is_empty() {
-            self.ledger.used += rows.saturating_sub(late + output.filtered_rows);
-        }
     }
 
     fn pass_watermark(
@@ -467,6 +453,7 @@ impl Dataflow {
             if let Some(edges) = &mut self.edges {
                 edges.sent(node, &changes)?;
             }
+            self.nodes[node].rows[1] += changes.len() as u64;
             if self.nodes[node].consumers.is_empty() {
                 self.results.push(changes);
             } else {
@@ -484,15 +471,6 @@ impl Dataflow {
             };
             queue.push_back((*to, *port, copy));
         }
-    }
-}
-
-/// By port, whether a node of `ports` inputs takes no notice of its event time: the side of a join
-/// whose rows are kept for ever must not hold back the one whose rows are not.
-fn timeless(spec: &OperatorSpec, ports: usize) -> Vec<bool> {
-    match spec {
-        OperatorSpec::RegularJoin(spec) => spec.kept.iter().map(Option::is_none).collect(),
-        _ => vec![false; ports],
     }
 }
 

@@ -224,6 +224,20 @@ impl Runtime {
         self.ask(Command::Checkpoint).await
     }
 
+    /// Stops a view where it stands, or lets it go on from there. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NotA`] if there is no such view, [`RuntimeError::Stopped`].
+    pub async fn set_paused(&self, view: ObjectId, paused: bool) -> Result<(), RuntimeError> {
+        self.ask(|answer| Command::Pause {
+            view,
+            paused,
+            answer,
+        })
+        .await?;
+        self.checkpoint().await.map(|_| ())
+    }
+
     /// Follows a relation: its rows as of now if `snapshot`, then every change.
     ///
     /// # Errors

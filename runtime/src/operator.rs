@@ -1,5 +1,6 @@
 //! One step of a dataflow. Operators decide and compute; they never wait, read a clock, or do I/O.
 
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use rtsap_stream::change::ChangeBatch;
@@ -8,7 +9,9 @@ use rtsap_stream::time::EventTime;
 use crate::state::{StateError, StateReader, StateWriter};
 
 pub mod asof_join;
+pub mod fill;
 pub mod group_aggregate;
+pub mod horizon;
 pub mod instantiate;
 pub mod interval_join;
 pub mod join;
@@ -18,6 +21,7 @@ pub mod regular_join;
 pub mod session;
 pub mod stateless;
 pub mod top_n;
+pub mod unnest;
 pub mod window_aggregate;
 
 /// One step of a dataflow: a deterministic state machine over the messages of its inputs.
@@ -90,10 +94,28 @@ pub trait Operator: Send {
         Ok(())
     }
 
+    /// What waits for event time, if anything does.
+    fn waiting(&self) -> Option<Waiting> {
+        None
+    }
+
     /// Bytes of state held now.
     fn state_bytes(&self) -> usize {
         0
     }
+}
+
+/// What an operator holds back until event time has passed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// What waits, for people: `windows`.
+    pub what: &'static str,
+    /// How much of it.
+    pub count: u64,
+    /// The watermark that lets go of the first of it.
+    pub next: EventTime,
+    /// The watermark that lets go of all of it.
+    pub last: EventTime,
 }
 
 /// What an operator sends in one call.
@@ -126,7 +148,7 @@ pub enum OperatorError {
         operator: &'static str,
         /// Arrow's words.
         #[source]
-        source: arrow::error::ArrowError,
+        source: ArrowError,
     },
     /// The input broke its contract: a bug upstream.
     #[error("{operator} got {found}")]
@@ -136,4 +158,36 @@ pub enum OperatorError {
         /// What came.
         found: String,
     },
+}
+
+impl OperatorError {
+    /// What turns a failure of Arrow into one of `operator`.
+    pub fn arrow(operator: &'static str) -> impl Fn(ArrowError) -> Self + Copy {
+        move |source| Self::Arrow { operator, source }
+    }
+
+    /// What turns a failure of DataFusion into one of `operator`.
+    pub fn compute(operator: &'static str) -> impl Fn(DataFusionError) -> Self + Copy {
+        move |source| Self::Compute { operator, source }
+    }
+
+    /// A contradiction of what comes to `operator`.
+    pub const fn contract(operator: &'static str, found: String) -> Self {
+        Self::Contract { operator, found }
+    }
+}
+
+/// Refuses changes with ops where only inserts may come.
+///
+/// # Errors
+/// [`OperatorError::Contract`].
+pub(crate) fn append_only(
+    operator: &'static str,
+    changes: &ChangeBatch,
+) -> Result<(), OperatorError> {
+    if changes.ops().is_none() {
+        return Ok(());
+    }
+    let found = "a delete on an append-only edge".to_owned();
+    Err(OperatorError::contract(operator, found))
 }

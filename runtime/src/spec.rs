@@ -96,6 +96,15 @@ pub enum StartFrom {
     Now,
 }
 
+/// What of a view goes by the clock on the wall.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// How long at least between two publishes of it.
+    pub every: Option<Duration>,
+    /// After how long without rows it closes what is open.
+    pub timeout: Option<Duration>,
+}
+
 /// A view to compute.
 #[derive(Clone, Debug)]
 pub struct ViewSpec {
@@ -107,6 +116,8 @@ pub struct ViewSpec {
     pub plan: StreamPlan,
     /// From where, if there is no saved state.
     pub start_from: StartFrom,
+    /// When it shows, by the clock.
+    pub pace: Pace,
 }
 
 /// A sink to feed.

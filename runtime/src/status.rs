@@ -5,6 +5,8 @@ use rtsap_stream::message::Epoch;
 use rtsap_stream::source::Positions;
 use rtsap_stream::time::EventTime;
 
+use crate::operator::Waiting;
+
 /// How an object is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
@@ -21,6 +23,8 @@ pub enum Health {
         /// Why.
         reason: String,
     },
+    /// Stands still because somebody wants it to.
+    Paused,
     /// Stopped until somebody acts.
     Suspended {
         /// Why.
@@ -37,6 +41,7 @@ impl Health {
             Self::Backfilling => "backfilling",
             Self::Finished => "finished",
             Self::Retrying { .. } => "retrying",
+            Self::Paused => "paused",
             Self::Suspended { .. } => "suspended",
         }
     }
@@ -85,6 +90,47 @@ pub struct SourceStatus {
     pub positions: Positions,
     /// Its watermark.
     pub watermark: Option<EventTime>,
+    /// Its splits.
+    pub splits: Vec<SplitStatus>,
+}
+
+/// An operator of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperatorStatus {
+    /// Rows that came to it.
+    pub rows_in: u64,
+    /// Rows that it sent.
+    pub rows_out: u64,
+    /// What it holds.
+    pub state_bytes: u64,
+    /// What is promised about event time to it, or of an input by it.
+    pub watermark: Option<EventTime>,
+    /// An input that is left out of the minimum.
+    pub idle: bool,
+    /// What waits for event time.
+    pub waiting: Option<Waiting>,
+}
+
+/// How far a split of a source is in event time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitStatus {
+    /// Its name.
+    pub id: String,
+    /// What its rows promise.
+    pub watermark: Option<EventTime>,
+    /// It has been silent for the idle timeout, and is left out of the minimum.
+    pub idle: bool,
+    /// It has ended.
+    pub ended: bool,
+}
+
+/// What a view costs now.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    /// Rows that come, a second.
+    pub rows_per_second: f64,
+    /// The share of the core's time that it takes, from 0 to 1.
+    pub busy_share: f64,
 }
 
 /// A view or table.
@@ -104,6 +150,12 @@ pub struct ViewStatus {
     pub state_bytes: u64,
     /// Served rows.
     pub served_bytes: u64,
+    /// Its operators, in the order of its plan.
+    pub operators: Vec<OperatorStatus>,
+    /// What it costs.
+    pub load: Load,
+    /// Batches of other relations' changes that wait for it.
+    pub inbox: u64,
 }
 
 /// A sink.

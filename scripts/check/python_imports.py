@@ -25,6 +25,7 @@ MODULES = {
     "statsmodels.api": "statsmodels",
     "empyrical": "empyrical-reloaded",
     "arch": "arch",
+    "exchange_calendars": "exchange-calendars",
     "moto.server": "moto",
     "pytest": "pytest",
 }

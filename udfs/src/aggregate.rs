@@ -8,6 +8,7 @@ pub(crate) mod pick;
 pub(crate) mod profile;
 pub(crate) mod sample;
 pub(crate) mod series;
+pub(crate) mod sketch;
 pub(crate) mod vwap;
 
 use std::fmt::Debug;

@@ -3,7 +3,8 @@
 //! ```text
 //! scalar/     time_bucket, accessors of candlesticks, quotes, options, order books
 //! aggregate/  vwap, first, last, arg_min, arg_max, candlestick_agg, rollup …
-//! window/     all of TA-Lib
+//! window/     all of TA-Lib, rolling and decaying statistics, signals, positions
+//! running     the same functions row after row in a streaming view, with a state that is saved
 //! fold        the frame that turns an aggregate's arithmetic into accumulators
 //! distribution  normal and Student's t, for options and for risk
 //! registry    all of them, with documentation
@@ -23,6 +24,7 @@ mod fold;
 mod ordering;
 mod overload;
 pub mod registry;
+pub mod running;
 mod scalar;
 mod side;
 #[cfg(test)]

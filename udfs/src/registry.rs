@@ -16,10 +16,13 @@ use crate::aggregate::candlestick::ohlcv::Ohlcv;
 use crate::aggregate::candlestick::rollup::Rollup;
 use crate::aggregate::mean::Mean;
 use crate::aggregate::pick::Pick;
-use crate::aggregate::series::Measure;
+use crate::aggregate::series::{Measure, time_weight};
+use crate::aggregate::sketch::{self, Sketch};
 use crate::aggregate::{self, Aggregate as _, linear, profile, sample, vwap::Vwap};
 use crate::overload::OverloadPlanner;
-use crate::scalar::{accessor, formula, list, signed_qty, statistic, time_bucket};
+use crate::scalar::{
+    accessor, calendar, candlestick, formula, list, percentile, signed_qty, statistic, time_bucket,
+};
 use crate::window;
 
 /// How a function is used.
@@ -91,6 +94,9 @@ impl FunctionRegistry {
         scalars.extend(list::all().map(list::function));
         scalars.push(signed_qty::function());
         scalars.extend(statistic::functions());
+        scalars.extend(calendar::functions());
+        scalars.push(candlestick::function());
+        scalars.extend(percentile::functions());
         scalars.extend(crate::scalar::profile::functions());
         let mut aggregates = vec![
             aggregate::function(Vwap),
@@ -103,6 +109,9 @@ impl FunctionRegistry {
             aggregate::function(Ohlcv),
             aggregate::function(profile::VolumeProfile),
             aggregate::function(linear::stats::StatsAgg),
+            aggregate::function(time_weight::TimeWeight),
+            aggregate::function(Sketch::Usual),
+            aggregate::function(Sketch::Given),
         ];
         aggregates.extend(linear::all().copied().map(aggregate::function));
         aggregates.extend(sample::all().copied().map(aggregate::function));
@@ -145,7 +154,12 @@ fn all_docs() -> Vec<FunctionDoc> {
     docs.extend(list::all().map(list::ListFunction::doc));
     docs.push(signed_qty::DOC);
     docs.extend(statistic::docs());
+    docs.extend(calendar::DOCS);
+    docs.push(candlestick::DOC);
     docs.push(profile::DOC);
+    docs.push(time_weight::DOC);
+    docs.extend(sketch::DOCS);
+    docs.extend(percentile::DOCS);
     docs.push(linear::stats::DOC);
     docs.extend(crate::scalar::profile::DOCS);
     docs.extend(linear::all().map(linear::Linear::doc));
@@ -180,7 +194,9 @@ pub(crate) fn documentation(name: &str, kind: FunctionKind) -> Option<&'static D
 #[must_use]
 pub fn keeps_rows(aggregate: &str) -> bool {
     let measures = Measure::ALL.map(|measure| measure.call().function);
-    measures.contains(&aggregate) || sample::all().any(|sample| sample.doc().name == aggregate)
+    measures.contains(&aggregate)
+        || aggregate == time_weight::DOC.name
+        || sample::all().any(|sample| sample.doc().name == aggregate)
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Scalar functions: one value out for each row in, nothing remembered between rows.
 
 pub(crate) mod accessor;
+pub(crate) mod calendar;
+pub(crate) mod candlestick;
 pub(crate) mod formula;
 pub(crate) mod list;
+pub(crate) mod percentile;
 pub(crate) mod profile;
 pub(crate) mod signed_qty;
 pub(crate) mod statistic;

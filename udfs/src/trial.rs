@@ -43,6 +43,11 @@ const QUOTES: &str = "CREATE TABLE quotes AS
 
 /// A session with DataFusion's functions, ours, and the tables `trades`, `bars` and `quotes`.
 pub(crate) fn session() -> SessionContext {
+    session_over(TRADES)
+}
+
+/// The same with other trades, made by this statement.
+pub(crate) fn session_over(trades: &str) -> SessionContext {
     let ctx = SessionContext::new();
     let registry = FunctionRegistry::with_builtins();
     for function in &registry.scalars {
@@ -60,7 +65,7 @@ pub(crate) fn session() -> SessionContext {
             .register_expr_planner(Arc::clone(planner))
             .unwrap();
     }
-    run(&ctx, TRADES).unwrap();
+    run(&ctx, trades).unwrap();
     run(&ctx, BARS).unwrap();
     run(&ctx, QUOTES).unwrap();
     ctx

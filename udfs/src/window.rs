@@ -7,7 +7,8 @@
 //! rolling, decaying, cumulative, signal    the definitions of our own
 //! function     DataFusion's form of a definition, and what it refuses
 //! position     positions and their profit, exact in decimals
-//! partition    runs a definition over the rows of a partition
+//! step         a function that runs along row by row, and how what it remembers is saved
+//! partition    runs a definition over the rows of a partition, at once or as they come
 //! ```
 //!
 //! Rows with an input that is null, NaN or infinite are passed over: they give null and leave
@@ -22,10 +23,17 @@ mod partition;
 pub(crate) mod position;
 mod rolling;
 mod signal;
+mod step;
 pub(crate) mod talib;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, internal_err};
+use datafusion::logical_expr::WindowUDF;
+use datafusion::physical_plan::PhysicalExpr;
+
+use crate::running::{Along, Running};
 use definition::Entry;
 
 /// Returns every window function of ours, sorted by name.
@@ -42,4 +50,33 @@ pub(crate) fn all() -> &'static [Entry] {
         entries
     });
     &ALL
+}
+
+/// See [`crate::running::along`].
+pub(crate) fn along(
+    function: &WindowUDF,
+    arguments: &[Arc<dyn PhysicalExpr>],
+) -> Option<Result<Along>> {
+    let inner = function.inner().as_ref();
+    if let Some(ours) = inner.downcast_ref::<function::Function>() {
+        return Some(ours.along(arguments));
+    }
+    let position = inner.downcast_ref::<position::Position>()?;
+    Some(Ok(position.along(arguments)))
+}
+
+/// See [`crate::running::start`].
+pub(crate) fn start(
+    function: &WindowUDF,
+    arguments: &[Arc<dyn PhysicalExpr>],
+    types: &[DataType],
+) -> Result<Box<dyn Running>> {
+    let inner = function.inner().as_ref();
+    if let Some(ours) = inner.downcast_ref::<function::Function>() {
+        return ours.start(arguments);
+    }
+    match inner.downcast_ref::<position::Position>() {
+        Some(position) => position.start(types),
+        None => internal_err!("{} does not run along", function.name()),
+    }
 }

@@ -160,13 +160,12 @@ const SIZES: [&str; 6] = [
 ];
 
 /// What no object here has.
-const NOTHING: [&str; 14] = [
+const NOTHING: [&str; 13] = [
     "inet_server_addr",
     "inet_client_addr",
     "pg_get_ruledef",
     "pg_get_triggerdef",
     "pg_get_functiondef",
-    "pg_get_function_sqlbody",
     "pg_get_serial_sequence",
     "pg_get_statisticsobjdef",
     "shobj_description",

@@ -68,7 +68,7 @@ impl Relations {
                 ObjectKind::Table(_) => "r",
                 ObjectKind::View(_) => "v",
                 ObjectKind::Source(_) => "f",
-                ObjectKind::Sink(_) => continue,
+                ObjectKind::Sink(_) | ObjectKind::Function(_) => continue,
             };
             let Some(oid) = oid_of(object.def.id) else {
                 continue;
@@ -139,7 +139,7 @@ impl PgRelation {
 }
 
 /// The number of an object of our catalog. Two each: one is left for its key.
-fn oid_of(id: u64) -> Option<i32> {
+pub(crate) fn oid_of(id: u64) -> Option<i32> {
     i32::try_from(id).ok()?.checked_mul(2)?.checked_add(FIRST)
 }
 

@@ -15,6 +15,7 @@ use super::functions::{
 };
 use super::keys::index_definition;
 use super::pg_type::pg_type;
+use super::proc::{PgFunction, functions};
 use super::relations::{PgRelation, Relations};
 use crate::error::EngineError;
 use crate::instance::Instance;
@@ -58,8 +59,22 @@ pub(crate) fn of_session(
             .as_ref()
             .map(|query| format!(" {query};"))
     }));
-    all.push(by_oid("obj_description", &names, |_, relation| {
-        relation.comment.clone()
+    all.push(obj_description(&names));
+    all.push(of_function(
+        "pg_get_function_arguments",
+        &names,
+        |function| function.arguments.clone(),
+    ));
+    all.push(of_function(
+        "pg_get_function_identity_arguments",
+        &names,
+        |function| function.arguments.clone(),
+    ));
+    all.push(of_function("pg_get_function_result", &names, |function| {
+        function.result.clone()
+    }));
+    all.push(of_function("pg_get_function_sqlbody", &names, |function| {
+        function.source.clone()
     }));
     all.push(by_oid("pg_get_indexdef", &names, |all, index| {
         Some(index_definition(all.by_oid(index.indexed?)?, index))
@@ -111,6 +126,54 @@ fn by_oid(
             Ok(Arc::new(StringArray::from_iter((0..rows).map(of_row))) as ArrayRef)
         },
     )
+}
+
+/// A text for the number in the first argument.
+fn of_number(
+    name: &'static str,
+    make: impl Fn() -> Box<dyn Fn(i32) -> Option<String>> + Send + Sync + 'static,
+) -> ScalarUDF {
+    lenient(
+        name,
+        DataType::Utf8,
+        Volatility::Stable,
+        move |arguments, rows| {
+            let text = make();
+            let oids = integer_argument(arguments, 0)?;
+            let of_row = |row: usize| {
+                let oids = oids.as_ref()?.as_primitive::<Int32Type>();
+                text((row < oids.len() && oids.is_valid(row)).then(|| oids.value(row))?)
+            };
+            Ok(Arc::new(StringArray::from_iter((0..rows).map(of_row))) as ArrayRef)
+        },
+    )
+}
+
+/// A text about the function whose number is the first argument.
+fn of_function(name: &'static str, names: &Names, what: fn(&PgFunction) -> String) -> ScalarUDF {
+    let names = Arc::clone(names);
+    of_number(name, move || {
+        let all = functions(&names.0.snapshot(), &names.0.docs);
+        Box::new(move |oid| all.iter().find(|function| function.oid == oid).map(what))
+    })
+}
+
+/// The comment of a relation or a function.
+fn obj_description(names: &Names) -> ScalarUDF {
+    let names = Arc::clone(names);
+    of_number("obj_description", move || {
+        let all = relations(&names);
+        let functions = functions(&names.0.snapshot(), &names.0.docs);
+        Box::new(move |oid| {
+            let relation = all
+                .by_oid(oid)
+                .and_then(|relation| relation.comment.clone());
+            relation.or_else(|| {
+                let function = functions.iter().find(|function| function.oid == oid);
+                function.and_then(|function| function.comment.clone())
+            })
+        })
+    })
 }
 
 fn to_regclass(names: &Names) -> ScalarUDF {

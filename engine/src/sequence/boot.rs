@@ -2,7 +2,7 @@
 
 use rtsap_catalog::object::{ObjectDef, ObjectKind};
 use rtsap_catalog::snapshot::CatalogSnapshot;
-use rtsap_planner::{bind_source_def, bind_table_def};
+use rtsap_planner::{BoundFunction, bind_source_def, bind_table_def};
 
 use crate::error::EngineError;
 use crate::instance::Instance;
@@ -50,6 +50,11 @@ fn candidate(
             };
             define::sink(instance, name, def.id, from, sink.options.clone())
         }
+        // Whoever calls it compiles it.
+        ObjectKind::Function(function) => Ok(define::function(BoundFunction {
+            def: function.clone(),
+            depends_on: def.depends_on.clone(),
+        })),
     }
 }
 

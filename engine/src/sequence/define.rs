@@ -12,9 +12,10 @@ use rtsap_planner::bind::view::{ViewStart, view_options};
 use rtsap_planner::bind::{BoundTable, BoundWatermark};
 use rtsap_planner::duration::nanos_of;
 use rtsap_planner::statement::WithOption;
-use rtsap_planner::{BoundColumn, BoundSource, PlannedView, plan_view_with};
+use rtsap_planner::{BoundColumn, BoundFunction, BoundSource, PlannedView, plan_view_with};
 use rtsap_runtime::spec::{
-    EventTimeSpec, OnError, SinkSpec, SourceColumn, SourceSpec, StartFrom, TableSpec, ViewSpec,
+    EventTimeSpec, OnError, Pace, SinkSpec, SourceColumn, SourceSpec, StartFrom, TableSpec,
+    ViewSpec,
 };
 use rtsap_stream::registry::{Options, SourceRequest};
 use rtsap_stream::sink::SinkInput;
@@ -104,6 +105,17 @@ pub(crate) fn table(name: &str, id: ObjectNumber, bound: BoundTable) -> Candidat
     }
 }
 
+/// A function in SQL.
+pub(crate) fn function(bound: BoundFunction) -> Candidate {
+    Candidate {
+        kind: ObjectKind::Function(bound.def),
+        depends_on: bound.depends_on,
+        relation: None,
+        start: Start::Nothing,
+        notices: Vec::new(),
+    }
+}
+
 /// A streaming view. Positions in errors are those of its query's text.
 ///
 /// # Errors
@@ -137,10 +149,16 @@ pub(crate) fn view(
         relation,
         depends_on,
         notices,
+        pace,
     } = planned;
     let source = |id: &ObjectNumber| {
         let object = catalog.by_id(*id);
-        object.is_some_and(|object| matches!(object.def.kind, ObjectKind::Source(_)))
+        object.is_some_and(|object| {
+            matches!(
+                object.def.kind,
+                ObjectKind::Source(_) | ObjectKind::Function(_)
+            )
+        })
     };
     if start_from == StartFrom::Now && !depends_on.iter().all(source) {
         return Err(
@@ -153,6 +171,10 @@ pub(crate) fn view(
         name: name.to_owned(),
         plan,
         start_from,
+        pace: Pace {
+            every: pace.every_nanos.map(duration),
+            timeout: pace.timeout_nanos.map(duration),
+        },
     };
     let (relation, start) = (Some(relation), Start::View(spec));
     Ok(Candidate {
@@ -162,6 +184,10 @@ pub(crate) fn view(
         start,
         notices,
     })
+}
+
+fn duration(nanos: i64) -> Duration {
+    Duration::from_nanos(nanos.unsigned_abs())
 }
 
 /// A sink that follows `from`.

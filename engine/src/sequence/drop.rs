@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rtsap_catalog::object::{ObjectKind, ObjectNumber};
 use rtsap_catalog::snapshot::CatalogChange;
 use rtsap_plan::operator::ObjectId;
 use rtsap_planner::statement::{CommentStatement, DropStatement, ObjectNoun};
@@ -10,9 +11,9 @@ use rtsap_planner::statement::{CommentStatement, DropStatement, ObjectNoun};
 use crate::error::EngineError;
 use crate::instance::Instance;
 use crate::response::CommandTag;
-use crate::sequence::{Outcome, check_noun, existing, notice, own_name};
+use crate::sequence::{Outcome, check_noun, existing_of, notice, own_name};
 
-/// `DROP SOURCE | TABLE | STREAMING VIEW | SINK`.
+/// `DROP SOURCE | TABLE | STREAMING VIEW | SINK | FUNCTION`.
 ///
 /// # Errors
 /// `RT0201` for an unknown name, `RT0541` for another kind, `RT0404` if something reads it and
@@ -26,6 +27,7 @@ pub(crate) async fn drop_objects(
         ObjectNoun::Table => "DROP TABLE",
         ObjectNoun::View => "DROP STREAMING VIEW",
         ObjectNoun::Sink => "DROP SINK",
+        ObjectNoun::Function => "DROP FUNCTION",
     });
     let store = instance.store.lock().await;
     let before = instance.snapshot();
@@ -33,12 +35,16 @@ pub(crate) async fn drop_objects(
     let mut going = BTreeSet::new();
     for name in &statement.names {
         let own = own_name(name)?;
-        if statement.if_exists && before.resolve(own.as_str()).is_none() {
-            let message = format!("relation \"{own}\" does not exist, skipping");
+        let (what, found) = match statement.noun {
+            ObjectNoun::Function => ("function", before.function(own.as_str())),
+            _ => ("relation", before.resolve(own.as_str())),
+        };
+        if statement.if_exists && found.is_none() {
+            let message = format!("{what} \"{own}\" does not exist, skipping");
             notices.push(notice("00000", message));
             continue;
         }
-        let object = existing(&before, name)?;
+        let object = existing_of(&before, statement.noun, name)?;
         check_noun(&object.def, statement.noun, "DROP", name)?;
         going.insert(object.def.id);
         if statement.cascade {
@@ -61,8 +67,13 @@ pub(crate) async fn drop_objects(
         )
         .await?;
     *instance.catalog.write() = after;
-    // Readers before what they read.
-    let ids: Vec<ObjectId> = going.iter().rev().map(|id| ObjectId(*id)).collect();
+    // Readers before what they read. Functions do not run.
+    let runs = |id: &&ObjectNumber| {
+        let object = before.by_id(**id);
+        object.is_some_and(|object| !matches!(object.def.kind, ObjectKind::Function(_)))
+    };
+    let ids = going.iter().rev().filter(runs).map(|id| ObjectId(*id));
+    let ids: Vec<ObjectId> = ids.collect();
     instance.runtime.drop_objects(&ids).await?;
     instance.plans.write().retain(|id, _| !going.contains(id));
     Ok(Outcome { tag, notices })
@@ -78,7 +89,7 @@ pub(crate) async fn comment(
 ) -> Result<Outcome, EngineError> {
     let store = instance.store.lock().await;
     let before = instance.snapshot();
-    let object = existing(&before, &statement.name)?;
+    let object = existing_of(&before, statement.noun, &statement.name)?;
     check_noun(&object.def, statement.noun, "COMMENT ON", &statement.name)?;
     let change = CatalogChange::Comment {
         id: object.def.id,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rtsap_catalog::object::ViewDef;
+use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::statement::{CreateView, StatementKind, WithOptions};
 use rtsap_planner::{bind_source, bind_table};
 
 use crate::error::EngineError;
-use crate::sequence::{self, Outcome, define, drop, existing};
+use crate::sequence::{self, Outcome, alter, define, drop, existing, function, replace};
 use crate::session::{Session, Statement};
 use crate::show;
 
@@ -41,14 +42,16 @@ pub(super) async fn change(
                 .await
             }
             StatementKind::CreateView(create) => {
-                refuse_replace(create.or_replace)?;
                 let (name, exists_ok) = (&create.name, create.if_not_exists);
                 let tag = "CREATE STREAMING VIEW";
-                sequence::create(it, name, exists_ok, sql, tag, |catalog, id| {
+                let build = |catalog: &CatalogSnapshot, id| {
                     let made = define::view(it, catalog, &name.name, id, view_def(create));
                     made.map_err(|error| shifted(error, create.query_offset))
-                })
-                .await
+                };
+                match create.or_replace {
+                    true => replace::replace(it, name, sql, tag, build).await,
+                    false => sequence::create(it, name, exists_ok, sql, tag, build).await,
+                }
             }
             StatementKind::CreateSink(create) => {
                 let (name, exists_ok) = (&create.name, create.if_not_exists);
@@ -60,6 +63,8 @@ pub(super) async fn change(
                 })
                 .await
             }
+            StatementKind::CreateFunction(create) => function::create(it, create, sql).await,
+            StatementKind::Alter(statement) => alter::alter(it, statement).await,
             StatementKind::Drop(statement) => drop::drop_objects(it, statement).await,
             StatementKind::Comment(statement) => drop::comment(it, statement).await,
             _ => Err(EngineError::unsupported("this statement")),

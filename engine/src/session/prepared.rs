@@ -310,6 +310,8 @@ fn plain_tag(kind: &StatementKind) -> CommandTag {
         StatementKind::CreateTable(_) => "CREATE TABLE",
         StatementKind::CreateView(_) => "CREATE STREAMING VIEW",
         StatementKind::CreateSink(_) => "CREATE SINK",
+        StatementKind::CreateFunction(_) => "CREATE FUNCTION",
+        StatementKind::Alter(_) => "ALTER",
         StatementKind::Drop(_) => "DROP",
         StatementKind::Comment(_) => "COMMENT",
         StatementKind::CloseCursor { .. } => "CLOSE CURSOR",

@@ -2,11 +2,13 @@
 
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
+use datafusion::logical_expr::Documentation;
 use rtsap_catalog::object::{ObjectDef, ObjectKind};
 use rtsap_catalog::snapshot::{CatalogObject, CatalogSnapshot};
 use rtsap_plan::operator::ObjectId;
 use rtsap_runtime::status::{Health, RuntimeStatus, SinkStatus, SourceStatus, ViewStatus};
 use rtsap_stream::time::EventTime;
+use rtsap_udfs::FunctionDoc;
 
 use crate::instance::Instance;
 use crate::tabular::Tabular;
@@ -26,7 +28,7 @@ pub(crate) fn rows(
         "sinks" => sinks(catalog, &status),
         "ledger" => ledger(catalog, &status),
         "checkpoints" => checkpoints(instance, &status),
-        "functions" => functions(instance),
+        "functions" => functions(instance, catalog),
         _ => settings(),
     }
 }
@@ -65,7 +67,7 @@ fn option(def: &ObjectDef, key: &str) -> Option<String> {
         ObjectKind::Source(source) => &source.options,
         ObjectKind::Sink(sink) => &sink.options,
         ObjectKind::View(view) => &view.options,
-        ObjectKind::Table(_) => return None,
+        ObjectKind::Table(_) | ObjectKind::Function(_) => return None,
     };
     options.get(key).cloned()
 }
@@ -234,30 +236,96 @@ fn checkpoints(instance: &Instance, status: &RuntimeStatus) -> Result<RecordBatc
         .build()
 }
 
+/// One function as `SHOW FUNCTIONS` shows it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Function {
+    name: String,
+    kind: &'static str,
+    signature: Option<String>,
+    description: Option<String>,
+    formula: Option<String>,
+    reference: Option<String>,
+    example: Option<String>,
+}
+
+impl Function {
+    /// One of DataFusion's, or an alias of ours.
+    fn of(
+        name: &str,
+        kind: &'static str,
+        document: Option<&Documentation>,
+        docs: &[FunctionDoc],
+    ) -> Self {
+        let ours = docs
+            .iter()
+            .find(|doc| doc.name == name && doc.kind.as_str() == kind);
+        let text = document.map(|document| document.description.as_str());
+        let line = text.and_then(|text| text.lines().find(|line| !line.trim().is_empty()));
+        Self {
+            name: name.to_owned(),
+            kind,
+            signature: match ours {
+                Some(doc) => Some(doc.signature.to_owned()),
+                None => document.map(|document| document.syntax_example.clone()),
+            },
+            description: match ours {
+                Some(doc) => Some(doc.description.to_owned()),
+                None => line.map(|line| line.trim().to_owned()),
+            },
+            formula: ours.map(|doc| doc.formula.to_owned()),
+            reference: Some(
+                ours.map_or("Apache DataFusion", |doc| doc.reference)
+                    .to_owned(),
+            ),
+            example: ours.map(|doc| doc.example.to_owned()),
+        }
+    }
+}
+
 /// `SHOW FUNCTIONS` and `rtsap_catalog.functions`.
-pub(crate) fn functions(instance: &Instance) -> Result<RecordBatch, ArrowError> {
-    let state = &instance.base;
-    let mut rows: Vec<(String, &str, String)> = Vec::new();
+pub(crate) fn functions(
+    instance: &Instance,
+    catalog: &CatalogSnapshot,
+) -> Result<RecordBatch, ArrowError> {
+    let (state, docs) = (&instance.base, &instance.docs);
+    let mut rows: Vec<Function> = Vec::new();
     for (name, function) in state.scalar_functions() {
-        let what = function.documentation().map(|doc| doc.description.clone());
-        rows.push((name.clone(), "scalar", what.unwrap_or_default()));
+        rows.push(Function::of(name, "scalar", function.documentation(), docs));
     }
     for (name, function) in state.aggregate_functions() {
-        let what = function.documentation().map(|doc| doc.description.clone());
-        rows.push((name.clone(), "aggregate", what.unwrap_or_default()));
+        rows.push(Function::of(
+            name,
+            "aggregate",
+            function.documentation(),
+            docs,
+        ));
     }
     for (name, function) in state.window_functions() {
-        let what = function.documentation().map(|doc| doc.description.clone());
-        rows.push((name.clone(), "window", what.unwrap_or_default()));
+        rows.push(Function::of(name, "window", function.documentation(), docs));
+    }
+    for object in catalog.objects() {
+        let ObjectKind::Function(def) = &object.def.kind else {
+            continue;
+        };
+        rows.push(Function {
+            name: object.def.name.to_string(),
+            kind: "scalar",
+            signature: Some(def.signature(&object.def.name)),
+            description: object.def.comment.clone(),
+            formula: Some(def.body.trim().to_owned()),
+            reference: Some("CREATE FUNCTION".to_owned()),
+            example: None,
+        });
     }
     rows.sort();
     Tabular::new(&rows)
-        .text("name", |(name, _, _)| Some(name.clone()))
-        .text("kind", |(_, kind, _)| Some((*kind).to_owned()))
-        .text("description", |(_, _, what)| {
-            let line = what.lines().find(|line| !line.trim().is_empty());
-            line.map(|line| line.trim().to_owned())
-        })
+        .text("name", |row| Some(row.name.clone()))
+        .text("kind", |row| Some(row.kind.to_owned()))
+        .text("signature", |row| row.signature.clone())
+        .text("description", |row| row.description.clone())
+        .text("formula", |row| row.formula.clone())
+        .text("reference", |row| row.reference.clone())
+        .text("example", |row| row.example.clone())
         .build()
 }
 

@@ -65,6 +65,8 @@ fn days_in_a_zone_follow_its_clocks() {
         WindowSpec::Zoned(ZonedDays {
             days,
             offset_days,
+            part_nanos: 0,
+            offset_nanos: 0,
             zone: chrono_tz::America::New_York,
         })
     };

@@ -8,13 +8,15 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
 
 use crate::error::PlanError;
 
 /// `asof(condition [, tolerance])`.
 pub const ASOF: &str = "__asof_join";
+/// `implied(condition, strict, tolerance or null)`: as `asof`, by the event times of both sides.
+pub const IMPLIED: &str = "__asof_implied";
 /// `version(condition, time)`.
 pub const VERSION: &str = "__version_join";
 
@@ -27,11 +29,25 @@ pub fn keeps_times(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(call) if call.func.name() == TIMES)
 }
 
+/// What a marked join asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The latest row by the times that the condition compares.
+    Asof,
+    /// The latest row by the event times of both sides.
+    Implied {
+        /// Whether a row of the same time is none.
+        strict: bool,
+    },
+    /// A version of a table.
+    Version,
+}
+
 /// A join's condition that is one of ours.
 #[derive(Clone, Copy, Debug)]
 pub struct Marker<'a> {
-    /// Whether it asks for a version of a table.
-    pub version: bool,
+    /// What it asks for.
+    pub mark: Mark,
     /// The condition itself.
     pub condition: &'a Expr,
     /// The tolerance, or the time of the version.
@@ -43,41 +59,56 @@ pub fn of(expr: &Expr) -> Option<Marker<'_>> {
     let Expr::ScalarFunction(call) = expr else {
         return None;
     };
-    let version = match call.func.name() {
-        ASOF => false,
-        VERSION => true,
+    let mark = match call.func.name() {
+        ASOF => Mark::Asof,
+        IMPLIED => Mark::Implied {
+            strict: call.args.get(1) == Some(&lit(true)),
+        },
+        VERSION => Mark::Version,
         _ => return None,
     };
+    let argument = match mark {
+        Mark::Implied { .. } => call.args.get(2).filter(|given| !is_null(given)),
+        Mark::Asof | Mark::Version => call.args.get(1),
+    };
     Some(Marker {
-        version,
+        mark,
         condition: call.args.first()?,
-        argument: call.args.get(1),
+        argument,
     })
+}
+
+fn is_null(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::Cast(cast) => is_null(&cast.expr),
+        _ => false,
+    }
 }
 
 /// The function called `name`, if it is a marker.
 pub fn function(name: &str) -> Option<Arc<ScalarUDF>> {
-    static MARKERS: LazyLock<[Arc<ScalarUDF>; 3]> = LazyLock::new(|| {
-        [ASOF, VERSION, TIMES].map(|name| Arc::new(ScalarUDF::from(Mark::new(name))))
+    static MARKERS: LazyLock<[Arc<ScalarUDF>; 4]> = LazyLock::new(|| {
+        [ASOF, IMPLIED, VERSION, TIMES].map(|name| Arc::new(ScalarUDF::from(Function::new(name))))
     });
     let found = MARKERS.iter().find(|marker| marker.name() == name);
     found.map(Arc::clone)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Mark {
+struct Function {
     name: &'static str,
     signature: Signature,
 }
 
-impl Mark {
+impl Function {
     fn new(name: &'static str) -> Self {
         let signature = Signature::variadic_any(Volatility::Immutable);
         Self { name, signature }
     }
 }
 
-impl ScalarUDFImpl for Mark {
+impl ScalarUDFImpl for Function {
     fn name(&self) -> &str {
         self.name
     }

@@ -1,5 +1,7 @@
 //! What names mean while a query is planned: relations of the catalog (schema only) and functions.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSou
 use rtsap_catalog::object::{ObjectNumber, Relation};
 use rtsap_catalog::snapshot::CatalogSnapshot;
 
+use crate::bind::function::function_of;
 use crate::error::{Cause, PlanError, nearest};
 use crate::functions::Functions;
 use crate::logical::join_marker;
@@ -44,6 +47,8 @@ pub struct Scope<'a> {
     catalog: &'a CatalogSnapshot,
     functions: &'a Functions,
     options: ConfigOptions,
+    /// The functions of users that were asked for.
+    called: RefCell<BTreeSet<ObjectNumber>>,
 }
 
 impl<'a> Scope<'a> {
@@ -53,7 +58,21 @@ impl<'a> Scope<'a> {
             catalog,
             functions,
             options: options(),
+            called: RefCell::default(),
         }
+    }
+
+    /// The functions of users that were asked for so far, ascending.
+    pub fn called(&self) -> Vec<ObjectNumber> {
+        self.called.borrow().iter().copied().collect()
+    }
+
+    /// The function that a user made under `name`.
+    fn user_function(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        let object = self.catalog.function(name)?;
+        let function = function_of(object, self.catalog, self.functions).ok()??;
+        self.called.borrow_mut().insert(object.def.id);
+        Some(function)
     }
 }
 
@@ -136,7 +155,9 @@ impl ContextProvider for Scope<'_> {
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         let known = self.functions.scalar.get(name).map(Arc::clone);
-        known.or_else(|| join_marker::function(name))
+        known
+            .or_else(|| join_marker::function(name))
+            .or_else(|| self.user_function(name))
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -160,7 +181,8 @@ impl ContextProvider for Scope<'_> {
     }
 
     fn udf_names(&self) -> Vec<String> {
-        self.functions.scalar.keys().cloned().collect()
+        let users = self.catalog.function_names().map(str::to_owned);
+        self.functions.scalar.keys().cloned().chain(users).collect()
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {

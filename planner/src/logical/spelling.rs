@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use super::window_alias::WindowAliases;
 use crate::error::PlanError;
 
 /// Start of the window.
@@ -32,7 +33,7 @@ const WINDOWS: [&str; 4] = ["tumble", "hop", "cumulate", "session"];
 /// # Errors
 /// [`crate::error::Cause::Unsupported`] for a grouped window over several relations.
 pub fn rewrite(statement: &mut Statement) -> Result<(), PlanError> {
-    if let ControlFlow::Break(error) = VisitMut::visit(statement, &mut Rewriter) {
+    if let ControlFlow::Break(error) = VisitMut::visit(statement, &mut Rewriter::default()) {
         return Err(error);
     }
     if let Statement::Query(query) = statement
@@ -43,7 +44,10 @@ pub fn rewrite(statement: &mut Statement) -> Result<(), PlanError> {
     Ok(())
 }
 
-struct Rewriter;
+#[derive(Default)]
+struct Rewriter {
+    aliases: WindowAliases,
+}
 
 impl VisitorMut for Rewriter {
     type Break = PlanError;
@@ -56,6 +60,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
+        self.aliases.expand(select);
         match group_window(select) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
@@ -64,7 +69,7 @@ impl VisitorMut for Rewriter {
 }
 
 /// A window function, if the expression is a call of it.
-fn window_call(expr: &Expr) -> Option<&Function> {
+pub(super) fn window_call(expr: &Expr) -> Option<&Function> {
     let Expr::Function(function) = expr else {
         return None;
     };
@@ -72,7 +77,7 @@ fn window_call(expr: &Expr) -> Option<&Function> {
     WINDOWS.contains(&name.as_str()).then_some(function)
 }
 
-fn function_name(function: &Function) -> Option<String> {
+pub(super) fn function_name(function: &Function) -> Option<String> {
     match function.name.0.as_slice() {
         [ObjectNamePart::Identifier(name)] => Some(name.value.to_lowercase()),
         _ => None,
@@ -174,7 +179,7 @@ fn several_relations() -> PlanError {
     error.hint("Write the window in FROM: TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '…').")
 }
 
-fn column(name: &str, span: Span) -> Expr {
+pub(super) fn column(name: &str, span: Span) -> Expr {
     Expr::Identifier(Ident {
         span,
         ..Ident::new(name)
@@ -182,7 +187,7 @@ fn column(name: &str, span: Span) -> Expr {
 }
 
 /// `t AS a` becomes `TUMBLE(t, …) AS a`.
-fn wrap(
+pub(super) fn wrap(
     factor: &mut TableFactor,
     name: ObjectName,
     rest: Vec<FunctionArg>,
@@ -240,7 +245,7 @@ fn wrap(
 
 /// `TUMBLE(t, …)` becomes `TUMBLE((SELECT * FROM t), …)`: sessions look relations up before they
 /// plan, and they look where relations stand, not among arguments.
-fn show_relation(factor: &mut TableFactor) -> Result<(), PlanError> {
+pub(super) fn show_relation(factor: &mut TableFactor) -> Result<(), PlanError> {
     let TableFactor::Table {
         name,
         args: Some(args),
@@ -279,7 +284,7 @@ fn show_relation(factor: &mut TableFactor) -> Result<(), PlanError> {
 }
 
 /// `SELECT * FROM name`.
-fn select_all(parts: Vec<Ident>) -> Result<Box<Query>, PlanError> {
+pub(super) fn select_all(parts: Vec<Ident>) -> Result<Box<Query>, PlanError> {
     let parsed = Parser::new(&PostgreSqlDialect {})
         .try_with_sql("SELECT * FROM x")
         .and_then(|mut parser| parser.parse_query());
@@ -302,6 +307,13 @@ impl VisitorMut for Accessors {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(name) = expr {
+            let bounds = [WINDOW_START, WINDOW_END, WINDOW_TIME];
+            let bound = bounds
+                .into_iter()
+                .find(|bound| name.value.eq_ignore_ascii_case(bound));
+            self.used.extend(bound);
+        }
         let Expr::Function(function) = expr else {
             return ControlFlow::Continue(());
         };
@@ -320,7 +332,7 @@ impl VisitorMut for Accessors {
 }
 
 /// Calls without a name get the function's, as in PostgreSQL, where that is not ambiguous.
-fn name_columns(select: &mut Select) {
+pub(super) fn name_columns(select: &mut Select) {
     let mut taken: Vec<String> = Vec::new();
     for item in &select.projection {
         match item {

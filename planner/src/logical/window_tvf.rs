@@ -1,7 +1,6 @@
 //! `TUMBLE(…)`, `HOP(…)`, `CUMULATE(…)` and `SESSION(…)` in `FROM`, planned into a [`WindowNode`]:
 //! for views and for reads alike.
 
-use chrono_tz::Tz;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Diagnostic, ExprSchema, Span};
 use datafusion::error::{DataFusionError, Result};
@@ -9,19 +8,18 @@ use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
-use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, ObjectNamePart,
-    Spanned, TableFactor,
+    Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    ObjectNamePart, Spanned, TableFactor,
 };
 use rtsap_plan::window::WindowSpec;
-use rtsap_plan::window::zoned::ZonedDays;
 
 use std::sync::Arc;
 
-use crate::duration::nanos_of;
 use crate::error::{Cause, PlanError, nearest};
+use crate::logical::window_length::{check_window, constant_nanos, time_zone, zoned};
 use crate::logical::window_node::{WINDOW_COLUMNS, WindowNode};
+use crate::streaming::join::push::event_time;
 
 /// Plans window functions in `FROM`. Stateless; give it to every session that reads views.
 #[derive(Debug, Default)]
@@ -119,7 +117,7 @@ impl WindowFunction {
     }
 }
 
-fn window_error(message: impl Into<String>) -> PlanError {
+pub(super) fn window_error(message: impl Into<String>) -> PlanError {
     PlanError::new(Cause::Window {
         message: message.into(),
     })
@@ -130,12 +128,15 @@ fn plan_call(
     args: Vec<FunctionArg>,
     context: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
-    let mut args = named(function, args)?.into_iter();
-    let (Some(Some(data)), Some(Some(time))) = (args.next(), args.next()) else {
+    let mut args = named(function, with_time(args))?.into_iter();
+    let (Some(Some(data)), Some(time)) = (args.next(), args.next()) else {
         return Err(missing(function, "data and its time column").into());
     };
     let input = context.plan(data_factor(function, data)?)?;
-    let time = time_column(function, time, &input, context)?;
+    let time = match time.filter(|time| !is_implied(time)) {
+        Some(time) => time_column(function, time, &input, context)?,
+        None => implied_time(function, &input)?,
+    };
     let (mut lengths, mut partition, mut zone) = (Vec::new(), Vec::new(), None);
     for (arg, name) in args.zip(&function.arguments()[2..]) {
         match (*name, arg) {
@@ -145,7 +146,12 @@ fn plan_call(
         }
     }
     let window = match zone {
-        Some(zone) => zoned(zone, &lengths)?,
+        Some(zone) => {
+            let Some(size) = lengths.first().copied().flatten() else {
+                return Err(missing(function, "a size").into());
+            };
+            zoned(zone, size, lengths.get(1).copied().flatten().unwrap_or(0))?
+        }
         None => window_spec(function, &lengths)?,
     };
     let (input, exprs) = rename_clashes(input, [vec![time], partition].concat())?;
@@ -157,6 +163,38 @@ fn plan_call(
     Ok(LogicalPlan::Extension(Extension {
         node: Arc::new(node),
     }))
+}
+
+/// The time column where it is left out: the event time of the relation.
+const IMPLIED: &str = "__event_time";
+
+fn is_implied(time: &SqlExpr) -> bool {
+    matches!(time, SqlExpr::Identifier(name) if name.value == IMPLIED)
+}
+
+/// `tumble(t, INTERVAL '1' MINUTE)`: a length where a column should be.
+fn with_time(mut args: Vec<FunctionArg>) -> Vec<FunctionArg> {
+    let length = match args.get(1) {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) => {
+            matches!(
+                expr,
+                SqlExpr::Interval(_) | SqlExpr::Value(_) | SqlExpr::Cast { .. }
+            )
+        }
+        _ => false,
+    };
+    if length {
+        let implied = SqlExpr::Identifier(Ident::new(IMPLIED));
+        args.insert(1, FunctionArg::Unnamed(FunctionArgExpr::Expr(implied)));
+    }
+    args
+}
+
+fn implied_time(function: WindowFunction, input: &LogicalPlan) -> Result<Expr, PlanError> {
+    let Some(time) = event_time(input) else {
+        return Err(missing(function, "a time column"));
+    };
+    Ok(Expr::from(input.schema().qualified_field(time)))
 }
 
 fn missing(function: WindowFunction, what: &str) -> PlanError {
@@ -280,39 +318,6 @@ fn time_column(
     Ok(Expr::Column(column.clone()))
 }
 
-/// `TIME ZONE => 'America/New_York'`.
-fn time_zone(arg: SqlExpr) -> Result<Tz, PlanError> {
-    let name = match &arg {
-        SqlExpr::Value(value) => value.clone().into_string(),
-        _ => None,
-    };
-    let zone = name.as_deref().and_then(|name| name.parse::<Tz>().ok());
-    zone.ok_or_else(|| {
-        let error = window_error(format!("{arg} is no time zone"));
-        error.hint("Write a name of the IANA database: TIME ZONE => 'America/New_York'.")
-    })
-}
-
-/// Windows of whole days in a zone.
-fn zoned(zone: Tz, lengths: &[Option<i64>]) -> Result<WindowSpec, PlanError> {
-    const DAY_NANOS: i64 = 86_400_000_000_000;
-    let size = lengths.first().copied().flatten();
-    let Some(size) = size else {
-        return Err(missing(WindowFunction::Tumble, "a size"));
-    };
-    let offset = lengths.get(1).copied().flatten().unwrap_or(0);
-    if size <= 0 || size % DAY_NANOS != 0 || offset % DAY_NANOS != 0 {
-        let error = window_error("windows in a time zone are whole days long");
-        return Err(error.hint("Shorter windows are the same everywhere: leave TIME ZONE out."));
-    }
-    let days = size / DAY_NANOS;
-    Ok(WindowSpec::Zoned(ZonedDays {
-        days,
-        offset_days: (offset / DAY_NANOS).rem_euclid(days),
-        zone,
-    }))
-}
-
 /// `PARTITION BY a, b`, which the parser has brought behind the other arguments.
 fn partition_columns(
     arg: Option<SqlExpr>,
@@ -351,40 +356,6 @@ fn nanos(length: SqlExpr, context: &mut dyn RelationPlannerContext) -> Result<i6
     })?)
 }
 
-/// The nanoseconds of a constant interval; `None` as error if it is no constant interval.
-pub fn constant_nanos(expr: &Expr) -> std::result::Result<i64, Option<PlanError>> {
-    const DAY_NANOS: i64 = 86_400_000_000_000;
-    let value = match expr {
-        Expr::Literal(value, _) => value,
-        Expr::Cast(cast) => return constant_nanos(&cast.expr),
-        Expr::Negative(inner) => return constant_nanos(inner).map(i64::wrapping_neg),
-        _ => return Err(None),
-    };
-    let (months, days, nanos) = match value {
-        ScalarValue::IntervalMonthDayNano(Some(value)) => {
-            (value.months, value.days, value.nanoseconds)
-        }
-        ScalarValue::IntervalDayTime(Some(value)) => {
-            (0, value.days, i64::from(value.milliseconds) * 1_000_000)
-        }
-        ScalarValue::IntervalYearMonth(Some(months)) => (*months, 0, 0),
-        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
-            return nanos_of(text, None).map_err(Some);
-        }
-        _ => return Err(None),
-    };
-    if months != 0 {
-        let error = window_error("a window cannot be months or years long");
-        return Err(Some(
-            error.hint("Months have no fixed length; use days, hours or less."),
-        ));
-    }
-    let total = i64::from(days)
-        .checked_mul(DAY_NANOS)
-        .and_then(|days| days.checked_add(nanos));
-    total.ok_or_else(|| Some(window_error("an interval of more than 292 years")))
-}
-
 fn window_spec(function: WindowFunction, lengths: &[Option<i64>]) -> Result<WindowSpec, PlanError> {
     let window = match (function, lengths) {
         (WindowFunction::Tumble, [Some(size), offset]) => WindowSpec::Tumble {
@@ -408,60 +379,6 @@ fn window_spec(function: WindowFunction, lengths: &[Option<i64>]) -> Result<Wind
         (WindowFunction::Hop, _) => return Err(missing(function, "a slide or a size")),
     };
     check_window(window)
-}
-
-/// How many windows a row may be in: each costs a row of state.
-pub const WINDOWS_PER_ROW_MAX: i64 = 10_000;
-
-/// Refuses impossible lengths and brings the offset into one period.
-///
-/// # Errors
-/// [`Cause::Window`].
-pub fn check_window(window: WindowSpec) -> Result<WindowSpec, PlanError> {
-    let (size, slide) = (window.size_nanos(), window.slide_nanos());
-    if size <= 0 || slide <= 0 {
-        return Err(window_error(
-            "a window's size and slide must be greater than zero",
-        ));
-    }
-    if size / slide > WINDOWS_PER_ROW_MAX {
-        let message = format!("each row would be in more than {WINDOWS_PER_ROW_MAX} windows");
-        return Err(window_error(message).hint("The slide comes first, then the size."));
-    }
-    Ok(match window {
-        WindowSpec::Tumble {
-            size_nanos,
-            offset_nanos,
-        } => WindowSpec::Tumble {
-            size_nanos,
-            offset_nanos: offset_nanos.rem_euclid(size_nanos),
-        },
-        WindowSpec::Hop {
-            size_nanos,
-            slide_nanos,
-            offset_nanos,
-        } => WindowSpec::Hop {
-            size_nanos,
-            slide_nanos,
-            offset_nanos: offset_nanos.rem_euclid(slide_nanos),
-        },
-        WindowSpec::Cumulate {
-            step_nanos,
-            size_nanos,
-            offset_nanos,
-        } => {
-            if size_nanos % step_nanos != 0 {
-                let error = window_error("the size of CUMULATE is no multiple of its step");
-                return Err(error.hint("The step comes first, then the size."));
-            }
-            WindowSpec::Cumulate {
-                step_nanos,
-                size_nanos,
-                offset_nanos: offset_nanos.rem_euclid(size_nanos),
-            }
-        }
-        other @ (WindowSpec::Session { .. } | WindowSpec::Zoned(_)) => other,
-    })
 }
 
 /// A window over a windowed relation: the inner window's columns become `window_start0` and so on,

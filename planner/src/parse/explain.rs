@@ -4,14 +4,15 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::PlanError;
 use crate::parse::cursor::Cursor;
-use crate::parse::view::{has_emit, is_query, split_emit};
+use crate::parse::emit::{has_emit, split_emit};
+use crate::parse::view::is_query;
 use crate::parse::{query, view};
 use crate::statement::{ExplainFormat, ExplainStatement, ExplainTarget, StatementKind};
 
 /// `EXPLAIN [(options)] [ANALYZE] [VERBOSE] target`.
 ///
 /// # Errors
-/// [`crate::error::Cause::Syntax`]; `EXPLAIN WHY` is refused.
+/// [`crate::error::Cause::Syntax`].
 pub fn explain(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
     cursor.advance(1);
     let mut explain = ExplainStatement {
@@ -25,8 +26,10 @@ pub fn explain(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         },
     };
     if cursor.at(&["WHY"]) {
-        let error = cursor.unsupported("EXPLAIN WHY");
-        return Err(error.hint("SHOW JOBS shows the watermark of every view."));
+        cursor.advance(1);
+        let _ = cursor.eat(&["STREAMING", "VIEW"]) || cursor.eat(&["MATERIALIZED", "VIEW"]);
+        explain.target = ExplainTarget::Why(cursor.name("a view's name")?);
+        return Ok(StatementKind::Explain(explain));
     }
     let options = cursor.at_token(&Token::LParen)
         && cursor.peek_at(1).is_some_and(|next| {

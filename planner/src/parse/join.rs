@@ -4,17 +4,17 @@
 //! `LEFT ASOF JOIN q MATCH_CONDITION (t.ts >= q.ts) ON t.k = q.k TOLERANCE INTERVAL '5' SECOND`
 //! becomes `LEFT JOIN q ON __asof_join((t.k = q.k) AND (t.ts >= q.ts), INTERVAL …)`;
 //! `JOIN r FOR SYSTEM_TIME AS OF t.ts AS x ON …` becomes `JOIN r AS x ON __version_join((…),
-//! t.ts)`.
+//! t.ts)`. `HORIZON JOIN` is in [`super::horizon`].
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::duration::nanos_of;
 use crate::error::{Cause, PlanError};
-use crate::logical::join_marker::{ASOF, VERSION};
+use crate::logical::join_marker::{ASOF, IMPLIED};
 use crate::parse::lexeme::Lexeme;
 
 /// The words that end a join's condition.
-const ENDS: [&str; 26] = [
+const ENDS: [&str; 27] = [
     "JOIN",
     "INNER",
     "LEFT",
@@ -40,6 +40,7 @@ const ENDS: [&str; 26] = [
     "LT",
     "HORIZON",
     "SAMPLE",
+    "LATEST",
     "ON",
 ];
 
@@ -65,9 +66,12 @@ pub fn plain_joins(tokens: &[Lexeme]) -> Result<Vec<Lexeme>, PlanError> {
 /// [`Cause::Unsupported`].
 pub fn refuse(tokens: &[Lexeme]) -> Result<(), PlanError> {
     for index in 0..tokens.len() {
-        let asof = asof_prefix(tokens, index).is_some();
-        let what = if asof {
-            "ASOF JOIN outside of a streaming view"
+        let what = if let Some(prefix) = asof_prefix(tokens, index) {
+            match prefix.past {
+                Past::Asof => "ASOF JOIN outside of a streaming view",
+                Past::Lt => "LT JOIN outside of a streaming view",
+                Past::Horizon => "HORIZON JOIN outside of a streaming view",
+            }
         } else if words(tokens, index, &["FOR", "SYSTEM_TIME"]) {
             "FOR SYSTEM_TIME AS OF outside of a streaming view"
         } else {
@@ -79,19 +83,39 @@ pub fn refuse(tokens: &[Lexeme]) -> Result<(), PlanError> {
     Ok(())
 }
 
-struct Rewriter<'a> {
-    tokens: &'a [Lexeme],
-    at: usize,
-    out: Vec<Lexeme>,
+pub(super) struct Rewriter<'a> {
+    pub(super) tokens: &'a [Lexeme],
+    pub(super) at: usize,
+    pub(super) out: Vec<Lexeme>,
+}
+
+/// How the latest row of a relation is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Past {
+    Asof,
+    /// `LT JOIN`: the latest row before, not at, the time.
+    Lt,
+    /// `HORIZON JOIN`: at several distances from the time.
+    Horizon,
 }
 
 /// The words before the relation of an ASOF join.
 struct Prefix {
+    past: Past,
     outer: bool,
     count: usize,
 }
 
-fn words(tokens: &[Lexeme], at: usize, wanted: &[&str]) -> bool {
+/// What stands behind the relation of an ASOF join.
+#[derive(Default)]
+struct Condition {
+    /// Conditions, as ranges of tokens.
+    parts: Vec<(usize, usize)>,
+    /// Columns of `USING (a, b)` and `ON (a, b)`.
+    columns: Vec<Lexeme>,
+}
+
+pub(super) fn words(tokens: &[Lexeme], at: usize, wanted: &[&str]) -> bool {
     let rest = tokens.get(at..).unwrap_or_default();
     rest.len() >= wanted.len()
         && wanted
@@ -101,19 +125,22 @@ fn words(tokens: &[Lexeme], at: usize, wanted: &[&str]) -> bool {
 }
 
 fn asof_prefix(tokens: &[Lexeme], at: usize) -> Option<Prefix> {
-    const FORMS: [(&[&str], bool); 9] = [
-        (&["ASOF", "JOIN"], false),
-        (&["ASOF", "INNER", "JOIN"], false),
-        (&["INNER", "ASOF", "JOIN"], false),
-        (&["ASOF", "LEFT", "JOIN"], true),
-        (&["ASOF", "LEFT", "OUTER", "JOIN"], true),
-        (&["LEFT", "ASOF", "JOIN"], true),
-        (&["LEFT", "OUTER", "ASOF", "JOIN"], true),
-        (&["RIGHT", "ASOF", "JOIN"], true),
-        (&["FULL", "ASOF", "JOIN"], true),
+    const FORMS: [(&[&str], Past, bool); 11] = [
+        (&["ASOF", "JOIN"], Past::Asof, false),
+        (&["ASOF", "INNER", "JOIN"], Past::Asof, false),
+        (&["INNER", "ASOF", "JOIN"], Past::Asof, false),
+        (&["ASOF", "LEFT", "JOIN"], Past::Asof, true),
+        (&["ASOF", "LEFT", "OUTER", "JOIN"], Past::Asof, true),
+        (&["LEFT", "ASOF", "JOIN"], Past::Asof, true),
+        (&["LEFT", "OUTER", "ASOF", "JOIN"], Past::Asof, true),
+        (&["RIGHT", "ASOF", "JOIN"], Past::Asof, true),
+        (&["FULL", "ASOF", "JOIN"], Past::Asof, true),
+        (&["LT", "JOIN"], Past::Lt, true),
+        (&["HORIZON", "JOIN"], Past::Horizon, true),
     ];
-    let found = FORMS.iter().find(|(form, _)| words(tokens, at, form));
-    found.map(|(form, outer)| Prefix {
+    let found = FORMS.iter().find(|(form, ..)| words(tokens, at, form));
+    found.map(|(form, past, outer)| Prefix {
+        past: *past,
         outer: *outer,
         count: form.len(),
     })
@@ -128,11 +155,7 @@ impl Rewriter<'_> {
                 return Err(error.hint("Write the relation whose rows all show on the left."));
             }
             self.at += prefix.count;
-            if prefix.outer {
-                self.push_word("LEFT", first);
-            }
-            self.push_word("JOIN", first);
-            return self.asof(first);
+            return self.past(first, &prefix);
         }
         if words(self.tokens, self.at, &["FOR", "SYSTEM_TIME"]) {
             let error = PlanError::unsupported("FOR SYSTEM_TIME AS OF without a join");
@@ -147,58 +170,178 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    /// After `ASOF JOIN`.
-    fn asof(&mut self, anchor: &Lexeme) -> Result<(), PlanError> {
-        let end = self.find(self.at, |next| {
-            ["MATCH_CONDITION", "ON", "USING"]
-                .iter()
-                .any(|word| next.is_word(word))
-                || ends(next)
-        });
-        self.rewrite(self.at, end)?;
+    /// After `ASOF JOIN`, `LT JOIN`, `HORIZON JOIN`.
+    fn past(&mut self, anchor: &Lexeme, prefix: &Prefix) -> Result<(), PlanError> {
+        let (start, end) = (self.at, self.relation_end());
+        let right = name_of(self.tokens.get(start..end).unwrap_or_default());
+        let left = self
+            .left_relation()
+            .and_then(|from| name_of(&self.out[from..]));
         self.at = end;
-        let mut parts: Vec<(usize, usize)> = Vec::new();
-        if words(self.tokens, self.at, &["MATCH_CONDITION"]) {
-            let open = self.at + 1;
-            let close = self.closing(open);
-            let Some(close) = close else {
-                return Err(self.expected(open, "Expected (t.ts >= q.ts) after MATCH_CONDITION."));
-            };
-            parts.push((open, close + 1));
-            self.at = close + 1;
-        }
-        if words(self.tokens, self.at, &["USING"]) {
-            let error = PlanError::unsupported("ASOF JOIN … USING");
-            let hint = "Write ON t.symbol = q.symbol AND t.ts >= q.ts.";
-            return Err(error.at(self.tokens[self.at].position).hint(hint));
-        }
-        if words(self.tokens, self.at, &["ON"]) {
-            let start = self.at + 1;
-            let end = self.condition_end(start);
-            parts.push((start, end));
-            self.at = end;
-        }
-        if parts.is_empty() {
-            return Err(self.expected(self.at, "Expected ON t.symbol = q.symbol AND t.ts >= q.ts."));
-        }
-        self.push_word("ON", anchor);
-        self.push(Token::make_word(ASOF, None), anchor);
-        self.push(Token::LParen, anchor);
-        for (index, (start, end)) in parts.into_iter().enumerate() {
-            if index > 0 {
-                self.push_word("AND", anchor);
+        let condition = self.condition(prefix.past)?;
+        let compared = condition
+            .parts
+            .iter()
+            .any(|(start, end)| self.compares(*start, *end));
+        if prefix.past == Past::Horizon {
+            if compared {
+                let error = PlanError::unsupported("HORIZON JOIN with a condition on time");
+                let hint = "Write ON t.symbol = q.symbol alone: the event times are compared.";
+                return Err(error.at(anchor.position).hint(hint));
             }
-            self.push(Token::LParen, anchor);
-            self.rewrite(start, end)?;
-            self.push(Token::RParen, anchor);
+            self.horizon(anchor)?;
         }
-        if words(self.tokens, self.at, &["TOLERANCE"]) {
+        // Without a condition on time it is QuestDB's join, which keeps every left row.
+        if prefix.outer || !compared {
+            self.push_word("LEFT", anchor);
+        }
+        self.push_word("JOIN", anchor);
+        self.rewrite(start, end)?;
+        self.push_word("ON", anchor);
+        let marker = if compared { ASOF } else { IMPLIED };
+        self.push(Token::make_word(marker, None), anchor);
+        self.push(Token::LParen, anchor);
+        self.conjunction(&condition, [left, right], anchor)?;
+        if !compared {
+            self.push(Token::Comma, anchor);
+            let strict = if prefix.past == Past::Lt {
+                "TRUE"
+            } else {
+                "FALSE"
+            };
+            self.push_word(strict, anchor);
+        }
+        let tolerance = words(self.tokens, self.at, &["TOLERANCE"]);
+        if tolerance {
             self.at += 1;
             self.push(Token::Comma, anchor);
             self.tolerance()?;
+        } else if !compared {
+            self.push(Token::Comma, anchor);
+            self.push_word("NULL", anchor);
         }
         self.push(Token::RParen, anchor);
         Ok(())
+    }
+
+    fn relation_end(&self) -> usize {
+        self.find(self.at, |next| {
+            let ends_it = ["MATCH_CONDITION", "ON", "USING", "RANGE", "LIST"];
+            ends_it.iter().any(|word| next.is_word(word)) || ends(next)
+        })
+    }
+
+    /// Takes the condition behind a relation.
+    fn condition(&mut self, past: Past) -> Result<Condition, PlanError> {
+        let mut condition = Condition::default();
+        if words(self.tokens, self.at, &["MATCH_CONDITION"]) {
+            let open = self.at + 1;
+            let Some(close) = self.closing(open) else {
+                return Err(self.expected(open, "Expected (t.ts >= q.ts) after MATCH_CONDITION."));
+            };
+            condition.parts.push((open, close + 1));
+            self.at = close + 1;
+        }
+        let using = words(self.tokens, self.at, &["USING"]);
+        if using || words(self.tokens, self.at, &["ON"]) {
+            let start = self.at + 1;
+            let mut end = self.condition_end(start);
+            if past == Past::Horizon {
+                end = end.min(self.range_at(start));
+            }
+            match self.columns(start, end) {
+                Some(columns) => condition.columns = columns,
+                None if using => return Err(self.expected(start, "Expected (column, …).")),
+                None => condition.parts.push((start, end)),
+            }
+            self.at = end;
+        }
+        Ok(condition)
+    }
+
+    /// `(a, b)`: nothing but names of columns.
+    fn columns(&self, start: usize, end: usize) -> Option<Vec<Lexeme>> {
+        let inside = self.closing(start).filter(|close| close + 1 == end)?;
+        let tokens = self.tokens.get(start + 1..inside)?;
+        let is_name = |next: &Lexeme| matches!(next.token.token, Token::Word(_));
+        let alternate = tokens
+            .iter()
+            .enumerate()
+            .all(|(index, next)| match index % 2 {
+                0 => is_name(next),
+                _ => next.is(&Token::Comma),
+            });
+        (alternate && tokens.len() % 2 == 1).then(|| tokens.iter().step_by(2).cloned().collect())
+    }
+
+    /// Whether a condition compares by order.
+    fn compares(&self, start: usize, end: usize) -> bool {
+        let orders = [Token::Gt, Token::GtEq, Token::Lt, Token::LtEq];
+        let tokens = self.tokens.get(start..end).unwrap_or_default();
+        let between = |next: &Lexeme| next.is_word("BETWEEN");
+        tokens
+            .iter()
+            .any(|next| between(next) || orders.contains(&next.token.token))
+    }
+
+    fn conjunction(
+        &mut self,
+        condition: &Condition,
+        sides: [Option<Lexeme>; 2],
+        anchor: &Lexeme,
+    ) -> Result<(), PlanError> {
+        let mut count = 0;
+        for (start, end) in &condition.parts {
+            if count > 0 {
+                self.push_word("AND", anchor);
+            }
+            self.push(Token::LParen, anchor);
+            self.rewrite(*start, *end)?;
+            self.push(Token::RParen, anchor);
+            count += 1;
+        }
+        for column in &condition.columns {
+            let [Some(left), Some(right)] = &sides else {
+                let error = PlanError::unsupported("names of columns alone in this join");
+                return Err(error
+                    .at(column.position)
+                    .hint("Write ON t.symbol = q.symbol."));
+            };
+            if count > 0 {
+                self.push_word("AND", anchor);
+            }
+            let dot = |rewriter: &mut Self| rewriter.push(Token::Period, anchor);
+            self.out.push(left.clone());
+            dot(self);
+            self.out.push(column.clone());
+            self.push(Token::Eq, anchor);
+            self.out.push(right.clone());
+            dot(self);
+            self.out.push(column.clone());
+            count += 1;
+        }
+        if count == 0 {
+            self.push_word("TRUE", anchor);
+        }
+        Ok(())
+    }
+
+    /// Where, among the tokens made so far, the one relation left of a join begins; `None` where
+    /// there are several.
+    pub(super) fn left_relation(&self) -> Option<usize> {
+        let mut depth = 0usize;
+        for at in (0..self.out.len()).rev() {
+            let next = &self.out[at];
+            match next.token.token {
+                Token::RParen => depth += 1,
+                Token::LParen => depth = depth.checked_sub(1)?,
+                Token::Comma if depth == 0 => return None,
+                _ if depth == 0 && next.is_word("FROM") => return Some(at + 1),
+                _ if depth == 0 && ends(next) => return None,
+                _ => {}
+            }
+        }
+        None
     }
 
     /// `INTERVAL '5' SECOND`, `'5 seconds'` or `5s`.
@@ -232,78 +375,8 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    /// After `JOIN`: a relation `FOR SYSTEM_TIME AS OF t.ts`, if it is one.
-    fn version(&mut self) -> Result<(), PlanError> {
-        let end = self.find(self.at, |next| {
-            next.is_word("ON") || next.is_word("USING") || ends(next) || next.is_word("FOR")
-        });
-        if !words(self.tokens, end, &["FOR", "SYSTEM_TIME"]) {
-            return Ok(());
-        }
-        let anchor = &self.tokens[end];
-        self.rewrite(self.at, end)?;
-        self.at = end + 2;
-        if !words(self.tokens, self.at, &["AS", "OF"]) {
-            return Err(self.expected(self.at, "Expected AS OF and the time column of a row."));
-        }
-        let time = self.at + 2;
-        self.at = self.time_end(time)?;
-        let condition = self.find(self.at, |next| {
-            next.is_word("ON") || next.is_word("USING") || ends(next)
-        });
-        self.rewrite(self.at, condition)?;
-        if !words(self.tokens, condition, &["ON"]) {
-            return Err(self.expected(condition, "Expected ON and the key of the table."));
-        }
-        let (start, time_end) = (condition + 1, self.at);
-        let end = self.condition_end(start);
-        self.push_word("ON", anchor);
-        self.push(Token::make_word(VERSION, None), anchor);
-        self.push(Token::LParen, anchor);
-        self.push(Token::LParen, anchor);
-        self.rewrite(start, end)?;
-        self.push(Token::RParen, anchor);
-        self.push(Token::Comma, anchor);
-        self.rewrite(time, time_end)?;
-        self.push(Token::RParen, anchor);
-        self.at = end;
-        Ok(())
-    }
-
-    /// After `FOR SYSTEM_TIME AS OF`: the end of a column's name.
-    fn time_end(&self, start: usize) -> Result<usize, PlanError> {
-        let is_name = |at: usize| {
-            self.tokens
-                .get(at)
-                .is_some_and(|next| matches!(next.token.token, Token::Word(_)))
-        };
-        let call = self
-            .tokens
-            .get(start + 1)
-            .is_some_and(|next| next.is(&Token::LParen));
-        if !is_name(start) || call {
-            let position = self.tokens.get(start).map(|next| next.position);
-            let error = PlanError::unsupported("FOR SYSTEM_TIME AS OF a time that is no column");
-            let error = error.hint("Write the event time of the left relation, such as t.ts.");
-            return Err(match position {
-                Some(position) => error.at(position),
-                None => error,
-            });
-        }
-        let mut end = start + 1;
-        while self
-            .tokens
-            .get(end)
-            .is_some_and(|next| next.is(&Token::Period))
-            && is_name(end + 1)
-        {
-            end += 2;
-        }
-        Ok(end)
-    }
-
     /// The end of the condition that starts at `start`.
-    fn condition_end(&self, start: usize) -> usize {
+    pub(super) fn condition_end(&self, start: usize) -> usize {
         let mut at = start;
         loop {
             at = self.find(at, ends);
@@ -324,7 +397,7 @@ impl Rewriter<'_> {
 
     /// The first token from `start` on, outside of parentheses, for which `is_end` holds; the
     /// parenthesis or comma that ends the part, or the end of the text.
-    fn find(&self, start: usize, is_end: impl Fn(&Lexeme) -> bool) -> usize {
+    pub(super) fn find(&self, start: usize, is_end: impl Fn(&Lexeme) -> bool) -> usize {
         let mut depth = 0usize;
         for at in start..self.tokens.len() {
             let next = &self.tokens[at];
@@ -359,24 +432,24 @@ impl Rewriter<'_> {
     }
 
     /// Appends the tokens from `start` to `end`, rewritten.
-    fn rewrite(&mut self, start: usize, end: usize) -> Result<(), PlanError> {
+    pub(super) fn rewrite(&mut self, start: usize, end: usize) -> Result<(), PlanError> {
         let part = self.tokens.get(start..end).unwrap_or_default();
         self.out.extend(plain_joins(part)?);
         Ok(())
     }
 
-    fn push_word(&mut self, word: &str, anchor: &Lexeme) {
+    pub(super) fn push_word(&mut self, word: &str, anchor: &Lexeme) {
         self.push(Token::make_keyword(word), anchor);
     }
 
-    fn push(&mut self, token: Token, anchor: &Lexeme) {
+    pub(super) fn push(&mut self, token: Token, anchor: &Lexeme) {
         self.out.push(Lexeme {
             token: TokenWithSpan::new(token, anchor.token.span),
             ..anchor.clone()
         });
     }
 
-    fn expected(&self, at: usize, detail: &str) -> PlanError {
+    pub(super) fn expected(&self, at: usize, detail: &str) -> PlanError {
         let found = self.tokens.get(at).or(self.tokens.last());
         let near = self.tokens.get(at).map(|next| next.token.token.to_string());
         let error = PlanError::new(Cause::Syntax { near }).detail(detail);
@@ -387,6 +460,12 @@ impl Rewriter<'_> {
     }
 }
 
-fn ends(next: &Lexeme) -> bool {
+/// The name by which columns of a relation are called: its alias, or its own name.
+pub(super) fn name_of(relation: &[Lexeme]) -> Option<Lexeme> {
+    let last = relation.last()?;
+    matches!(last.token.token, Token::Word(_)).then(|| last.clone())
+}
+
+pub(super) fn ends(next: &Lexeme) -> bool {
     ENDS.iter().any(|word| next.is_word(word))
 }

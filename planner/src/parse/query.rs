@@ -17,6 +17,7 @@ use std::ops::Range;
 use crate::error::{Cause, PlanError};
 use crate::logical::spelling;
 use crate::logical::translate::placed;
+use crate::parse::clause;
 use crate::parse::cursor::Cursor;
 use crate::parse::join;
 use crate::parse::lexeme::{Lexeme, lexemes, position_of};
@@ -31,7 +32,7 @@ const DEPTH_MAX: usize = 128;
 /// [`Cause::Syntax`]; a query with `EMIT` is refused: it belongs into a view.
 pub fn whole_query(cursor: &mut Cursor<'_>) -> Result<Box<Statement>, PlanError> {
     let tokens = cursor.rest();
-    if crate::parse::view::has_emit(tokens) {
+    if crate::parse::emit::has_emit(tokens) {
         let at = tokens.iter().find(|lexeme| lexeme.is_word("EMIT"));
         let error = PlanError::unsupported("EMIT outside of a streaming view");
         let error =
@@ -48,7 +49,8 @@ pub fn whole_query(cursor: &mut Cursor<'_>) -> Result<Box<Statement>, PlanError>
 /// [`Cause::Syntax`], [`Cause::Unsupported`] for windows that are known and refused.
 pub fn sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
     join::refuse(tokens)?;
-    plain_sql(text, tokens)
+    clause::refuse(tokens)?;
+    plain_sql(text, &clause::plain_clauses(tokens)?)
 }
 
 /// The query of a streaming view, which may have ASOF and temporal joins.
@@ -56,7 +58,8 @@ pub fn sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
 /// # Errors
 /// As [`sql`].
 pub fn view_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
-    plain_sql(text, &join::plain_joins(tokens)?)
+    let tokens = clause::plain_clauses(tokens)?;
+    plain_sql(text, &join::plain_joins(&tokens)?)
 }
 
 fn plain_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {

@@ -17,6 +17,41 @@ pub fn created(cursor: &Cursor<'_>) -> Option<PlanError> {
     find(cursor, &CREATED)
 }
 
+/// What `ALTER` cannot alter.
+pub fn altered(cursor: &Cursor<'_>) -> Option<PlanError> {
+    let (_, what, hint) = ALTERED.iter().find(|(words, ..)| cursor.at(words))?;
+    Some(cursor.unsupported(what).hint(*hint))
+}
+
+const ALTERED: [Refusal; 6] = [
+    (
+        &["CONNECTION"],
+        "ALTER CONNECTION",
+        "Drop it and create it anew.",
+    ),
+    (&["SECRET"], "ALTER SECRET", "Drop it and create it anew."),
+    (
+        &["FUNCTION"],
+        "ALTER FUNCTION",
+        "Drop it and create it anew.",
+    ),
+    (
+        &["ROLE"],
+        "ALTER ROLE",
+        "Roles are in the server's configuration file.",
+    ),
+    (
+        &["USER"],
+        "ALTER USER",
+        "Roles are in the server's configuration file.",
+    ),
+    (
+        &["DATABASE"],
+        "ALTER DATABASE",
+        "A server has one database.",
+    ),
+];
+
 /// What `DROP` cannot drop yet.
 pub fn dropped(cursor: &Cursor<'_>) -> Option<PlanError> {
     find(cursor, &DROPPED)
@@ -32,13 +67,12 @@ const STREAMING: &str = "Write CREATE STREAMING VIEW.";
 const NONE: &str = "There are no such objects in this version.";
 
 /// Statements that this version does not run.
-const STATEMENTS: [Refusal; 22] = [
+const STATEMENTS: [Refusal; 21] = [
     (
         &["ALTER", "SYSTEM"],
         "ALTER SYSTEM",
         "Set it in the server's configuration file.",
     ),
-    (&["ALTER"], "ALTER", "Drop the object and create it anew."),
     (
         &["REPLAY"],
         "REPLAY",
@@ -114,7 +148,7 @@ const STATEMENTS: [Refusal; 22] = [
 ];
 
 /// What `CREATE` cannot create yet.
-const CREATED: [Refusal; 22] = [
+const CREATED: [Refusal; 21] = [
     (&["VIEW"], "CREATE VIEW without STREAMING", STREAMING),
     (&["TEMPORARY", "VIEW"], "CREATE TEMPORARY VIEW", STREAMING),
     (&["TEMP", "VIEW"], "CREATE TEMPORARY VIEW", STREAMING),
@@ -141,14 +175,9 @@ const CREATED: [Refusal; 22] = [
         "Give the value in WITH; it is redacted wherever it is shown.",
     ),
     (
-        &["FUNCTION"],
-        "CREATE FUNCTION",
-        "SHOW FUNCTIONS lists the functions there are.",
-    ),
-    (
         &["AGGREGATE"],
         "CREATE AGGREGATE",
-        "SHOW FUNCTIONS lists the functions there are.",
+        "CREATE FUNCTION makes functions of one row; SHOW FUNCTIONS lists all.",
     ),
     (
         &["PROCEDURE"],
@@ -208,10 +237,9 @@ const CREATED: [Refusal; 22] = [
 ];
 
 /// What `DROP` cannot drop yet.
-const DROPPED: [Refusal; 10] = [
+const DROPPED: [Refusal; 9] = [
     (&["CONNECTION"], "DROP CONNECTION", NONE),
     (&["SECRET"], "DROP SECRET", NONE),
-    (&["FUNCTION"], "DROP FUNCTION", NONE),
     (&["TEST"], "DROP TEST", NONE),
     (&["INDEX"], "DROP INDEX", NONE),
     (&["SCHEMA"], "DROP SCHEMA", NONE),

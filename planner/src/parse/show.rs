@@ -2,6 +2,7 @@
 
 use crate::error::PlanError;
 use crate::parse::cursor::Cursor;
+use crate::parse::function;
 use crate::parse::refused;
 use crate::parse::session::variable;
 use crate::statement::{CommentStatement, DropStatement, ObjectNoun, ShowTarget, StatementKind};
@@ -107,13 +108,14 @@ pub fn describe(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
 
 /// `SOURCE`, `TABLE`, `[STREAMING | MATERIALIZED] VIEW`, `SINK`, if one comes.
 pub fn noun(cursor: &mut Cursor<'_>) -> Option<ObjectNoun> {
-    let nouns: [(&[&str], ObjectNoun); 6] = [
+    let nouns: [(&[&str], ObjectNoun); 7] = [
         (&["SOURCE"], ObjectNoun::Source),
         (&["TABLE"], ObjectNoun::Table),
         (&["STREAMING", "VIEW"], ObjectNoun::View),
         (&["MATERIALIZED", "VIEW"], ObjectNoun::View),
         (&["VIEW"], ObjectNoun::View),
         (&["SINK"], ObjectNoun::Sink),
+        (&["FUNCTION"], ObjectNoun::Function),
     ];
     nouns
         .iter()
@@ -135,13 +137,17 @@ pub fn drop_objects(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError>
             "MATERIALIZED",
             "VIEW",
             "SINK",
+            "FUNCTION",
         ];
-        let detail = "Expected SOURCE, TABLE, STREAMING VIEW or SINK after DROP.";
+        let detail = "Expected SOURCE, TABLE, STREAMING VIEW, SINK or FUNCTION after DROP.";
         let error = refused::dropped(cursor);
         return Err(error.unwrap_or_else(|| cursor.unexpected_word(detail, &known)));
     };
     let if_exists = cursor.eat(&["IF", "EXISTS"]);
-    let names = cursor.names("an object's name")?;
+    let names = match noun {
+        ObjectNoun::Function => function::dropped(cursor)?,
+        _ => cursor.names("an object's name")?,
+    };
     let cascade = cursor.eat(&["CASCADE"]);
     if !cascade {
         cursor.eat(&["RESTRICT"]);
@@ -165,9 +171,12 @@ pub fn comment(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         return Err(error.hint("Comment on the relation."));
     }
     let Some(noun) = noun(cursor) else {
-        return Err(cursor.unexpected("Expected SOURCE, TABLE, STREAMING VIEW or SINK."));
+        return Err(cursor.unexpected("Expected SOURCE, TABLE, STREAMING VIEW, SINK or FUNCTION."));
     };
-    let name = cursor.name("an object's name")?;
+    let name = match noun {
+        ObjectNoun::Function => function::called(cursor)?,
+        _ => cursor.name("an object's name")?,
+    };
     cursor.expect(&["IS"])?;
     let comment = if cursor.eat(&["NULL"]) {
         None

@@ -5,9 +5,10 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use crate::duration::nanos_of;
 use crate::error::{Cause, PlanError, nearest};
 use crate::parse::cursor::{Cursor, slice};
+use crate::parse::emit::split_emit;
 use crate::parse::lexeme::Lexeme;
 use crate::parse::query;
-use crate::parse::view::{is_query, split_emit};
+use crate::parse::view::is_query;
 use crate::statement::{
     CopyDirection, CopyFormat, CopyStatement, CursorSource, DeclareCursor, FetchStatement,
     StatementKind, SubscribeStatement, SubscribeTarget, WithOptions,

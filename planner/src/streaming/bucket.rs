@@ -19,7 +19,7 @@ use rtsap_plan::window::WindowSpec;
 use rtsap_stream::time::nanos_per;
 
 use crate::error::PlanError;
-use crate::logical::window_tvf::{check_window, constant_nanos};
+use crate::logical::window_length::{check_window, constant_nanos};
 
 /// The window of a call that puts column `time` of `schema` into buckets of fixed length; `None` if
 /// `expr` is none.

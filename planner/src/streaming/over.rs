@@ -20,8 +20,10 @@ use rtsap_plan::operator::{Emit, OperatorSpec};
 use rtsap_plan::over::{History, OverCall, OverFunction, OverSpec};
 use rtsap_plan::properties::{StateBound, StreamProperties};
 
+mod along;
+
 use crate::error::{Cause, PlanError};
-use crate::logical::window_tvf::constant_nanos;
+use crate::logical::window_length::constant_nanos;
 use crate::streaming::aggregate::check_bounded_call;
 use crate::streaming::top_n::column;
 use crate::streaming::{Compiler, require_append};
@@ -169,12 +171,15 @@ impl Compiler<'_> {
                 return Err(error.hint(hint));
             }
             // It runs over all rows of its partition up to the current one.
-            _ => {
-                return Ok(OverCall {
-                    history: History::All,
-                    ..plain(self.over_kept(expr, schema)?)
-                });
-            }
+            _ => match self.along(expr, function, schema)? {
+                Some(along) => return Ok(plain(along)),
+                None => {
+                    return Ok(OverCall {
+                        history: History::All,
+                        ..plain(self.over_kept(expr, schema)?)
+                    });
+                }
+            },
         }
         let frame = &params.window_frame;
         if frame.units == WindowFrameUnits::Groups {

@@ -7,9 +7,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
-use datafusion::sql::sqlparser::ast::{
-    Distinct, Query, Select, SetExpr, SetOperator, Spanned, Statement, TableFactor, Visit, Visitor,
-};
+use datafusion::sql::sqlparser::ast::{Query, Select, Spanned, Statement, Visit, Visitor};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::error::{Cause, PlanError};
@@ -20,26 +18,17 @@ use crate::parse::lexeme::{Lexeme, position_of};
 /// # Errors
 /// [`Cause::Unsupported`].
 pub fn words(tokens: &[Lexeme]) -> Result<(), PlanError> {
-    const JOIN: &str = "Join the views in the SELECT that reads them.";
-    const CLAUSES: [(&[&str], &str, &str); 6] = [
-        (&["HORIZON", "JOIN"], "HORIZON JOIN", JOIN),
-        (&["LT", "JOIN"], "LT JOIN", JOIN),
+    const CLAUSES: [(&[&str], &str, &str); 2] = [
         (
             &["WINDOW", "JOIN"],
             "WINDOW JOIN",
             "Join two window functions ON a.window_start = b.window_start.",
         ),
         (
-            &["SAMPLE", "BY"],
-            "SAMPLE BY",
-            "Write GROUP BY time_bucket('1 minute', ts).",
-        ),
-        (
             &["MATCH_RECOGNIZE"],
             "MATCH_RECOGNIZE",
             "Filter and aggregate instead.",
         ),
-        (&["LATERAL"], "LATERAL", JOIN),
     ];
     for index in 0..tokens.len() {
         let found = CLAUSES.iter().find(|(words, ..)| {
@@ -143,7 +132,7 @@ impl Visitor for Refuser<'_> {
             let error = PlanError::unsupported("WITH RECURSIVE in a streaming view");
             return ControlFlow::Break(self.at_word(error, "RECURSIVE", Span::empty()));
         }
-        set_expr(&query.body, self)
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<PlanError> {
@@ -154,37 +143,8 @@ impl Visitor for Refuser<'_> {
     }
 }
 
-fn set_expr(body: &SetExpr, refuser: &Refuser<'_>) -> ControlFlow<PlanError> {
-    let SetExpr::SetOperation {
-        op, left, right, ..
-    } = body
-    else {
-        return ControlFlow::Continue(());
-    };
-    let word = match op {
-        SetOperator::Union => {
-            set_expr(left, refuser)?;
-            return set_expr(right, refuser);
-        }
-        SetOperator::Intersect => "INTERSECT",
-        SetOperator::Except | SetOperator::Minus => "EXCEPT",
-    };
-    let error = PlanError::unsupported(format!("{word} in a streaming view"));
-    let error = error.hint("Compare the views in the SELECT that reads them.");
-    ControlFlow::Break(refuser.at_word(error, word, Span::empty()))
-}
-
 impl Refuser<'_> {
     fn select(&self, select: &Select) -> Option<PlanError> {
-        if let Some(TableFactor::UNNEST { .. }) = select.from.first().map(|from| &from.relation) {
-            let error = PlanError::unsupported("UNNEST in FROM of a streaming view");
-            return Some(self.at_word(error, "UNNEST", Span::empty()));
-        }
-        if let Some(Distinct::On(_)) = &select.distinct {
-            let error = PlanError::unsupported("DISTINCT ON in a streaming view");
-            let hint = "Write last_value(x ORDER BY ts) and GROUP BY the columns.";
-            return Some(self.at_word(error.hint(hint), "DISTINCT", Span::empty()));
-        }
         if select.into.is_some() {
             let error = PlanError::unsupported("SELECT INTO");
             let hint = "The view's name stands after CREATE STREAMING VIEW.";
@@ -203,7 +163,6 @@ pub fn node(plan: &LogicalPlan) -> PlanError {
         LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
             "a streaming view that reads no source, table or view"
         }
-        LogicalPlan::Unnest(_) => "unnest in a streaming view",
         LogicalPlan::Distinct(_) => "DISTINCT ON in a streaming view",
         LogicalPlan::RecursiveQuery(_) => "WITH RECURSIVE in a streaming view",
         _ => "this statement in a streaming view",
@@ -215,7 +174,7 @@ pub fn node(plan: &LogicalPlan) -> PlanError {
 /// the session's zone.
 ///
 /// # Errors
-/// [`Cause::Expression`], [`Cause::Unsupported`] for subqueries as values.
+/// [`Cause::Expression`].
 pub fn mixed_times(plan: &LogicalPlan) -> Result<(), PlanError> {
     let mut found = None;
     let visited = plan.apply(|node| {
@@ -240,10 +199,6 @@ pub fn mixed_times(plan: &LogicalPlan) -> Result<(), PlanError> {
 
 pub(super) fn wrong_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
     match expr {
-        Expr::ScalarSubquery(_) => {
-            let error = PlanError::unsupported("a subquery as a value in a streaming view");
-            Some(error.hint("Join the views in the SELECT that reads them."))
-        }
         // In PostgreSQL this is a wall-clock reading, in DataFusion the same instant.
         Expr::Cast(cast) if is_foreign_zone(cast.field.data_type()) => match cast
             .expr

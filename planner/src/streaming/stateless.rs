@@ -272,7 +272,7 @@ impl Compiler<'_> {
     }
 
     /// The same rows under the field names and nullability of `schema`.
-    fn with_schema(
+    pub(super) fn with_schema(
         &mut self,
         input: NodeIndex,
         schema: &Arc<Schema>,

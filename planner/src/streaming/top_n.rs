@@ -40,16 +40,16 @@ struct Ranked<'a> {
 }
 
 /// What is ranked, and how.
-struct Ranking<'a> {
-    input: NodeIndex,
-    schema: &'a DFSchema,
-    partition: &'a [Expr],
-    order: &'a [SortExpr],
-    numbering: Numbering,
-    first: u64,
-    last: u64,
-    numbered: bool,
-    emit: Emit,
+pub(super) struct Ranking<'a> {
+    pub input: NodeIndex,
+    pub schema: &'a DFSchema,
+    pub partition: &'a [Expr],
+    pub order: &'a [SortExpr],
+    pub numbering: Numbering,
+    pub first: u64,
+    pub last: u64,
+    pub numbered: bool,
+    pub emit: Emit,
 }
 
 impl Ranking<'_> {
@@ -262,7 +262,7 @@ impl Compiler<'_> {
             && self.closing(input, &params.partition_by, schema).is_none()
     }
 
-    fn rank(&mut self, ranking: Ranking<'_>) -> Result<NodeIndex, PlanError> {
+    pub(super) fn rank(&mut self, ranking: Ranking<'_>) -> Result<NodeIndex, PlanError> {
         let Ranking {
             input,
             schema,

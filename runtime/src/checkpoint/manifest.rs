@@ -101,6 +101,9 @@ pub struct RelationState {
     pub latest: Option<i64>,
     /// Why it stands still, if it does.
     pub suspended: Option<String>,
+    /// Whether somebody has paused it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// What a source has set aside.

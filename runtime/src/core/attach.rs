@@ -11,8 +11,10 @@ use rtsap_stream::source::{Offset, SplitId};
 use rtsap_stream::time::EventTime;
 
 use super::Core;
-use super::intake::{Intake, Split};
-use super::relation::{Arrival, Body, Relation, Saved, shape_of};
+use super::intake::{Intake, Phase, Split};
+use super::pace::read_held;
+use super::pause::read_inbox;
+use super::relation::{Arrival, Body, Heard, Relation, Saved, Work, shape_of};
 use super::source::{SourceEntry, errors_schema};
 use crate::checkpoint::manifest::{ReaderState, RelationState, SourceState};
 use crate::checkpoint::table_log::LogEntry;
@@ -22,7 +24,7 @@ use crate::reader;
 use crate::serve::Part;
 use crate::serve::delta::Delta;
 use crate::serve::table::{ServedTable, Shape};
-use crate::spec::{SourceSpec, StartFrom, TableSpec, ViewSpec};
+use crate::spec::{Pace, SourceSpec, StartFrom, TableSpec, ViewSpec};
 use crate::state::StateReader;
 use crate::status::Ledger;
 use crate::subscribe::{Subscription, SubscriptionEvent, pair};
@@ -120,6 +122,7 @@ impl Core {
         };
         let mut relation =
             Relation::new(spec.id, spec.name.clone(), body, served, late.transpose()?);
+        relation.pace = spec.pace;
         let fresh = saved.is_none();
         let fingerprint = super::save::fingerprint(&spec.plan);
         if let Some(saved) = saved {
@@ -207,6 +210,10 @@ impl Core {
                 ..Split::default()
             };
             intake.splits.insert(SplitId::new(id), split);
+        }
+        let paused = |view: &ObjectId| self.relations.get(view).is_some_and(|r| r.saved.paused);
+        if intake.views.iter().all(paused) {
+            intake.phase = Phase::Paused;
         }
         self.restore_intake(intake);
         self.promise_from(self.intakes.len() - 1);
@@ -383,6 +390,11 @@ impl Relation {
             subscribers: Vec::new(),
             watermark: None,
             idle: false,
+            pace: Pace::default(),
+            shown_at: None,
+            held: Vec::new(),
+            heard: Heard::default(),
+            work: Work::default(),
             touched: true,
             suspended: None,
             saved: RelationState {
@@ -439,6 +451,8 @@ impl Relation {
             // A view that has stopped has no state, and needs none.
             if saved.state.suspended.is_none() {
                 dataflow.restore(&saved.operators).map_err(fail)?;
+                self.held = read_held(&saved.operators).map_err(fail)?;
+                self.inbox = read_inbox(&saved.operators).map_err(fail)?;
             }
         }
         self.suspended.clone_from(&saved.state.suspended);

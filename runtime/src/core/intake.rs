@@ -59,6 +59,8 @@ pub(crate) enum Phase {
     Failed {
         reason: String,
     },
+    /// Its one view is paused.
+    Paused,
 }
 
 /// One split.
@@ -160,7 +162,7 @@ impl Intake {
 
 impl Core {
     /// Columns that views `views` need of source `spec`, with what the reader itself needs.
-    fn columns_needed(&self, spec: &SourceSpec, views: &[ObjectId]) -> Vec<usize> {
+    pub(super) fn columns_needed(&self, spec: &SourceSpec, views: &[ObjectId]) -> Vec<usize> {
         let mut columns: Vec<usize> = spec.event_time.iter().map(|time| time.column).collect();
         for view in views {
             let Some(relation) = self.relations.get(view) else {
@@ -203,7 +205,7 @@ impl Core {
         }
     }
 
-    fn open_intake(
+    pub(super) fn open_intake(
         &mut self,
         spec: Arc<SourceSpec>,
         shared: bool,
@@ -228,6 +230,9 @@ impl Core {
     /// (Re)opens an intake where it stands, with the columns its views need now. What its old
     /// reader has read ahead is dropped and will be read again.
     pub(super) fn reopen(&mut self, index: usize) {
+        if matches!(self.intakes[index].phase, Phase::Paused) {
+            return;
+        }
         let columns = self.columns_needed(&self.intakes[index].spec, &self.intakes[index].views);
         let intake = &mut self.intakes[index];
         let same = intake.projection == columns && matches!(intake.phase, Phase::Open { .. });

@@ -11,6 +11,7 @@ use rtsap_stream::message::Watermark;
 use rtsap_stream::time::EventTime;
 
 use super::Core;
+use super::pace::{Occasion, Showing, conflated};
 use super::relation::{Arrival, Body, Relation};
 use crate::error::RuntimeError;
 use crate::serve::{Cut, Part, ServeError};
@@ -30,14 +31,20 @@ struct Published {
 }
 
 impl Core {
-    /// Makes everything fed so far visible in one cut.
+    /// Makes everything fed so far visible in one cut, but for views that wait for their turn.
     pub(super) fn publish(&mut self) {
+        self.publish_at(Occasion::Step);
+    }
+
+    /// As [`Core::publish`], for a reason.
+    pub(super) fn publish_at(&mut self, occasion: Occasion) {
         let started = self.config.clock.elapsed();
         self.last_publish = started;
         if !self.touched {
             return;
         }
         self.touched = false;
+        self.turn_next = None;
         self.publishes += 1;
         let at_us = self.config.clock.wall().micros();
         let ids: Vec<ObjectId> = self.relations.keys().copied().collect();
@@ -48,8 +55,17 @@ impl Core {
             if !relation.touched {
                 continue;
             }
-            relation.touched = false;
-            let published = relation.publish(self.config.side_rows_max);
+            let showing = relation.showing(started, occasion);
+            // What is not shown waits for its turn.
+            relation.touched = matches!(showing, Showing::Nothing | Showing::Held);
+            if relation.touched {
+                self.turn_next = self.turn_next.into_iter().chain(relation.turn()).min();
+            } else if showing == Showing::All {
+                relation.shown_at = Some(started);
+            }
+            let began = self.config.clock.elapsed();
+            let published = relation.publish(self.config.side_rows_max, showing);
+            relation.work.busy += self.config.clock.elapsed().saturating_sub(began);
             relation.tell_subscribers(at_us, &published);
             self.changed_since_checkpoint |= published.changed || !published.late.is_empty();
             self.pass_on(id, published);
@@ -128,7 +144,7 @@ impl Core {
         }
         let pending = self.intakes.iter().any(|intake| {
             use super::intake::Phase;
-            let alive = !matches!(intake.phase, Phase::Failed { .. });
+            let alive = !matches!(intake.phase, Phase::Failed { .. } | Phase::Paused);
             let bounded = intake.spec.source.is_bounded();
             alive && ((bounded && !intake.ended()) || !intake.shared || intake.has_work())
         });
@@ -157,10 +173,11 @@ pub(super) fn event(
 }
 
 impl Relation {
-    fn publish(&mut self, side_rows_max: usize) -> Published {
+    fn publish(&mut self, side_rows_max: usize, showing: Showing) -> Published {
         let mut published = Published::default();
         if self.suspended.is_none()
-            && let Err(error) = self.compute(&mut published)
+            && showing != Showing::Still
+            && let Err(error) = self.compute(showing, &mut published)
         {
             self.suspend(error.to_string());
             published = Published::default();
@@ -175,7 +192,7 @@ impl Relation {
         published
     }
 
-    fn compute(&mut self, published: &mut Published) -> Result<(), RuntimeError> {
+    fn compute(&mut self, showing: Showing, published: &mut Published) -> Result<(), RuntimeError> {
         let before = self.watermark;
         let inbox = std::mem::take(&mut self.inbox);
         let (changes, late) = match &mut self.body {
@@ -207,10 +224,22 @@ impl Relation {
                         Arrival::Watermark(watermark) => dataflow.advance(from, watermark)?,
                     }
                 }
+                if showing == Showing::Nothing {
+                    return Ok(());
+                }
                 dataflow.publish()?;
-                let results = dataflow.take_results();
-                self.watermark = dataflow.watermark().or(self.watermark);
-                (results.changes, results.late)
+                let mut results = dataflow.take_results();
+                if showing == Showing::Held {
+                    self.held.append(&mut results.changes);
+                } else {
+                    self.watermark = dataflow.watermark().or(self.watermark);
+                }
+                let mut changes = match showing {
+                    Showing::All => std::mem::take(&mut self.held),
+                    _ => Vec::new(),
+                };
+                changes.append(&mut results.changes);
+                (changes, results.late)
             }
         };
         let followed = !self.consumers.is_empty()
@@ -222,6 +251,9 @@ impl Relation {
             } else {
                 self.served.keep(&changes)?;
             }
+        }
+        if self.pace.every.is_some() {
+            published.net = conflated(std::mem::take(&mut published.net))?;
         }
         self.keep_late(late, published)?;
         published.watermark = self

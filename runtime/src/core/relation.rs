@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rtsap_plan::operator::ObjectId;
 use rtsap_stream::change::{ChangeBatch, ChangelogMode};
@@ -12,9 +13,9 @@ use crate::checkpoint::manifest::RelationState;
 use crate::dataflow::Dataflow;
 use crate::serve::table::{ServedTable, Shape};
 use crate::serve::{Part, ServedSnapshot};
-use crate::spec::EventTimeSpec;
+use crate::spec::{EventTimeSpec, Pace};
 use crate::state::StateReader;
-use crate::status::Ledger;
+use crate::status::{Ledger, Load};
 use crate::subscribe::Subscriber;
 
 /// A table or view.
@@ -32,6 +33,16 @@ pub(crate) struct Relation {
     pub watermark: Option<EventTime>,
     /// Those who read it have been told not to wait for it.
     pub idle: bool,
+    /// When it shows, by the clock.
+    pub pace: Pace,
+    /// When it was last shown, by the process's clock.
+    pub shown_at: Option<Duration>,
+    /// Results that wait for their turn to be shown.
+    pub held: Vec<ChangeBatch>,
+    /// When rows last came.
+    pub heard: Heard,
+    /// What it has cost.
+    pub work: Work,
     /// Something came since the last publish.
     pub touched: bool,
     /// Why it stands still for good, if it does.
@@ -40,6 +51,33 @@ pub(crate) struct Relation {
     pub saved: RelationState,
     pub snapshots: HashMap<Part, Arc<ServedSnapshot>>,
 }
+
+/// When rows last came to a view.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Heard {
+    /// How many had come by then.
+    pub rows: u64,
+    /// By the process's clock.
+    pub at: Duration,
+    /// What was open then has been closed for their absence.
+    pub timed_out: bool,
+}
+
+/// What a view has cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Work {
+    /// Time spent on it.
+    pub busy: Duration,
+    /// When it was last weighed, and what it had cost and taken by then.
+    at: Duration,
+    busy_before: Duration,
+    rows_before: u64,
+    /// What it cost between the last two times.
+    pub load: Load,
+}
+
+/// How long a view is watched for its load.
+const WEIGHED_EVERY: Duration = Duration::from_secs(1);
 
 /// What makes the rows.
 pub(crate) enum Body {
@@ -138,6 +176,27 @@ impl Relation {
         if let Err(error) = dataflow.advance(object, watermark) {
             self.suspend(error.to_string());
         }
+    }
+
+    /// Brings its load up to date.
+    pub(crate) fn weigh(&mut self, now: Duration) {
+        let rows = self.ledger().rows_in;
+        let work = &mut self.work;
+        let seconds = now.saturating_sub(work.at).as_secs_f64();
+        if seconds < WEIGHED_EVERY.as_secs_f64() {
+            return;
+        }
+        let busy = work.busy.saturating_sub(work.busy_before).as_secs_f64();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a rate for people needs no more"
+        )]
+        let came = rows.saturating_sub(work.rows_before) as f64;
+        work.load = Load {
+            rows_per_second: came / seconds,
+            busy_share: busy / seconds,
+        };
+        (work.at, work.busy_before, work.rows_before) = (now, work.busy, rows);
     }
 
     /// Stops this relation for good, saying why.

@@ -2,9 +2,10 @@
 
 use super::Core;
 use super::intake::{Intake, Phase};
-use super::relation::Relation;
-use crate::status::{Health, RuntimeStatus, SinkStatus, SourceStatus, ViewStatus};
+use super::relation::{Body, Relation};
+use crate::status::{Health, RuntimeStatus, SinkStatus, SourceStatus, SplitStatus, ViewStatus};
 use rtsap_stream::message::Epoch;
+use rtsap_stream::time::EventTime;
 
 impl Core {
     /// Publishes the status, and the gauges that follow from it.
@@ -26,7 +27,12 @@ impl Core {
                 errors: source.saved.error_count,
                 positions: shared.map(Intake::positions).unwrap_or_default(),
                 watermark: shared.and_then(|intake| intake.watermark),
+                splits: shared.map(splits).unwrap_or_default(),
             });
+        }
+        let now = self.config.clock.elapsed();
+        for relation in self.relations.values_mut() {
+            relation.weigh(now);
         }
         for relation in self.relations.values() {
             status.views.push(self.view_status(relation));
@@ -49,7 +55,12 @@ impl Core {
     }
 
     fn view_status(&self, relation: &Relation) -> ViewStatus {
-        let (state_bytes, served_bytes) = (relation.state_bytes(), relation.served.bytes());
+        let operators = match &relation.body {
+            Body::View { dataflow } => dataflow.operators(),
+            Body::Table { .. } => Vec::new(),
+        };
+        let state_bytes: u64 = operators.iter().map(|operator| operator.state_bytes).sum();
+        let served_bytes = relation.served.bytes() as u64;
         let ledger = relation.ledger();
         #[expect(clippy::cast_precision_loss, reason = "a gauge of bytes needs no more")]
         metrics::gauge!(crate::metrics::STATE_BYTES, "view" => relation.name.clone())
@@ -62,8 +73,11 @@ impl Core {
             ledger,
             rows: relation.served.rows() as u64,
             watermark: relation.watermark,
-            state_bytes: state_bytes as u64,
-            served_bytes: served_bytes as u64,
+            state_bytes,
+            served_bytes,
+            operators,
+            load: relation.work.load,
+            inbox: relation.inbox.len() as u64,
         }
     }
 
@@ -72,6 +86,9 @@ impl Core {
             return Health::Suspended {
                 reason: reason.clone(),
             };
+        }
+        if relation.saved.paused {
+            return Health::Paused;
         }
         let fed = self
             .intakes
@@ -103,6 +120,9 @@ impl Core {
             .values_mut()
             .filter(|r| r.suspended.is_none())
         {
+            if relation.saved.paused {
+                relation.limit_inbox();
+            }
             let bytes = relation.state_bytes() + relation.served.bytes();
             if bytes > limit {
                 relation.suspend(format!(
@@ -115,9 +135,24 @@ impl Core {
     }
 }
 
+/// How far the splits of a reader are.
+fn splits(intake: &Intake) -> Vec<SplitStatus> {
+    let delay = intake.spec.event_time.map_or(0, |time| time.delay_nanos);
+    let splits = intake.splits.iter().map(|(id, split)| SplitStatus {
+        id: id.as_str().to_owned(),
+        watermark: split
+            .latest
+            .map(|latest| EventTime::from_nanos(latest).minus_nanos(delay)),
+        idle: split.idle,
+        ended: split.ended,
+    });
+    splits.collect()
+}
+
 fn health(intake: &Intake) -> Health {
     match &intake.phase {
         Phase::Opening => Health::Waiting,
+        Phase::Paused => Health::Paused,
         Phase::Open {
             away: Some(reason), ..
         }

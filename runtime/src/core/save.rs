@@ -6,6 +6,8 @@ use rtsap_plan::operator::ObjectId;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
+use super::pace::write_held;
+use super::pause::write_inbox;
 use super::relation::{Body, Relation};
 use super::sinks::SinkEntry;
 use super::{Core, InFlight, Report};
@@ -243,6 +245,16 @@ impl Relation {
         if let Body::View { dataflow } = &mut self.body
             && self.suspended.is_none()
             && let Err(error) = dataflow.snapshot(&format!("{id}/"), operators)
+        {
+            self.suspend(format!("its state cannot be saved: {error}"));
+        }
+        if self.suspended.is_none()
+            && let Err(error) = write_inbox(id, &self.inbox, operators)
+        {
+            self.suspend(format!("its state cannot be saved: {error}"));
+        }
+        if self.suspended.is_none()
+            && let Err(error) = write_held(&format!("{id}/"), &self.held, operators)
         {
             self.suspend(format!("its state cannot be saved: {error}"));
         }

@@ -4,6 +4,8 @@ use rtsap_stream::change::ChangeBatch;
 
 use crate::operator::OperatorError;
 
+const NAME: &str = "Input";
+
 /// The columns at `places`, in that order.
 ///
 /// # Errors
@@ -12,18 +14,11 @@ pub(super) fn project(
     changes: &ChangeBatch,
     places: &[usize],
 ) -> Result<ChangeBatch, OperatorError> {
-    let arrow = |source| OperatorError::Arrow {
-        operator: "Input",
-        source,
+    let rows = changes.rows().project(places);
+    let rows = rows.map_err(OperatorError::arrow(NAME))?;
+    let Some(ops) = changes.ops() else {
+        return Ok(ChangeBatch::inserts(rows));
     };
-    let rows = changes.rows().project(places).map_err(arrow)?;
-    match changes.ops() {
-        None => Ok(ChangeBatch::inserts(rows)),
-        Some(ops) => {
-            ChangeBatch::try_new(rows, ops.clone()).map_err(|error| OperatorError::Contract {
-                operator: "Input",
-                found: error.to_string(),
-            })
-        }
-    }
+    let made = ChangeBatch::try_new(rows, ops.clone());
+    made.map_err(|error| OperatorError::contract(NAME, error.to_string()))
 }

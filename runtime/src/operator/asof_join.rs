@@ -26,8 +26,8 @@ use crate::state::{StateError, StateReader, StateWriter};
 use super::join::gather::Gather;
 use super::join::store::{Arrived, Store};
 use super::join::{
-    BATCH_ROWS, JoinKeys, NO_KEY, Pairing, Place, contract, dead_keys_max, punctual, report_late,
-    restoring, saved,
+    BATCH_ROWS, JoinKeys, NO_KEY, Pairing, Place, dead_keys_max, punctual, report_late, restoring,
+    saved,
 };
 use super::window_aggregate::time::TimeColumn;
 use super::{Operator, OperatorError, Output};
@@ -63,11 +63,17 @@ impl AsofJoin {
         spec: &AsofJoinSpec,
     ) -> Result<Self, OperatorError> {
         let [left, right] = inputs else {
-            return Err(contract(NAME, format!("{} inputs", inputs.len())));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("{} inputs", inputs.len()),
+            ));
         };
         let schema = &node.properties.schema;
         if spec.output.len() != schema.fields().len() {
-            return Err(contract(NAME, format!("the specification {spec}")));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("the specification {spec}"),
+            ));
         }
         let event_time = node.properties.event_time;
         let event_time = event_time.and_then(|index| spec.output.get(index));
@@ -129,7 +135,10 @@ impl AsofJoin {
                 }
             }
             if !left.is_empty() {
-                out.changes.push(self.rows(&left, &right).map_err(arrow)?);
+                out.changes.push(
+                    self.rows(&left, &right)
+                        .map_err(OperatorError::arrow(NAME))?,
+                );
             }
         }
         self.stores[0].free();
@@ -204,7 +213,10 @@ impl AsofJoin {
     fn put_back(&mut self, side: Side, rows: RecordBatch) -> Result<(), OperatorError> {
         let times = punctual(NAME, &self.times[side.port()], &rows, EventTime::MIN)?.times;
         if times.len() != rows.num_rows() {
-            return Err(contract(NAME, "stored rows without a time".to_owned()));
+            return Err(OperatorError::contract(
+                NAME,
+                "stored rows without a time".to_owned(),
+            ));
         }
         self.insert(side, rows, times)
     }
@@ -218,8 +230,8 @@ impl AsofJoin {
             return Ok(());
         }
         let [left, right] = &self.stores;
-        let left = left.everything().map_err(arrow)?;
-        let right = right.everything().map_err(arrow)?;
+        let left = left.everything().map_err(OperatorError::arrow(NAME))?;
+        let right = right.everything().map_err(OperatorError::arrow(NAME))?;
         self.keys.clear()?;
         self.crowded.clear();
         self.stores.iter_mut().for_each(Store::clear);
@@ -239,7 +251,7 @@ fn inserted(changes: &ChangeBatch) -> Result<RecordBatch, OperatorError> {
     };
     let ops: &Int8Array = ops;
     let mask = BooleanArray::from_iter(ops.values().iter().map(|op| Some(*op > 0)));
-    filter_record_batch(changes.rows(), &mask).map_err(arrow)
+    filter_record_batch(changes.rows(), &mask).map_err(OperatorError::arrow(NAME))
 }
 
 impl Operator for AsofJoin {
@@ -255,7 +267,10 @@ impl Operator for AsofJoin {
     ) -> Result<(), OperatorError> {
         let versions = port == 1 && self.spec.versions;
         if changes.ops().is_some() && !versions {
-            return Err(contract(NAME, "a delete on an append-only edge".to_owned()));
+            return Err(OperatorError::contract(
+                NAME,
+                "a delete on an append-only edge".to_owned(),
+            ));
         }
         let side = if port == 0 { Side::Left } else { Side::Right };
         let rows = inserted(changes)?;
@@ -310,12 +325,5 @@ impl Operator for AsofJoin {
 
     fn state_bytes(&self) -> usize {
         self.keys.size() + self.stores.iter().map(Store::bytes).sum::<usize>()
-    }
-}
-
-const fn arrow(source: ArrowError) -> OperatorError {
-    OperatorError::Arrow {
-        operator: NAME,
-        source,
     }
 }

@@ -13,7 +13,6 @@ use arrow::compute::{interleave, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::cast::{as_boolean_array, as_int64_array};
-use datafusion::error::DataFusionError;
 use hashbrown::HashMap;
 use rtsap_plan::graph::Node;
 use rtsap_plan::grouping::GroupingSet;
@@ -71,18 +70,20 @@ impl GroupAggregation {
         spec: &GroupAggregateSpec,
     ) -> Result<Self, OperatorError> {
         let calls = Calls::compile(&spec.keys, &spec.aggregates, input, Reading::Forever)
-            .map_err(compute)?;
+            .map_err(OperatorError::compute(NAME))?;
         let schema = Arc::clone(&node.properties.schema);
         if schema.fields().len() != calls.key_count() + calls.call_count() {
-            return Err(contract(format!(
-                "a schema of {} columns",
-                schema.fields().len()
-            )));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("a schema of {} columns", schema.fields().len()),
+            ));
         }
-        let mut table = GroupTable::new(&calls, true).map_err(compute)?;
+        let mut table = GroupTable::new(&calls, true).map_err(OperatorError::compute(NAME))?;
         let global = spec.keys.is_empty();
         if global {
-            table.add_global_group().map_err(compute)?;
+            table
+                .add_global_group()
+                .map_err(OperatorError::compute(NAME))?;
         }
         let groups = table.len();
         Ok(Self {
@@ -122,7 +123,10 @@ impl GroupAggregation {
             }
         }
         if !kept.is_empty() {
-            let rows = self.table.read(&kept).map_err(compute)?;
+            let rows = self
+                .table
+                .read(&kept)
+                .map_err(OperatorError::compute(NAME))?;
             self.sent.push(self.rows(rows)?);
         }
         Ok(())
@@ -131,14 +135,14 @@ impl GroupAggregation {
     fn add(&mut self, inputs: &Inputs) -> Result<(), OperatorError> {
         self.table
             .intern(&self.calls, inputs, &mut self.groups)
-            .map_err(compute)?;
+            .map_err(OperatorError::compute(NAME))?;
         if self.retracting || self.replaced {
             self.keep_sent()?;
         }
         self.count_rows(inputs)?;
         self.table
             .update(&self.calls, inputs, &self.groups)
-            .map_err(compute)
+            .map_err(OperatorError::compute(NAME))
     }
 
     fn count_rows(&mut self, inputs: &Inputs) -> Result<(), OperatorError> {
@@ -153,7 +157,10 @@ impl GroupAggregation {
                 for (group, op) in self.groups.iter().zip(ops.values()) {
                     self.row_counts[*group] += i64::from(*op);
                     if self.row_counts[*group] < 0 {
-                        return Err(contract("a delete of a row that was not there".to_owned()));
+                        return Err(OperatorError::contract(
+                            NAME,
+                            "a delete of a row that was not there".to_owned(),
+                        ));
                     }
                 }
             }
@@ -163,7 +170,10 @@ impl GroupAggregation {
 
     /// The rows to delete: as last sent where that is kept, else with empty aggregates.
     fn deleted_rows(&mut self, groups: &[usize]) -> Result<RecordBatch, OperatorError> {
-        let rows = self.table.read(groups).map_err(compute)?;
+        let rows = self
+            .table
+            .read(groups)
+            .map_err(OperatorError::compute(NAME))?;
         let current = self.rows(rows)?;
         let mut batches: Vec<&RecordBatch> = self.sent.iter().collect();
         batches.push(&current);
@@ -208,13 +218,15 @@ impl Operator for GroupAggregation {
         let inputs = self
             .calls
             .evaluate(changes.rows(), changes.ops())
-            .map_err(compute)?;
+            .map_err(OperatorError::compute(NAME))?;
         if self.sets.is_empty() {
             return self.add(&inputs);
         }
         for index in 0..self.sets.len() {
             let count = self.calls.key_count();
-            let grouped = inputs.grouped(count, &self.sets[index]).map_err(compute)?;
+            let grouped = inputs
+                .grouped(count, &self.sets[index])
+                .map_err(OperatorError::compute(NAME))?;
             self.add(&grouped)?;
         }
         Ok(())
@@ -252,7 +264,10 @@ impl Operator for GroupAggregation {
             out.changes.push(changes(NAME, rows, Some(ops))?);
         }
         if !live.is_empty() {
-            let rows = self.table.read(&live).map_err(compute)?;
+            let rows = self
+                .table
+                .read(&live)
+                .map_err(OperatorError::compute(NAME))?;
             out.changes.push(ChangeBatch::inserts(self.rows(rows)?));
         }
         self.sent.clear();
@@ -324,19 +339,5 @@ impl Operator for GroupAggregation {
                 .iter()
                 .map(RecordBatch::get_array_memory_size)
                 .sum::<usize>()
-    }
-}
-
-const fn compute(source: DataFusionError) -> OperatorError {
-    OperatorError::Compute {
-        operator: NAME,
-        source,
-    }
-}
-
-const fn contract(found: String) -> OperatorError {
-    OperatorError::Contract {
-        operator: NAME,
-        found,
     }
 }

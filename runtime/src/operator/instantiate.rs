@@ -5,7 +5,9 @@ use rtsap_plan::graph::Node;
 use rtsap_plan::operator::OperatorSpec;
 
 use super::asof_join::AsofJoin;
+use super::fill::Fill;
 use super::group_aggregate::GroupAggregation;
+use super::horizon::Horizon;
 use super::interval_join::IntervalJoin;
 use super::open_windows::OpenWindows;
 use super::over::Over;
@@ -13,6 +15,7 @@ use super::regular_join::RegularJoin;
 use super::session::SessionAggregation;
 use super::stateless::{Filter, Project, Union, WindowAssign};
 use super::top_n::TopN;
+use super::unnest::Unnest;
 use super::window_aggregate::WindowAggregation;
 use super::{Operator, OperatorError};
 
@@ -55,6 +58,9 @@ pub fn operator(
         OperatorSpec::Over(spec) => Box::new(Over::new(node, input, spec)?),
         OperatorSpec::Union => Box::new(Union),
         OperatorSpec::IntervalJoin(spec) => Box::new(IntervalJoin::new(node, input_schemas, spec)?),
+        OperatorSpec::Fill(spec) => Box::new(Fill::new(node, input, spec)?),
+        OperatorSpec::Horizon(spec) => Box::new(Horizon::new(node, input, spec)?),
+        OperatorSpec::Unnest(spec) => Box::new(Unnest::new(node, input, spec)?),
         OperatorSpec::OpenWindows { window, time } => {
             Box::new(OpenWindows::new(input, *window, *time)?)
         }

@@ -26,11 +26,11 @@ use crate::state::{StateError, StateReader, StateWriter};
 use super::join::gather::Gather;
 use super::join::store::{Arrived, Store};
 use super::join::{
-    BATCH_ROWS, JoinKeys, NO_KEY, Pairing, Place, contract, dead_keys_max, punctual, report_late,
-    restoring, saved,
+    BATCH_ROWS, JoinKeys, NO_KEY, Pairing, Place, dead_keys_max, punctual, report_late, restoring,
+    saved,
 };
 use super::window_aggregate::time::TimeColumn;
-use super::{Operator, OperatorError, Output};
+use super::{Operator, OperatorError, Output, append_only};
 
 /// As `EXPLAIN` shows it.
 const NAME: &str = "IntervalJoin";
@@ -63,11 +63,17 @@ impl IntervalJoin {
         spec: &IntervalJoinSpec,
     ) -> Result<Self, OperatorError> {
         let [left, right] = inputs else {
-            return Err(contract(NAME, format!("{} inputs", inputs.len())));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("{} inputs", inputs.len()),
+            ));
         };
         let schema = &node.properties.schema;
         if spec.output.len() != schema.fields().len() || spec.lower_nanos > spec.upper_nanos {
-            return Err(contract(NAME, format!("the specification {spec}")));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("the specification {spec}"),
+            ));
         }
         let residual = spec.residual.as_ref();
         let event_time = node.properties.event_time;
@@ -152,7 +158,9 @@ impl IntervalJoin {
         }
         let mut kept = None;
         if let Some(residual) = &self.pairing.residual {
-            let columns = self.all_columns(&pairs).map_err(arrow)?;
+            let columns = self
+                .all_columns(&pairs)
+                .map_err(OperatorError::arrow(NAME))?;
             let mask = self.pairing.fulfilled(residual, columns.clone())?;
             let mask = match mask.null_count() {
                 0 => mask,
@@ -185,7 +193,7 @@ impl IntervalJoin {
             Some((columns, mask)) => self.selected_columns(&columns, &mask),
             None => self.output_columns(&pairs),
         };
-        self.send(columns.map_err(arrow)?, out)
+        self.send(columns.map_err(OperatorError::arrow(NAME))?, out)
     }
 
     /// The output columns of pairs out of all their columns.
@@ -248,7 +256,9 @@ impl IntervalJoin {
         out: &mut Output,
     ) -> Result<(), OperatorError> {
         for places in places.chunks(BATCH_ROWS) {
-            let gather = self.gather(side, places.iter().copied()).map_err(arrow)?;
+            let gather = self
+                .gather(side, places.iter().copied())
+                .map_err(OperatorError::arrow(NAME))?;
             let fields = self.pairing.schema.fields();
             let columns = self.spec.output.iter().zip(fields).map(|(column, field)| {
                 if column.side == side {
@@ -260,7 +270,9 @@ impl IntervalJoin {
                     ))
                 }
             });
-            let columns = columns.collect::<Result<Vec<_>, _>>().map_err(arrow)?;
+            let columns = columns
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(OperatorError::arrow(NAME))?;
             self.send(columns, out)?;
         }
         Ok(())
@@ -268,7 +280,7 @@ impl IntervalJoin {
 
     fn send(&self, columns: Vec<ArrayRef>, out: &mut Output) -> Result<(), OperatorError> {
         let schema = Arc::clone(&self.pairing.schema);
-        let rows = RecordBatch::try_new(schema, columns).map_err(arrow)?;
+        let rows = RecordBatch::try_new(schema, columns).map_err(OperatorError::arrow(NAME))?;
         out.changes.push(ChangeBatch::inserts(rows));
         Ok(())
     }
@@ -298,8 +310,8 @@ impl IntervalJoin {
             return Ok(());
         }
         let [left, right] = &self.stores;
-        let left = left.everything().map_err(arrow)?;
-        let right = right.everything().map_err(arrow)?;
+        let left = left.everything().map_err(OperatorError::arrow(NAME))?;
+        let right = right.everything().map_err(OperatorError::arrow(NAME))?;
         self.keys.clear()?;
         self.stores.iter_mut().for_each(Store::clear);
         for (side, batches) in [(Side::Left, left), (Side::Right, right)] {
@@ -318,7 +330,10 @@ impl IntervalJoin {
     ) -> Result<(), OperatorError> {
         let times = punctual(NAME, &self.times[side.port()], &rows, EventTime::MIN)?.times;
         if times.len() != rows.num_rows() {
-            return Err(contract(NAME, "stored rows without a time".to_owned()));
+            return Err(OperatorError::contract(
+                NAME,
+                "stored rows without a time".to_owned(),
+            ));
         }
         self.insert(side, rows, times, matched)?;
         Ok(())
@@ -344,9 +359,7 @@ impl Operator for IntervalJoin {
         changes: &ChangeBatch,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        if changes.ops().is_some() {
-            return Err(contract(NAME, "a delete on an append-only edge".to_owned()));
-        }
+        append_only(NAME, changes)?;
         let side = if port == 0 { Side::Left } else { Side::Right };
         let arrived = punctual(NAME, &self.times[port], changes.rows(), self.time)?;
         if !self.spec.drops_late[port] {
@@ -397,12 +410,5 @@ impl Operator for IntervalJoin {
 
     fn state_bytes(&self) -> usize {
         self.keys.size() + self.stores.iter().map(Store::bytes).sum::<usize>()
-    }
-}
-
-const fn arrow(source: ArrowError) -> OperatorError {
-    OperatorError::Arrow {
-        operator: NAME,
-        source,
     }
 }

@@ -67,9 +67,10 @@ impl JoinKeys {
         pairs: &[KeyPair],
         inputs: &[SchemaRef],
     ) -> Result<Self, OperatorError> {
-        let compute = |source| OperatorError::Compute { operator, source };
+        let compute = OperatorError::compute(operator);
         let [left, _] = inputs else {
-            return Err(contract(operator, format!("{} inputs", inputs.len())));
+            let found = format!("{} inputs", inputs.len());
+            return Err(OperatorError::contract(operator, found));
         };
         let types = pairs.iter().map(|(key, _)| key.data_type(left));
         let types = types.collect::<Result<Vec<_>, _>>().map_err(compute)?;
@@ -250,11 +251,6 @@ impl Pairing {
 /// Puts late rows into the output.
 pub fn report_late(late: Option<RecordBatch>, out: &mut Output) {
     out.late.extend(late.filter(|rows| rows.num_rows() > 0));
-}
-
-/// A contradiction of an operator's input.
-pub const fn contract(operator: &'static str, found: String) -> OperatorError {
-    OperatorError::Contract { operator, found }
 }
 
 /// An operator's failure while it restores its state.

@@ -27,7 +27,7 @@ use rtsap_stream::time::EventTime;
 use crate::state::{StateError, StateReader, StateWriter};
 
 use super::window_aggregate::time::TimeColumn;
-use super::{Operator, OperatorError, Output};
+use super::{Operator, OperatorError, Output, append_only};
 
 mod partition;
 mod running;
@@ -71,22 +71,24 @@ impl Over {
     pub fn new(node: &Node, input: &SchemaRef, spec: &OverSpec) -> Result<Self, OperatorError> {
         let schema = Arc::clone(&node.properties.schema);
         if schema.fields().len() != input.fields().len() + spec.calls.len() {
-            return Err(contract(format!(
-                "a schema of {} columns",
-                schema.fields().len()
-            )));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("a schema of {} columns", schema.fields().len()),
+            ));
         }
         let fields = spec
             .partition
             .iter()
             .map(|expr| Ok(SortField::new(expr.data_type(input)?)));
-        let fields = fields.collect::<Result<Vec<_>, _>>().map_err(compute)?;
-        Running::new(&spec.calls).map_err(compute)?;
+        let fields = fields
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(OperatorError::compute(NAME))?;
+        Running::new(&spec.calls).map_err(OperatorError::compute(NAME))?;
         Ok(Self {
             time: TimeColumn::of(NAME, input, spec.time)?,
             input: Arc::clone(input),
             schema,
-            partition_rows: RowConverter::new(fields).map_err(arrow)?,
+            partition_rows: RowConverter::new(fields).map_err(OperatorError::arrow(NAME))?,
             reach: Reach::of(spec),
             spec: spec.clone(),
             pending: Vec::new(),
@@ -114,7 +116,9 @@ impl Over {
         let columns = exprs
             .iter()
             .map(|expr| expr.evaluate(rows)?.into_array(rows.num_rows()));
-        columns.collect::<Result<_, _>>().map_err(compute)
+        columns
+            .collect::<Result<_, _>>()
+            .map_err(OperatorError::compute(NAME))
     }
 
     /// Takes the rows that `time` has passed out of those pending, in order.
@@ -122,8 +126,8 @@ impl Over {
         if self.pending.is_empty() {
             return Ok(None);
         }
-        let rows =
-            concat_batches(&self.input, &std::mem::take(&mut self.pending)).map_err(arrow)?;
+        let rows = concat_batches(&self.input, &std::mem::take(&mut self.pending))
+            .map_err(OperatorError::arrow(NAME))?;
         let nanos = self.nanos(&rows)?;
         let passes = |nanos: &Option<i64>| {
             time == EventTime::MAX || nanos.is_some_and(|nanos| nanos < time.nanos())
@@ -142,10 +146,12 @@ impl Over {
             return Ok(None);
         }
         if !stays.is_empty() {
-            let stays = take_record_batch(&rows, &UInt32Array::from(stays)).map_err(arrow)?;
+            let stays = take_record_batch(&rows, &UInt32Array::from(stays))
+                .map_err(OperatorError::arrow(NAME))?;
             self.pending.push(stays);
         }
-        let rows = take_record_batch(&rows, &UInt32Array::from(passed)).map_err(arrow)?;
+        let rows = take_record_batch(&rows, &UInt32Array::from(passed))
+            .map_err(OperatorError::arrow(NAME))?;
         self.in_order(&rows, &self.spec.order).map(Some)
     }
 
@@ -172,8 +178,8 @@ impl Over {
             values: positions,
             options: None,
         });
-        let sorted = lexsort_to_indices(&sort, None).map_err(arrow)?;
-        take_record_batch(rows, &sorted).map_err(arrow)
+        let sorted = lexsort_to_indices(&sort, None).map_err(OperatorError::arrow(NAME))?;
+        take_record_batch(rows, &sorted).map_err(OperatorError::arrow(NAME))
     }
 
     /// The rows of each partition, in order of first sight; `None` stands for no rows.
@@ -185,7 +191,10 @@ impl Over {
             return Ok(vec![(Arc::from(&[][..]), rows)]);
         }
         let keys = Self::evaluate(&self.spec.partition, &rows)?;
-        let keys = self.partition_rows.convert_columns(&keys).map_err(arrow)?;
+        let keys = self
+            .partition_rows
+            .convert_columns(&keys)
+            .map_err(OperatorError::arrow(NAME))?;
         let mut places: HashMap<&[u8], usize, ahash::RandomState> =
             HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4));
         let mut found: Vec<(Arc<[u8]>, Vec<u32>)> = Vec::new();
@@ -199,7 +208,8 @@ impl Over {
         }
         let mut out = Vec::with_capacity(found.len());
         for (key, indices) in found {
-            let rows = take_record_batch(&rows, &UInt32Array::from(indices)).map_err(arrow)?;
+            let rows = take_record_batch(&rows, &UInt32Array::from(indices))
+                .map_err(OperatorError::arrow(NAME))?;
             out.push((key, rows));
         }
         Ok(out)
@@ -227,7 +237,8 @@ impl Over {
         time: EventTime,
     ) -> Result<Option<RecordBatch>, OperatorError> {
         if !self.partitions.contains_key(key) {
-            let partition = Partition::new(&self.spec, &self.input).map_err(compute)?;
+            let partition =
+                Partition::new(&self.spec, &self.input).map_err(OperatorError::compute(NAME))?;
             self.partitions.insert(Arc::clone(key), partition);
         }
         let Some(partition) = self.partitions.get_mut(key) else {
@@ -308,9 +319,7 @@ impl Operator for Over {
         changes: &ChangeBatch,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        if changes.ops().is_some() {
-            return Err(contract("a delete on an append-only edge".to_owned()));
-        }
+        append_only(NAME, changes)?;
         let rows = changes.rows();
         let nanos = self.nanos(rows)?;
         let late = |nanos: &Option<i64>| nanos.is_none_or(|nanos| nanos < self.watermark.nanos());
@@ -322,11 +331,15 @@ impl Operator for Over {
         for (row, nanos) in nanos.iter().enumerate() {
             if late(nanos) { &mut gone } else { &mut kept }.push(row as u32);
         }
-        out.late
-            .push(take_record_batch(rows, &UInt32Array::from(gone)).map_err(arrow)?);
+        out.late.push(
+            take_record_batch(rows, &UInt32Array::from(gone))
+                .map_err(OperatorError::arrow(NAME))?,
+        );
         if !kept.is_empty() {
-            self.pending
-                .push(take_record_batch(rows, &UInt32Array::from(kept)).map_err(arrow)?);
+            self.pending.push(
+                take_record_batch(rows, &UInt32Array::from(kept))
+                    .map_err(OperatorError::arrow(NAME))?,
+            );
         }
         Ok(())
     }
@@ -351,7 +364,7 @@ impl Operator for Over {
         }
         self.sweep(time);
         if !sent.is_empty() {
-            let rows = concat_batches(&self.schema, &sent).map_err(arrow)?;
+            let rows = concat_batches(&self.schema, &sent).map_err(OperatorError::arrow(NAME))?;
             // The input's columns come first, so what orders it orders this as well.
             let by_time = self.spec.order.get(..1).unwrap_or_default();
             out.changes
@@ -376,26 +389,5 @@ impl Operator for Over {
             .sum();
         let partitions: usize = self.partitions.values().map(Partition::size).sum();
         pending + partitions
-    }
-}
-
-const fn compute(source: DataFusionError) -> OperatorError {
-    OperatorError::Compute {
-        operator: NAME,
-        source,
-    }
-}
-
-const fn arrow(source: arrow::error::ArrowError) -> OperatorError {
-    OperatorError::Arrow {
-        operator: NAME,
-        source,
-    }
-}
-
-const fn contract(found: String) -> OperatorError {
-    OperatorError::Contract {
-        operator: NAME,
-        found,
     }
 }

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Int8Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use rtsap_plan::graph::Node;
 use rtsap_plan::join::{JoinKind, RegularJoinSpec, Side};
@@ -26,12 +25,11 @@ use crate::state::{StateError, StateReader, StateWriter};
 
 use super::join::rows::{Counted, RowId, RowTable};
 use super::join::{
-    BATCH_ROWS, JoinKeys, NO_KEY, Pairing, contract, dead_keys_max, punctual, report_late,
-    restoring, saved,
+    BATCH_ROWS, JoinKeys, NO_KEY, Pairing, dead_keys_max, punctual, report_late, restoring, saved,
 };
 use super::stateless::changes as paired;
 use super::window_aggregate::time::TimeColumn;
-use super::{Operator, OperatorError, Output};
+use super::{Operator, OperatorError, Output, append_only};
 
 /// As `EXPLAIN` shows it.
 const NAME: &str = "RegularJoin";
@@ -86,11 +84,17 @@ impl RegularJoin {
         spec: &RegularJoinSpec,
     ) -> Result<Self, OperatorError> {
         let [left, right] = inputs else {
-            return Err(contract(NAME, format!("{} inputs", inputs.len())));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("{} inputs", inputs.len()),
+            ));
         };
         let schema = &node.properties.schema;
         if spec.output.len() != schema.fields().len() {
-            return Err(contract(NAME, format!("the specification {spec}")));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("the specification {spec}"),
+            ));
         }
         let time = |port: usize, schema: &SchemaRef| {
             let kept = spec.kept[port];
@@ -103,8 +107,8 @@ impl RegularJoin {
             keys: JoinKeys::new(NAME, &spec.keys, inputs)?,
             times: [time(0, left)?, time(1, right)?],
             tables: [
-                RowTable::new(left).map_err(arrow)?,
-                RowTable::new(right).map_err(arrow)?,
+                RowTable::new(left).map_err(OperatorError::arrow(NAME))?,
+                RowTable::new(right).map_err(OperatorError::arrow(NAME))?,
             ],
             inputs: [Arc::clone(left), Arc::clone(right)],
             time: EventTime::MIN,
@@ -152,10 +156,12 @@ impl RegularJoin {
         };
         let own = UInt32Array::from_iter_values(pairs.iter().map(|(row, _)| *row));
         let own = arrived.rows.columns().iter().map(|c| take(c, &own, None));
-        let own = own.collect::<Result<Vec<_>, _>>().map_err(arrow)?;
+        let own = own
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(OperatorError::arrow(NAME))?;
         let other = &self.tables[arrived.side.other().port()];
         let other = other.columns(pairs.iter().map(|(_, id)| *id));
-        let other = other.map_err(arrow)?;
+        let other = other.map_err(OperatorError::arrow(NAME))?;
         let columns = match arrived.side {
             Side::Left => [own, other].concat(),
             Side::Right => [other, own].concat(),
@@ -198,7 +204,7 @@ impl RegularJoin {
                 }
                 (Op::Delete, Some(id)) => own.take_one(id),
                 (Op::Delete, None) => {
-                    return Err(contract(
+                    return Err(OperatorError::contract(
                         NAME,
                         "a delete of a row that was not there".to_owned(),
                     ));
@@ -247,7 +253,7 @@ impl RegularJoin {
         let own_indices = UInt32Array::from(made.own);
         let table = &self.tables[arrived.side.other().port()];
         let others = table.columns(made.other.iter().flatten().copied());
-        let others = others.map_err(arrow)?;
+        let others = others.map_err(OperatorError::arrow(NAME))?;
         let mut next = 0;
         let other_indices = made.other.iter().map(|id| {
             id.map(|_| {
@@ -263,9 +269,11 @@ impl RegularJoin {
                 take(&others[column.index], &other_indices, None)
             }
         });
-        let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>().map_err(arrow)?;
+        let columns: Vec<ArrayRef> = columns
+            .collect::<Result<_, _>>()
+            .map_err(OperatorError::arrow(NAME))?;
         let schema = Arc::clone(&self.pairing.schema);
-        let rows = RecordBatch::try_new(schema, columns).map_err(arrow)?;
+        let rows = RecordBatch::try_new(schema, columns).map_err(OperatorError::arrow(NAME))?;
         out.changes
             .push(paired(NAME, rows, Some(Int8Array::from(made.ops)))?);
         Ok(())
@@ -280,7 +288,9 @@ impl RegularJoin {
     ) -> Result<(), OperatorError> {
         let rows = changes.rows();
         let keys = self.keys.number(side, rows)?;
-        let contents = self.tables[side.port()].contents(rows).map_err(arrow)?;
+        let contents = self.tables[side.port()]
+            .contents(rows)
+            .map_err(OperatorError::arrow(NAME))?;
         let arrived = Arrived {
             side,
             rows,
@@ -324,8 +334,12 @@ impl RegularJoin {
             return Ok(());
         }
         let [left, right] = &self.tables;
-        let left = left.everything(BATCH_ROWS).map_err(arrow)?;
-        let right = right.everything(BATCH_ROWS).map_err(arrow)?;
+        let left = left
+            .everything(BATCH_ROWS)
+            .map_err(OperatorError::arrow(NAME))?;
+        let right = right
+            .everything(BATCH_ROWS)
+            .map_err(OperatorError::arrow(NAME))?;
         self.clear()?;
         for (side, batches) in [(Side::Left, left), (Side::Right, right)] {
             for counted in batches {
@@ -338,7 +352,7 @@ impl RegularJoin {
     fn clear(&mut self) -> Result<(), OperatorError> {
         self.keys.clear()?;
         for (table, schema) in self.tables.iter_mut().zip(&self.inputs) {
-            *table = RowTable::new(schema).map_err(arrow)?;
+            *table = RowTable::new(schema).map_err(OperatorError::arrow(NAME))?;
         }
         Ok(())
     }
@@ -350,7 +364,9 @@ impl RegularJoin {
         };
         let keys = self.keys.number(side, &counted.rows)?;
         let table = &mut self.tables[side.port()];
-        let contents = table.contents(&counted.rows).map_err(arrow)?;
+        let contents = table
+            .contents(&counted.rows)
+            .map_err(OperatorError::arrow(NAME))?;
         for (row, content) in contents.iter().enumerate() {
             let time = times.as_ref().and_then(|times| times.get(row)).copied();
             let (count, matches) = (counted.counts[row], counted.matches[row]);
@@ -383,9 +399,7 @@ impl Operator for RegularJoin {
         let Some(time) = &self.times[port] else {
             return self.join_batch(side, changes, None, out);
         };
-        if changes.ops().is_some() {
-            return Err(contract(NAME, "a delete on an append-only edge".to_owned()));
-        }
+        append_only(NAME, changes)?;
         let arrived = punctual(NAME, time, changes.rows(), self.limit(side))?;
         report_late(arrived.late, out);
         if arrived.rows.num_rows() == 0 {
@@ -442,12 +456,5 @@ impl Operator for RegularJoin {
 
     fn state_bytes(&self) -> usize {
         self.keys.size() + self.tables.iter().map(RowTable::bytes).sum::<usize>()
-    }
-}
-
-const fn arrow(source: ArrowError) -> OperatorError {
-    OperatorError::Arrow {
-        operator: NAME,
-        source,
     }
 }

@@ -15,7 +15,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::cast::as_int64_array;
-use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::HashMap;
 use rtsap_plan::graph::Node;
@@ -33,7 +32,7 @@ use crate::state::{StateError, StateReader, StateWriter};
 
 use super::stateless::changes;
 use super::window_aggregate::time::TimeColumn;
-use super::{Operator, OperatorError, Output};
+use super::{Operator, OperatorError, Output, Waiting, append_only};
 
 mod sessions;
 
@@ -79,16 +78,21 @@ impl SessionAggregation {
     pub fn new(node: &Node, input: &SchemaRef, spec: &SessionSpec) -> Result<Self, OperatorError> {
         let inner = &spec.aggregate;
         let calls = Calls::compile(&inner.keys, &inner.aggregates, input, Reading::Once);
-        let calls = calls.map_err(compute)?;
+        let calls = calls.map_err(OperatorError::compute(NAME))?;
         let schema = Arc::clone(&node.properties.schema);
         if inner.output.len() != schema.fields().len() || spec.gap_nanos <= 0 {
-            return Err(contract(format!("output columns {:?}", inner.output)));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("output columns {:?}", inner.output),
+            ));
         }
         let fields = spec
             .partition
             .iter()
             .map(|expr| Ok(SortField::new(expr.data_type(input)?)));
-        let fields = fields.collect::<Result<Vec<_>, _>>().map_err(compute)?;
+        let fields = fields
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(OperatorError::compute(NAME))?;
         let (changing, delay_nanos) = match inner.emit {
             Emit::Changes => (true, 0),
             Emit::OnClose { delay_nanos } => (false, delay_nanos),
@@ -99,7 +103,7 @@ impl SessionAggregation {
             sets: inner.sets.clone(),
             gap_nanos: spec.gap_nanos,
             partition: spec.partition.clone(),
-            partition_rows: RowConverter::new(fields).map_err(arrow)?,
+            partition_rows: RowConverter::new(fields).map_err(OperatorError::arrow(NAME))?,
             time: TimeColumn::of(NAME, input, inner.time)?,
             input: Arc::clone(input),
             output: inner.output.clone(),
@@ -155,12 +159,15 @@ impl SessionAggregation {
         }
         for ((key, start), mut indices) in fresh {
             indices.sort_unstable();
-            let rows = take_record_batch(rows, &UInt32Array::from(indices)).map_err(arrow)?;
+            let rows = take_record_batch(rows, &UInt32Array::from(indices))
+                .map_err(OperatorError::arrow(NAME))?;
             self.sessions.keep(&key, start, rows);
         }
         if !late.is_empty() {
-            out.late
-                .push(take_record_batch(rows, &UInt32Array::from(late)).map_err(arrow)?);
+            out.late.push(
+                take_record_batch(rows, &UInt32Array::from(late))
+                    .map_err(OperatorError::arrow(NAME))?,
+            );
         }
         Ok(())
     }
@@ -172,40 +179,46 @@ impl SessionAggregation {
         }
         let columns = self.partition.iter();
         let columns = columns.map(|expr| expr.evaluate(rows)?.into_array(rows.num_rows()));
-        let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>().map_err(compute)?;
+        let columns: Vec<ArrayRef> = columns
+            .collect::<Result<_, _>>()
+            .map_err(OperatorError::compute(NAME))?;
         let keys = self
             .partition_rows
             .convert_columns(&columns)
-            .map_err(arrow)?;
+            .map_err(OperatorError::arrow(NAME))?;
         Ok(keys.iter().map(|key| key.data().into()).collect())
     }
 
     /// The groups of a session as rows of the output.
     fn groups(&self, window: Window, rows: &[RecordBatch]) -> Result<RecordBatch, OperatorError> {
-        let rows = concat_batches(&self.input, rows).map_err(arrow)?;
-        let mut table = GroupTable::new(&self.calls, false).map_err(compute)?;
-        let inputs = self.calls.evaluate(&rows, None).map_err(compute)?;
+        let rows = concat_batches(&self.input, rows).map_err(OperatorError::arrow(NAME))?;
+        let mut table =
+            GroupTable::new(&self.calls, false).map_err(OperatorError::compute(NAME))?;
+        let inputs = self
+            .calls
+            .evaluate(&rows, None)
+            .map_err(OperatorError::compute(NAME))?;
         let mut groups = Vec::new();
         if self.sets.is_empty() {
             table
                 .intern(&self.calls, &inputs, &mut groups)
-                .map_err(compute)?;
+                .map_err(OperatorError::compute(NAME))?;
             table
                 .update(&self.calls, &inputs, &groups)
-                .map_err(compute)?;
+                .map_err(OperatorError::compute(NAME))?;
         }
         for set in &self.sets {
             let inputs = inputs
                 .grouped(self.calls.key_count(), set)
-                .map_err(compute)?;
+                .map_err(OperatorError::compute(NAME))?;
             table
                 .intern(&self.calls, &inputs, &mut groups)
-                .map_err(compute)?;
+                .map_err(OperatorError::compute(NAME))?;
             table
                 .update(&self.calls, &inputs, &groups)
-                .map_err(compute)?;
+                .map_err(OperatorError::compute(NAME))?;
         }
-        let groups = table.finish().map_err(compute)?;
+        let groups = table.finish().map_err(OperatorError::compute(NAME))?;
         let columns = self.output.iter().map(|column| match column {
             WindowColumn::Key(index) => Arc::clone(&groups.keys[*index]),
             WindowColumn::Aggregate(index) => Arc::clone(&groups.results[*index]),
@@ -216,7 +229,7 @@ impl SessionAggregation {
             }
         });
         let columns = columns.collect::<Vec<ArrayRef>>();
-        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(arrow)
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(OperatorError::arrow(NAME))
     }
 
     /// Sends the present groups of the sessions `changed` in the place of those sent before.
@@ -243,7 +256,8 @@ impl SessionAggregation {
         let gone = std::mem::take(&mut self.gone);
         let gone_count: usize = gone.iter().map(RecordBatch::num_rows).sum();
         let come_count: usize = come.iter().map(RecordBatch::num_rows).sum();
-        let rows = concat_batches(&self.schema, gone.iter().chain(&come)).map_err(arrow)?;
+        let rows = concat_batches(&self.schema, gone.iter().chain(&come))
+            .map_err(OperatorError::arrow(NAME))?;
         let ops = (gone_count > 0).then(|| {
             let ops = std::iter::repeat_n(-1, gone_count).chain(std::iter::repeat_n(1, come_count));
             Int8Array::from(ops.collect::<Vec<i8>>())
@@ -276,9 +290,7 @@ impl Operator for SessionAggregation {
         changes: &ChangeBatch,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        if changes.ops().is_some() {
-            return Err(contract("a delete on an append-only edge".to_owned()));
-        }
+        append_only(NAME, changes)?;
         self.add(changes.rows(), false, out)
     }
 
@@ -313,6 +325,20 @@ impl Operator for SessionAggregation {
             return Ok(());
         }
         self.send(changed.into_iter(), out)
+    }
+
+    fn waiting(&self) -> Option<Waiting> {
+        let (first, last, count) = self.sessions.lasts()?;
+        let after = |last: i64| {
+            let end = last.saturating_add(self.gap_nanos);
+            EventTime::from_nanos(end.saturating_add(self.wait_nanos))
+        };
+        Some(Waiting {
+            what: "sessions",
+            count: count as u64,
+            next: after(first),
+            last: after(last),
+        })
     }
 
     fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {
@@ -350,27 +376,6 @@ impl Operator for SessionAggregation {
 
     fn state_bytes(&self) -> usize {
         self.sessions.size()
-    }
-}
-
-const fn compute(source: DataFusionError) -> OperatorError {
-    OperatorError::Compute {
-        operator: NAME,
-        source,
-    }
-}
-
-const fn arrow(source: arrow::error::ArrowError) -> OperatorError {
-    OperatorError::Arrow {
-        operator: NAME,
-        source,
-    }
-}
-
-const fn contract(found: String) -> OperatorError {
-    OperatorError::Contract {
-        operator: NAME,
-        found,
     }
 }
 

@@ -16,7 +16,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::cast::as_int64_array;
-use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::HashMap;
 use rtsap_plan::graph::Node;
@@ -104,7 +103,10 @@ impl TopN {
         let schema = Arc::clone(&node.properties.schema);
         let width = input.fields().len() + usize::from(spec.number_at.is_some());
         if schema.fields().len() != width || spec.first == 0 || spec.last < spec.first {
-            return Err(contract(format!("a contradictory {}", spec.text())));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("a contradictory {}", spec.text()),
+            ));
         }
         let plain = |expr: &Arc<dyn PhysicalExpr>| Ok(SortField::new(expr.data_type(input)?));
         let partition = spec
@@ -112,12 +114,14 @@ impl TopN {
             .iter()
             .map(plain)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(compute)?;
+            .map_err(OperatorError::compute(NAME))?;
         let ordered = spec.order.iter().map(|order| {
             let of = order.expr.data_type(input)?;
             Ok(SortField::new_with_options(of, order.options))
         });
-        let order = ordered.collect::<Result<Vec<_>, _>>().map_err(compute)?;
+        let order = ordered
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(OperatorError::compute(NAME))?;
         let columns = input
             .fields()
             .iter()
@@ -139,9 +143,9 @@ impl TopN {
                 .iter()
                 .map(|order| Arc::clone(&order.expr))
                 .collect(),
-            partition_rows: RowConverter::new(partition).map_err(arrow)?,
-            order_rows: RowConverter::new(order).map_err(arrow)?,
-            full_rows: RowConverter::new(full).map_err(arrow)?,
+            partition_rows: RowConverter::new(partition).map_err(OperatorError::arrow(NAME))?,
+            order_rows: RowConverter::new(order).map_err(OperatorError::arrow(NAME))?,
+            full_rows: RowConverter::new(full).map_err(OperatorError::arrow(NAME))?,
             input: Arc::clone(input),
             schema,
             range: Range {
@@ -164,22 +168,30 @@ impl TopN {
             let columns = exprs
                 .iter()
                 .map(|expr| expr.evaluate(rows)?.into_array(rows.num_rows()));
-            columns.collect::<Result<_, _>>().map_err(compute)
+            columns
+                .collect::<Result<_, _>>()
+                .map_err(OperatorError::compute(NAME))
         };
         let keys = match self.partition_exprs.as_slice() {
             [] => None,
             exprs => Some(
                 self.partition_rows
                     .convert_columns(&columns(exprs)?)
-                    .map_err(arrow)?,
+                    .map_err(OperatorError::arrow(NAME))?,
             ),
         };
         let order = columns(&self.order_exprs)?;
         let full: Vec<ArrayRef> = order.iter().chain(rows.columns()).map(Arc::clone).collect();
         Ok(Encoded {
             keys,
-            order: self.order_rows.convert_columns(&order).map_err(arrow)?,
-            full: self.full_rows.convert_columns(&full).map_err(arrow)?,
+            order: self
+                .order_rows
+                .convert_columns(&order)
+                .map_err(OperatorError::arrow(NAME))?,
+            full: self
+                .full_rows
+                .convert_columns(&full)
+                .map_err(OperatorError::arrow(NAME))?,
         })
     }
 
@@ -214,7 +226,10 @@ impl TopN {
             }
         } else {
             let Some(less) = partition.remove(bytes.data()) else {
-                return Err(contract("a delete of a row that was not there".to_owned()));
+                return Err(OperatorError::contract(
+                    NAME,
+                    "a delete of a row that was not there".to_owned(),
+                ));
             };
             self.bytes = self.bytes.saturating_sub(less);
         }
@@ -257,7 +272,10 @@ impl TopN {
     ) -> Result<Vec<ArrayRef>, OperatorError> {
         let parser = self.full_rows.parser();
         let rows = rows.map(|row| parser.parse(row));
-        let columns = self.full_rows.convert_rows(rows).map_err(arrow)?;
+        let columns = self
+            .full_rows
+            .convert_rows(rows)
+            .map_err(OperatorError::arrow(NAME))?;
         let columns = columns.into_iter().skip(self.order_exprs.len());
         // A dictionary comes back as its values.
         let typed = columns.zip(self.input.fields()).map(|(column, field)| {
@@ -266,7 +284,9 @@ impl TopN {
                 false => cast(&column, field.data_type()),
             }
         });
-        typed.collect::<Result<_, _>>().map_err(arrow)
+        typed
+            .collect::<Result<_, _>>()
+            .map_err(OperatorError::arrow(NAME))
     }
 
     /// Rows that show, as a batch of the output.
@@ -275,9 +295,12 @@ impl TopN {
         if let Some(at) = self.number_at {
             let numbers = UInt64Array::from_iter_values(rows.iter().map(|(_, number)| *number));
             let wanted = self.schema.field(at).data_type();
-            columns.insert(at, cast(&numbers, wanted).map_err(arrow)?);
+            columns.insert(
+                at,
+                cast(&numbers, wanted).map_err(OperatorError::arrow(NAME))?,
+            );
         }
-        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(arrow)
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(OperatorError::arrow(NAME))
     }
 
     /// Forgets the partitions that event time has passed, sending what was not sent.
@@ -344,17 +367,23 @@ impl Operator for TopN {
             return Ok(());
         }
         if changes.ops().is_some() && !self.keeps_rows {
-            return Err(contract("a delete on an append-only edge".to_owned()));
+            return Err(OperatorError::contract(
+                NAME,
+                "a delete on an append-only edge".to_owned(),
+            ));
         }
         let rows = changes.rows();
         let (times, late) = self.times(rows)?;
         if !late.is_empty() {
             if self.keeps_rows {
-                return Err(contract("a change of a closed window".to_owned()));
+                return Err(OperatorError::contract(
+                    NAME,
+                    "a change of a closed window".to_owned(),
+                ));
             }
             let late = UInt32Array::from(late.clone());
             out.late
-                .push(take_record_batch(rows, &late).map_err(arrow)?);
+                .push(take_record_batch(rows, &late).map_err(OperatorError::arrow(NAME))?);
         }
         let encoded = self.encode(rows)?;
         let mut late = late.into_iter().peekable();
@@ -470,26 +499,5 @@ fn damaged(section: &str, found: &str) -> StateError {
     StateError::Section {
         section: section.to_owned(),
         found: found.to_owned(),
-    }
-}
-
-const fn compute(source: DataFusionError) -> OperatorError {
-    OperatorError::Compute {
-        operator: NAME,
-        source,
-    }
-}
-
-const fn arrow(source: arrow::error::ArrowError) -> OperatorError {
-    OperatorError::Arrow {
-        operator: NAME,
-        source,
-    }
-}
-
-const fn contract(found: String) -> OperatorError {
-    OperatorError::Contract {
-        operator: NAME,
-        found,
     }
 }

@@ -22,7 +22,6 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::cast::as_int64_array;
-use datafusion::error::DataFusionError;
 use rtsap_plan::graph::Node;
 use rtsap_plan::grouping::GroupingSet;
 use rtsap_plan::operator::{Emit, WindowAggregateSpec, WindowColumn};
@@ -35,7 +34,7 @@ use crate::aggregate::choose::Reading;
 use crate::aggregate::table::{GroupRows, GroupTable};
 use crate::state::{StateError, StateReader, StateWriter};
 
-use super::{Operator, OperatorError, Output};
+use super::{Operator, OperatorError, Output, Waiting, append_only};
 
 mod close;
 mod replaced;
@@ -114,8 +113,8 @@ impl WindowAggregation {
         } else {
             Reading::Once
         };
-        let calls =
-            Calls::compile(&spec.keys, &spec.aggregates, input, reading).map_err(compute)?;
+        let calls = Calls::compile(&spec.keys, &spec.aggregates, input, reading)
+            .map_err(OperatorError::compute(NAME))?;
         let known = |column: &WindowColumn| match column {
             WindowColumn::Key(index) => *index < calls.key_count(),
             WindowColumn::Aggregate(index) => *index < calls.call_count(),
@@ -123,11 +122,17 @@ impl WindowAggregation {
         };
         let schema = Arc::clone(&node.properties.schema);
         if !spec.output.iter().all(known) || spec.output.len() != schema.fields().len() {
-            return Err(contract(format!("output columns {:?}", spec.output)));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("output columns {:?}", spec.output),
+            ));
         }
         let (size, slide) = (spec.window.size_nanos(), spec.window.slide_nanos());
         if size <= 0 || slide <= 0 {
-            return Err(contract(format!("window {}", spec.window)));
+            return Err(OperatorError::contract(
+                NAME,
+                format!("window {}", spec.window),
+            ));
         }
         let event_time = node.properties.event_time;
         Ok(Self {
@@ -181,7 +186,9 @@ impl WindowAggregation {
         }
         for index in 0..self.sets.len() {
             let count = self.calls.key_count();
-            let grouped = inputs.grouped(count, &self.sets[index]).map_err(compute)?;
+            let grouped = inputs
+                .grouped(count, &self.sets[index])
+                .map_err(OperatorError::compute(NAME))?;
             self.add_grouped(pane, &grouped)?;
         }
         Ok(())
@@ -192,7 +199,8 @@ impl WindowAggregation {
             shared.touch(pane);
         }
         if !self.panes.contains_key(&pane) {
-            let table = GroupTable::new(&self.calls, self.changing).map_err(compute)?;
+            let table = GroupTable::new(&self.calls, self.changing)
+                .map_err(OperatorError::compute(NAME))?;
             self.panes.insert(pane, table);
         }
         let Some(table) = self.panes.get_mut(&pane) else {
@@ -201,7 +209,7 @@ impl WindowAggregation {
         let known = table.len();
         table
             .intern(&self.calls, inputs, &mut self.groups)
-            .map_err(compute)?;
+            .map_err(OperatorError::compute(NAME))?;
         if self.replaced.is_some() {
             self.keep_sent(pane, known)?;
         }
@@ -210,7 +218,7 @@ impl WindowAggregation {
         };
         table
             .update(&self.calls, inputs, &self.groups)
-            .map_err(compute)
+            .map_err(OperatorError::compute(NAME))
     }
 
     /// Keeps the rows last sent of the groups of `pane` that are about to change.
@@ -222,7 +230,7 @@ impl WindowAggregation {
         if sent.is_empty() {
             return Ok(());
         }
-        let rows = table.read(&sent).map_err(compute)?;
+        let rows = table.read(&sent).map_err(OperatorError::compute(NAME))?;
         let rows = self.window_rows(pane, &rows)?;
         if let Some(replaced) = &mut self.replaced {
             replaced.keep(pane, rows);
@@ -253,17 +261,23 @@ impl WindowAggregation {
             }
         }
         if !panes.is_empty() {
-            let inputs = self.calls.evaluate(rows, None).map_err(compute)?;
+            let inputs = self
+                .calls
+                .evaluate(rows, None)
+                .map_err(OperatorError::compute(NAME))?;
             for (start, mut indices) in panes {
                 // A window of several slices takes its rows in order of arrival.
                 indices.sort_unstable();
-                let inputs = inputs.select(&indices).map_err(compute)?;
+                let inputs = inputs
+                    .select(&indices)
+                    .map_err(OperatorError::compute(NAME))?;
                 self.add(start, &inputs)?;
             }
         }
         if !late.is_empty() {
             late.sort_unstable();
-            let late = take_record_batch(rows, &UInt32Array::from(late)).map_err(arrow)?;
+            let late = take_record_batch(rows, &UInt32Array::from(late))
+                .map_err(OperatorError::arrow(NAME))?;
             out.late.push(late);
         }
         Ok(())
@@ -282,7 +296,7 @@ impl WindowAggregation {
             }
         });
         RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Vec<ArrayRef>>())
-            .map_err(arrow)
+            .map_err(OperatorError::arrow(NAME))
     }
 
     /// The groups of a pane that changed since the last time, as rows of its window.
@@ -298,7 +312,7 @@ impl WindowAggregation {
         if let Some(replaced) = &mut self.replaced {
             replaced.release(start);
         }
-        let rows = table.read(&groups).map_err(compute)?;
+        let rows = table.read(&groups).map_err(OperatorError::compute(NAME))?;
         self.window_rows(start, &rows).map(Some)
     }
 
@@ -309,7 +323,7 @@ impl WindowAggregation {
         let rows = match batches.len() {
             0 => return Ok(()),
             1 => batches.into_iter().next(),
-            _ => Some(concat_batches(&self.schema, &batches).map_err(arrow)?),
+            _ => Some(concat_batches(&self.schema, &batches).map_err(OperatorError::arrow(NAME))?),
         };
         out.changes.extend(rows.map(ChangeBatch::inserts));
         Ok(())
@@ -331,9 +345,7 @@ impl Operator for WindowAggregation {
         changes: &ChangeBatch,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        if changes.ops().is_some() {
-            return Err(contract("a delete on an append-only edge".to_owned()));
-        }
+        append_only(NAME, changes)?;
         let rows = changes.rows();
         if changes.is_empty() {
             return Ok(());
@@ -349,7 +361,10 @@ impl Operator for WindowAggregation {
             Standing::Gap => out.filtered_rows += rows.num_rows() as u64,
             Standing::Late => out.late.push(rows.clone()),
             Standing::Open => {
-                let inputs = self.calls.evaluate(rows, None).map_err(compute)?;
+                let inputs = self
+                    .calls
+                    .evaluate(rows, None)
+                    .map_err(OperatorError::compute(NAME))?;
                 for pane in self.panes_of(start) {
                     self.add(pane, &inputs)?;
                 }
@@ -398,6 +413,10 @@ impl Operator for WindowAggregation {
         self.send(batches, out)
     }
 
+    fn waiting(&self) -> Option<Waiting> {
+        self.open_windows()
+    }
+
     fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {
         let closed: ArrayRef = Arc::new(Int64Array::from(vec![self.closed.nanos()]));
         let field = Field::new("closed", DataType::Int64, false);
@@ -442,26 +461,5 @@ impl Operator for WindowAggregation {
     fn state_bytes(&self) -> usize {
         let panes: usize = self.panes.values().map(GroupTable::size).sum();
         panes + self.shared.as_ref().map_or(0, SharedSlices::size)
-    }
-}
-
-const fn compute(source: DataFusionError) -> OperatorError {
-    OperatorError::Compute {
-        operator: NAME,
-        source,
-    }
-}
-
-const fn arrow(source: arrow::error::ArrowError) -> OperatorError {
-    OperatorError::Arrow {
-        operator: NAME,
-        source,
-    }
-}
-
-const fn contract(found: String) -> OperatorError {
-    OperatorError::Contract {
-        operator: NAME,
-        found,
     }
 }

@@ -6,6 +6,7 @@
 
 mod measure;
 mod path;
+pub(crate) mod time_weight;
 
 use std::sync::Arc;
 

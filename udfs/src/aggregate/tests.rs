@@ -53,3 +53,5 @@ fn one_group_over_all_partitions_agrees_too() {
         FROM (SELECT *, CAST(price AS DOUBLE) AS p, CAST(size AS DOUBLE) AS s FROM ticks)";
     assert_eq!(lines(&run(&ctx, sql).unwrap()), ["true true true true"]);
 }
+
+mod cuts;

@@ -1,4 +1,4 @@
-//! `average(s)`, `slope(s)` and the like: the parts of what `stats_agg` gives.
+//! `average(s)`, `slope(s)` and the like: the parts of what `stats_agg` and `time_weight` give.
 //!
 //! Parts whose names other functions have (`sum`, `variance`, `stddev`, `kurtosis`, `corr`) are
 //! read as fields: `s['stddev']`.
@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+use crate::aggregate::series::time_weight::{self, FIELDS};
 use crate::arguments::Call;
 use crate::registry::{self, FunctionDoc, FunctionKind};
 
@@ -27,7 +28,7 @@ struct Part {
 }
 
 /// Every accessor.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     Part {
         name: "num_vals",
         signature: "num_vals(statistics) -> bigint",
@@ -37,8 +38,14 @@ const PARTS: [Part; 8] = [
     Part {
         name: "average",
         signature: "average(statistics) -> double precision",
-        description: "The mean of one variable.",
+        description: "The mean of one variable, or that of a value over time.",
         example: "SELECT average(stats_agg(price)) FROM trades",
+    },
+    Part {
+        name: "integral",
+        signature: "integral(time_weight) -> double precision",
+        description: "The area under a value over time, in seconds times its unit.",
+        example: "SELECT integral(time_weight('LINEAR', ts, price)) FROM trades",
     },
     Part {
         name: "skewness",
@@ -113,6 +120,12 @@ impl Accessor {
             signature: crate::argument::before_arrow(self.part.signature),
         };
         let index = match found {
+            // The area itself; its mean is computed.
+            DataType::Struct(fields) if fields.first().is_some_and(|f| f.name() == FIELDS[0]) => {
+                ["integral", "average"]
+                    .contains(&self.part.name)
+                    .then_some(0)
+            }
             DataType::Struct(fields) if fields.first().is_some_and(|f| f.name() == "num_vals") => {
                 fields
                     .iter()
@@ -120,7 +133,7 @@ impl Accessor {
             }
             _ => None,
         };
-        let expected = "the result of stats_agg that has this part";
+        let expected = "the result of stats_agg or time_weight that has this part";
         index.map_or_else(|| call.wrong_type("statistics", expected, found), Ok)
     }
 }
@@ -162,8 +175,13 @@ impl ScalarUDFImpl for Accessor {
         };
         let is_scalar = matches!(statistics, ColumnarValue::Scalar(_));
         let column = statistics.to_array(if is_scalar { 1 } else { args.number_rows })?;
-        let field = column.as_struct().column(self.index(column.data_type())?);
+        let structs = column.as_struct();
+        let field = structs.column(self.index(column.data_type())?);
+        let over_time = structs.column_names().first() == Some(&FIELDS[0]);
         let part: ArrayRef = match column.nulls() {
+            _ if over_time && self.part.name == "average" => {
+                Arc::new(time_weight::average(structs))
+            }
             None => Arc::clone(field),
             Some(nulls) => nullif(field, &BooleanArray::new(!nulls.inner(), None))?,
         };

@@ -4,12 +4,13 @@
 use datafusion::common::Result;
 
 use super::definition::{
-    Compute, Definition, Gaps, Input, InputKind, ONE_INTEGER, ONE_NUMBER, Series,
+    Compute, Definition, Gaps, Input, InputKind, ONE_INTEGER, ONE_NUMBER, Series, rows_of,
 };
 use super::parameter::{Default, Parameter, integer};
+use super::step::{Ring, Step, Walk};
 
 /// The functions of this subject.
-pub(super) const DEFINITIONS: [Definition; 11] = [
+pub(super) const DEFINITIONS: [Definition; 12] = [
     Definition {
         name: "returns",
         alias: None,
@@ -17,7 +18,7 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
         parameters: &[STEP],
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| Ok(vec![steps(series, |now, before| now / before - 1.0)])),
+        compute: Compute::Ours(|p| Spanned::start(p, |now, before| now / before - 1.0)),
         description: "The simple return over some rows.",
         formula: "value / value n rows before - 1",
         reference: "pandas pct_change",
@@ -31,14 +32,14 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
         parameters: &[STEP],
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| {
-            Ok(vec![steps(series, |now, before| {
+        compute: Compute::Ours(|p| {
+            Spanned::start(p, |now, before| {
                 if now > 0.0 && before > 0.0 {
                     (now / before).ln()
                 } else {
                     f64::NAN
                 }
-            })])
+            })
         }),
         description: "The logarithmic return over some rows.",
         formula: "ln(value / value n rows before); null unless both are above zero",
@@ -53,7 +54,7 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
         parameters: &[],
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| Ok(vec![fold(series, |sum, value| sum * value)])),
+        compute: Compute::Ours(|_| Folded::start(|product, value| product * value)),
         description: "The product so far.",
         formula: "product of the values up to the row",
         reference: "pandas cumprod",
@@ -67,7 +68,7 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
         parameters: &[],
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| Ok(vec![fold(series, f64::max)])),
+        compute: Compute::Ours(|_| Folded::start(f64::max)),
         description: "The greatest value so far.",
         formula: "max of the values up to the row",
         reference: "pandas cummax",
@@ -81,7 +82,7 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
         parameters: &[],
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| Ok(vec![fold(series, f64::min)])),
+        compute: Compute::Ours(|_| Folded::start(f64::min)),
         description: "The least value so far.",
         formula: "min of the values up to the row",
         reference: "pandas cummin",
@@ -95,7 +96,7 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
         parameters: &[],
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| Ok(vec![drawdown(series)])),
+        compute: Compute::Ours(|_| Peak::start(|peak| peak.drawdown)),
         description: "How far a value lies below its peak so far, at most 0.",
         formula: "value / max of the values up to the row - 1",
         reference: "pandas",
@@ -109,15 +110,7 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
         parameters: &[],
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| {
-            let mut drawdown = drawdown(series);
-            let mut deepest = 0.0;
-            for value in &mut drawdown {
-                deepest = value.min(deepest);
-                *value = deepest;
-            }
-            Ok(vec![drawdown])
-        }),
+        compute: Compute::Ours(|_| Peak::start(|peak| peak.deepest)),
         description: "The deepest drawdown so far.",
         formula: "min of drawdown(value) up to the row",
         reference: "empyrical max_drawdown",
@@ -131,7 +124,7 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
         parameters: &[],
         outputs: ONE_INTEGER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(duration),
+        compute: Compute::Ours(|_| Peak::start(|peak| peak.rows)),
         description: "How many rows with values ago the peak so far was last seen.",
         formula: "0 at a peak, else one more than before",
         reference: "standard",
@@ -145,21 +138,33 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
         parameters: &[],
         outputs: ONE_NUMBER,
         gaps: Gaps::Kept,
-        compute: Compute::Ours(|series| {
-            let mut last = f64::NAN;
-            let filled = series.inputs[0].iter().map(|value| {
-                if value.is_finite() {
-                    last = *value;
-                }
-                last
-            });
-            Ok(vec![filled.collect()])
-        }),
+        compute: Compute::Ours(|_| Ok(Box::new(Filled { last: f64::NAN }))),
         description: "The last value that is known.",
         formula: "the value, or that of the last row that has one",
         reference: "pandas ffill",
         example: "SELECT symbol, ts, ffill(size) OVER (PARTITION BY symbol ORDER BY ts) FROM \
                   trades",
+    },
+    Definition {
+        name: "interpolate",
+        alias: None,
+        inputs: &[
+            Input::number("value"),
+            Input {
+                name: "ts",
+                kind: InputKind::Time,
+            },
+        ],
+        parameters: &[],
+        outputs: ONE_NUMBER,
+        gaps: Gaps::Kept,
+        compute: Compute::Whole(interpolated),
+        description: "The value, or the one on the line in time between the values around it.",
+        formula: "linear in ts; null before the first and after the last value; it reads rows that \
+                  come later, so streaming views refuse it",
+        reference: "pandas interpolate(method='time', limit_area='inside')",
+        example: "SELECT symbol, ts, interpolate(size, ts) OVER (PARTITION BY symbol ORDER BY ts) \
+                  FROM trades",
     },
     Definition {
         name: "session_vwap",
@@ -175,9 +180,7 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
         parameters: &[],
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| {
-            Ok(vec![vwap(series, |session, before| session != before)])
-        }),
+        compute: Compute::Ours(|_| Vwap::start(|session, before| session != before)),
         description: "The volume-weighted average price since the session began.",
         formula: "sum(price * size) / sum(size) over rows with size > 0 since session last changed",
         reference: "standard",
@@ -195,7 +198,7 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
         parameters: &[],
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| Ok(vec![vwap(series, |anchor, _| anchor != 0.0)])),
+        compute: Compute::Ours(|_| Vwap::start(|anchor, _| anchor != 0.0)),
         description: "The volume-weighted average price since a condition was last true.",
         formula: "sum(price * size) / sum(size) over rows with size > 0 since anchor was last true",
         reference: "standard",
@@ -207,60 +210,204 @@ pub(super) const DEFINITIONS: [Definition; 11] = [
 /// How many rows a return spans.
 const STEP: Parameter = integer("rows", 1, 100_000, Default::Value(1.0));
 
-/// Computes from each value and the one some rows before.
-fn steps(series: &Series<'_>, value: impl Fn(f64, f64) -> f64) -> Vec<f64> {
-    let values = &series.inputs[0];
-    let step = |(row, now): (usize, &f64)| match row.checked_sub(series.rows(0)) {
-        Some(before) => value(*now, values[before]),
-        None => f64::NAN,
-    };
-    values.iter().enumerate().map(step).collect()
+/// A number from each value and the one some rows before.
+#[derive(Debug)]
+struct Spanned {
+    rows: usize,
+    ring: Ring,
+    value: fn(f64, f64) -> f64,
 }
 
-/// Returns every value folded with those before it.
-fn fold(series: &Series<'_>, add: impl Fn(f64, f64) -> f64) -> Vec<f64> {
-    let mut so_far = None;
-    let folded = series.inputs[0].iter().map(|&value| {
-        let next = so_far.map_or(value, |so_far| add(so_far, value));
-        so_far = Some(next);
-        next
-    });
-    folded.collect()
-}
-
-fn drawdown(series: &Series<'_>) -> Vec<f64> {
-    let peaks = fold(series, f64::max);
-    let values = series.inputs[0].iter().zip(&peaks);
-    values.map(|(value, peak)| value / peak - 1.0).collect()
-}
-
-fn duration(series: &Series<'_>) -> Result<Vec<Vec<f64>>> {
-    let peaks = fold(series, f64::max);
-    let mut rows = 0.0;
-    let durations = series.inputs[0].iter().zip(&peaks).map(|(value, peak)| {
-        rows = if value < peak { rows + 1.0 } else { 0.0 };
-        rows
-    });
-    Ok(vec![durations.collect()])
-}
-
-/// Returns the average price since the third input last began anew.
-fn vwap(series: &Series<'_>, begins: impl Fn(f64, f64) -> bool) -> Vec<f64> {
-    let (mut products, mut sizes, mut before) = (0.0, 0.0, f64::NAN);
-    let mut averages = Vec::with_capacity(series.row_count());
-    for row in 0..series.row_count() {
-        let [price, size, anchor] = [0, 1, 2].map(|input| series.inputs[input][row]);
-        if begins(anchor, before) {
-            (products, sizes) = (0.0, 0.0);
-        }
-        before = anchor;
-        if size > 0.0 {
-            products += price * size;
-            sizes += size;
-        }
-        averages.push(products / sizes);
+impl Spanned {
+    fn start(parameters: &[f64], value: fn(f64, f64) -> f64) -> Result<Box<dyn Step>> {
+        let rows = rows_of(parameters, 0);
+        let ring = Ring::new(rows + 1);
+        Ok(Box::new(Self { rows, ring, value }))
     }
-    averages
+}
+
+impl Step for Spanned {
+    fn step(&mut self, inputs: &[f64], outputs: &mut [f64]) -> Result<()> {
+        self.ring.push(inputs[0]);
+        if let Some(before) = self.ring.back(self.rows) {
+            outputs[0] = (self.value)(inputs[0], before);
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, walk: &mut Walk<'_>) {
+        self.ring.walk(walk);
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.ring.heap_bytes()
+    }
+}
+
+/// Every value folded with those before it; NaN before the first.
+#[derive(Debug)]
+struct Folded {
+    so_far: f64,
+    add: fn(f64, f64) -> f64,
+    has_begun: bool,
+}
+
+impl Folded {
+    fn start(add: fn(f64, f64) -> f64) -> Result<Box<dyn Step>> {
+        Ok(Box::new(Self {
+            so_far: f64::NAN,
+            add,
+            has_begun: false,
+        }))
+    }
+}
+
+impl Step for Folded {
+    fn step(&mut self, inputs: &[f64], outputs: &mut [f64]) -> Result<()> {
+        self.so_far = match self.has_begun {
+            true => (self.add)(self.so_far, inputs[0]),
+            false => inputs[0],
+        };
+        self.has_begun = true;
+        outputs[0] = self.so_far;
+        Ok(())
+    }
+
+    fn walk(&mut self, walk: &mut Walk<'_>) {
+        walk.number(&mut self.so_far);
+        walk.flag(&mut self.has_begun);
+    }
+}
+
+/// How far a value lies below its peak.
+#[derive(Debug)]
+struct Peak {
+    peak: f64,
+    drawdown: f64,
+    deepest: f64,
+    rows: f64,
+    shown: fn(&Peak) -> f64,
+}
+
+impl Peak {
+    fn start(shown: fn(&Peak) -> f64) -> Result<Box<dyn Step>> {
+        Ok(Box::new(Self {
+            peak: f64::NAN,
+            drawdown: 0.0,
+            deepest: 0.0,
+            rows: 0.0,
+            shown,
+        }))
+    }
+}
+
+impl Step for Peak {
+    fn step(&mut self, inputs: &[f64], outputs: &mut [f64]) -> Result<()> {
+        let value = inputs[0];
+        // The maximum of NaN and a number is the number.
+        self.peak = self.peak.max(value);
+        self.drawdown = value / self.peak - 1.0;
+        self.deepest = self.drawdown.min(self.deepest);
+        self.rows = if value < self.peak {
+            self.rows + 1.0
+        } else {
+            0.0
+        };
+        outputs[0] = (self.shown)(self);
+        Ok(())
+    }
+
+    fn walk(&mut self, walk: &mut Walk<'_>) {
+        walk.number(&mut self.peak);
+        walk.number(&mut self.deepest);
+        walk.number(&mut self.rows);
+    }
+}
+
+/// The last value that is known.
+#[derive(Debug)]
+struct Filled {
+    last: f64,
+}
+
+impl Step for Filled {
+    fn step(&mut self, inputs: &[f64], outputs: &mut [f64]) -> Result<()> {
+        if inputs[0].is_finite() {
+            self.last = inputs[0];
+        }
+        outputs[0] = self.last;
+        Ok(())
+    }
+
+    fn walk(&mut self, walk: &mut Walk<'_>) {
+        walk.number(&mut self.last);
+    }
+}
+
+/// Returns values with the gaps between them filled on lines in time.
+fn interpolated(series: &Series<'_>) -> Result<Vec<Vec<f64>>> {
+    let (values, times) = (series.inputs[0], series.inputs[1]);
+    let mut filled = vec![f64::NAN; values.len()];
+    let mut before: Option<usize> = None;
+    for row in 0..values.len() {
+        if !values[row].is_finite() || !times[row].is_finite() {
+            continue;
+        }
+        filled[row] = values[row];
+        if let Some(from) = before {
+            let span = times[row] - times[from];
+            for between in from + 1..row {
+                let share = (times[between] - times[from]) / span;
+                filled[between] = values[from] + share * (values[row] - values[from]);
+            }
+        }
+        before = Some(row);
+    }
+    Ok(vec![filled])
+}
+
+/// The average price since the third input last began anew.
+#[derive(Debug)]
+struct Vwap {
+    products: f64,
+    sizes: f64,
+    before: f64,
+    begins: fn(f64, f64) -> bool,
+}
+
+impl Vwap {
+    fn start(begins: fn(f64, f64) -> bool) -> Result<Box<dyn Step>> {
+        Ok(Box::new(Self {
+            products: 0.0,
+            sizes: 0.0,
+            before: f64::NAN,
+            begins,
+        }))
+    }
+}
+
+impl Step for Vwap {
+    fn step(&mut self, inputs: &[f64], outputs: &mut [f64]) -> Result<()> {
+        let &[price, size, anchor] = inputs else {
+            return datafusion::common::internal_err!("an average price has three inputs");
+        };
+        if (self.begins)(anchor, self.before) {
+            (self.products, self.sizes) = (0.0, 0.0);
+        }
+        self.before = anchor;
+        if size > 0.0 {
+            self.products += price * size;
+            self.sizes += size;
+        }
+        outputs[0] = self.products / self.sizes;
+        Ok(())
+    }
+
+    fn walk(&mut self, walk: &mut Walk<'_>) {
+        walk.number(&mut self.products);
+        walk.number(&mut self.sizes);
+        walk.number(&mut self.before);
+    }
 }
 
 #[cfg(test)]

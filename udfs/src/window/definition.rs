@@ -9,6 +9,7 @@ use datafusion::common::Result;
 use ta_lib::abstract_api::FuncId;
 
 use super::parameter::Parameter;
+use super::step::Step;
 use crate::arguments::Call;
 use crate::registry::{FunctionDoc, FunctionKind};
 
@@ -148,17 +149,19 @@ pub(crate) enum Gaps {
 /// How outputs are computed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Compute {
-    /// By TA-Lib.
-    TaLib(FuncId),
-    /// By a function of ours.
-    Ours(fn(&Series<'_>) -> Result<Vec<Vec<f64>>>),
+    /// By TA-Lib: all outputs, or the one of this number.
+    TaLib(FuncId, Option<usize>),
+    /// By a function of ours that runs along, made from the parameters.
+    Ours(fn(&[f64]) -> Result<Box<dyn Step>>),
+    /// By a function of ours that reads rows which come later.
+    Whole(fn(&Series<'_>) -> Result<Vec<Vec<f64>>>),
 }
 
 /// The rows that a function of ours sees: inputs by column, all of one length *n*.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Series<'a> {
     /// The inputs, finite unless the function keeps gaps, where NaN stands for none.
-    pub(crate) inputs: &'a [Vec<f64>],
+    pub(crate) inputs: &'a [&'a [f64]],
     /// The parameters in order.
     pub(crate) parameters: &'a [f64],
 }
@@ -177,14 +180,14 @@ pub(crate) struct Entry {
 impl Series<'_> {
     /// Returns how many rows there are.
     pub(crate) fn row_count(&self) -> usize {
-        self.inputs.first().map_or(0, Vec::len)
+        self.inputs.first().map_or(0, |input| input.len())
     }
+}
 
-    /// Returns parameter `index` as a count of rows.
-    pub(crate) fn rows(&self, index: usize) -> usize {
-        // Parameters are checked against a range of whole numbers.
-        self.parameters[index] as usize
-    }
+/// Returns parameter `index` as a count of rows.
+pub(crate) fn rows_of(parameters: &[f64], index: usize) -> usize {
+    // Parameters are checked against a range of whole numbers.
+    parameters.get(index).map_or(1, |rows| *rows as usize)
 }
 
 impl Entry {

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::function::{
     ExpressionArgs, PartitionEvaluatorArgs, WindowFunctionSimplification, WindowUDFFieldArgs,
@@ -16,10 +16,11 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_plan::PhysicalExpr;
 
-use super::definition::{Entry, InputKind};
-use super::partition::Partition;
+use super::definition::{Compute, Entry, InputKind};
+use super::partition::{Course, Partition};
 use crate::error::FunctionError;
 use crate::registry::{self, FunctionKind};
+use crate::running::{Along, Running};
 
 /// Makes the window function of an entry.
 pub(crate) fn function(entry: &'static Entry) -> Arc<WindowUDF> {
@@ -39,8 +40,9 @@ pub(crate) fn function(entry: &'static Entry) -> Arc<WindowUDF> {
     }))
 }
 
+/// A definition as DataFusion sees it.
 #[derive(Debug)]
-struct Function {
+pub(super) struct Function {
     entry: &'static Entry,
     aliases: Vec<String>,
     signature: Signature,
@@ -98,6 +100,41 @@ impl Function {
             parameter.read(call, value.transpose()?.as_ref())
         };
         definition.parameters.iter().enumerate().map(read).collect()
+    }
+
+    /// Says how a call with these arguments runs along.
+    ///
+    /// # Errors
+    /// What the function refuses of its parameters.
+    pub(super) fn along(&self, arguments: &[Arc<dyn PhysicalExpr>]) -> Result<Along> {
+        let parameters = self.parameters(arguments)?;
+        if Course::begin(self.entry, &parameters)?.is_some() {
+            let series = self.entry.definition.inputs.len();
+            return Ok(Along::Running { series });
+        }
+        Ok(match self.entry.definition.compute {
+            Compute::Whole(_) => Along::Refused(
+                "its value at a row depends on rows that come later",
+                "Call it in the SELECT that reads the view.",
+            ),
+            _ => Along::Refused(
+                "its value at a row depends on all rows before it, and no state of bounded size \
+                 stands for them",
+                "Call it in the SELECT that reads the view.",
+            ),
+        })
+    }
+
+    /// Begins a partition.
+    ///
+    /// # Errors
+    /// What the function refuses of its parameters; an internal error if it cannot run along.
+    pub(super) fn start(&self, arguments: &[Arc<dyn PhysicalExpr>]) -> Result<Box<dyn Running>> {
+        let parameters = self.parameters(arguments)?;
+        match Course::begin(self.entry, &parameters)? {
+            Some(course) => Ok(Box::new(course)),
+            None => internal_err!("{} does not run along", self.entry.definition.name),
+        }
     }
 }
 

@@ -26,10 +26,13 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::function::check_clauses;
+use super::step::Walk;
 use crate::arguments::Call;
 use crate::error::FunctionError;
 use crate::registry::{self, FunctionDoc, FunctionKind};
+use crate::running::{Along, Running};
 use book::{Book, Exact, Method};
+use columns::Fees;
 
 /// Digits that an average cost has after those of the price, as `avg` adds them.
 const AVERAGE_EXTRA_DIGITS: i8 = 4;
@@ -97,8 +100,9 @@ pub(crate) fn docs() -> impl Iterator<Item = FunctionDoc> {
     })
 }
 
+/// One of the functions.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Position {
+pub(super) struct Position {
     method: Method,
     signature: Signature,
 }
@@ -225,11 +229,11 @@ impl WindowUDFImpl for Position {
             .iter()
             .map(|field| field.data_type().clone())
             .collect();
-        Ok(Box::new(Trades {
-            call: self.call(),
-            method: self.method,
-            shape: self.shape(&types)?,
-        }))
+        Ok(Box::new(Trades::new(
+            self.call(),
+            self.method,
+            self.shape(&types)?,
+        )))
     }
 
     fn simplify(&self) -> Option<WindowFunctionSimplification> {
@@ -261,16 +265,59 @@ impl WindowUDFImpl for Position {
     }
 }
 
-/// Evaluates a position over the trades of one partition.
+impl Position {
+    /// Says how a call with these arguments runs along.
+    pub(super) fn along(&self, arguments: &[Arc<dyn PhysicalExpr>]) -> Along {
+        let series = arguments.len();
+        Along::Running { series }
+    }
+
+    /// Begins a partition of arguments of these types.
+    ///
+    /// # Errors
+    /// [`FunctionError`] if the types do not fit.
+    pub(super) fn start(&self, types: &[DataType]) -> Result<Box<dyn Running>> {
+        let shape = self.shape(&self.coerce(types)?)?;
+        Ok(Box::new(Trades::new(self.call(), self.method, shape)))
+    }
+}
+
+/// A position that goes on over the trades of one partition.
 #[derive(Debug)]
 struct Trades {
     call: Call,
-    method: Method,
     shape: Shape,
+    floats: Book<f64>,
+    exact: Book<Exact>,
+    fees: Fees,
+}
+
+impl Trades {
+    fn new(call: Call, method: Method, shape: Shape) -> Self {
+        Self {
+            call,
+            shape,
+            floats: Book::new(method),
+            exact: Book::new(method),
+            fees: Fees::default(),
+        }
+    }
+
+    fn walk(&mut self, walk: &mut Walk<'_>) {
+        self.floats.walk(walk);
+        self.exact.walk(walk);
+        self.fees.walk(walk);
+    }
 }
 
 impl PartitionEvaluator for Trades {
     fn evaluate_all(&mut self, values: &[ArrayRef], num_rows: usize) -> Result<ArrayRef> {
+        self.advance(values, num_rows)
+    }
+}
+
+impl Running for Trades {
+    fn advance(&mut self, values: &[ArrayRef], num_rows: usize) -> Result<ArrayRef> {
         let [quantities, prices, fees @ ..] = values else {
             return internal_err!("{} needs two columns", self.call.function);
         };
@@ -278,39 +325,62 @@ impl PartitionEvaluator for Trades {
         let Some(exact) = quantities.as_primitive_opt::<Decimal128Type>() else {
             let quantities = quantities.as_primitive::<Float64Type>();
             let prices = prices.as_primitive::<Float64Type>();
-            let mut book = Book::<f64>::new(self.method);
             let trade = |row: usize| {
                 let known = quantities.is_valid(row) && prices.is_valid(row);
                 let (quantity, price) = (quantities.value(row), prices.value(row));
                 let usable = known && quantity.is_finite() && price.is_finite();
-                Ok(usable.then(|| book.trade(quantity, price)).flatten())
+                Ok(usable.then(|| self.floats.trade(quantity, price)).flatten())
             };
             let states = (0..num_rows).map(trade).collect::<Result<Vec<_>>>()?;
-            return columns::floats(&self.shape, &states, fees, self.call);
+            let fees = self.fees.so_far(&self.shape, &states, fees, self.call)?;
+            return columns::floats(&self.shape, &states, fees);
         };
         let prices = prices.as_primitive::<Decimal128Type>();
-        let mut book = Book::<Exact>::new(self.method);
+        let (function, what) = (self.call.function, "the cost");
+        let data_type = self.shape.amount.clone();
+        let beyond = FunctionError::Overflow {
+            function,
+            what,
+            data_type,
+        };
         let trade = |row: usize| {
             if exact.is_null(row) || prices.is_null(row) {
                 return Ok(None);
             }
-            let state = book.trade(Exact(exact.value(row)), Exact(prices.value(row)));
-            match state {
+            let (quantity, price) = (Exact(exact.value(row)), Exact(prices.value(row)));
+            match self.exact.trade(quantity, price) {
                 Some(state) => Ok(Some(state)),
-                None => {
-                    let (function, what) = (self.call.function, "the cost");
-                    let data_type = self.shape.amount.clone();
-                    Err(FunctionError::Overflow {
-                        function,
-                        what,
-                        data_type,
-                    }
-                    .into())
-                }
+                None => Err(beyond.clone().into()),
             }
         };
         let states = (0..num_rows).map(trade).collect::<Result<Vec<_>>>()?;
-        columns::decimals(&self.shape, &states, fees, self.call)
+        let fees = self.fees.so_far(&self.shape, &states, fees, self.call)?;
+        columns::decimals(&self.shape, &states, fees)
+    }
+
+    fn save(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.walk(&mut Walk::Save(&mut bytes));
+        bytes
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<()> {
+        let mut walk = Walk::Load {
+            bytes: saved,
+            damaged: false,
+        };
+        self.walk(&mut walk);
+        match walk {
+            Walk::Load {
+                bytes: [],
+                damaged: false,
+            } => Ok(()),
+            _ => internal_err!("the state of {} does not fit it", self.call.function),
+        }
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.floats.heap_bytes() + self.exact.heap_bytes()
     }
 }
 

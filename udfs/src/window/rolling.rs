@@ -3,8 +3,11 @@
 
 use datafusion::common::Result;
 
-use super::definition::{Compute, Definition, Gaps, Input, ONE_NUMBER, Output, OutputKind, Series};
+use super::definition::{
+    Compute, Definition, Gaps, Input, ONE_NUMBER, Output, OutputKind, rows_of,
+};
 use super::parameter::{Default, Parameter, integer, real};
+use super::step::{Ring, Step, Walk};
 
 /// The functions of this subject.
 pub(super) const DEFINITIONS: [Definition; 12] = [
@@ -15,7 +18,7 @@ pub(super) const DEFINITIONS: [Definition; 12] = [
         parameters: WINDOW,
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| rolling(series, zscore)),
+        compute: Compute::Ours(|p| rolling(p, zscore)),
         description: "How many standard deviations a value lies above the mean of the last rows.",
         formula: "(value - avg) / stddev_samp over the last n rows with values; null below n rows \
                   or without deviation",
@@ -30,7 +33,7 @@ pub(super) const DEFINITIONS: [Definition; 12] = [
         parameters: WINDOW,
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| rolling(series, |window| corr(&Pair::of(window)))),
+        compute: Compute::Ours(|p| rolling(p, |window| corr(&Pair::of(window)))),
         description: "The correlation over the last rows.",
         formula: "corr(y, x) over the last n rows with both; null below n",
         reference: "pandas rolling.corr",
@@ -44,8 +47,8 @@ pub(super) const DEFINITIONS: [Definition; 12] = [
         parameters: WINDOW,
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| {
-            rolling(series, |window| {
+        compute: Compute::Ours(|p| {
+            rolling(p, |window| {
                 let pair = Pair::of(window);
                 pair.xy / (pair.n - 1.0)
             })
@@ -63,7 +66,7 @@ pub(super) const DEFINITIONS: [Definition; 12] = [
         parameters: WINDOW,
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| rolling(series, |window| Pair::of(window).slope())),
+        compute: Compute::Ours(|p| rolling(p, |window| Pair::of(window).slope())),
         description: "The slope of y over x in the last rows.",
         formula: "covar_samp(y, x) / var_samp(x) over the last n rows with both; null below n",
         reference: "statsmodels RollingOLS",
@@ -93,8 +96,8 @@ pub(super) const DEFINITIONS: [Definition; 12] = [
         parameters: WINDOW,
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| {
-            rolling(series, |window| {
+        compute: Compute::Ours(|p| {
+            rolling(p, |window| {
                 let pair = Pair::of(window);
                 pair.residual() / pair.residual_deviation()
             })
@@ -114,7 +117,7 @@ pub(super) const DEFINITIONS: [Definition; 12] = [
         parameters: WINDOW,
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| rolling(series, half_life)),
+        compute: Compute::Ours(|p| rolling(p, half_life)),
         description: "In how many rows half of a deviation from the mean is expected to be gone.",
         formula: "-ln(2) / ln(1 + b) with b the slope of changes over the values before them in \
                   the last n rows; null unless -1 < b < 0",
@@ -147,7 +150,7 @@ pub(super) const DEFINITIONS: [Definition; 12] = [
         parameters: WINDOW,
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| rolling(series, rank)),
+        compute: Compute::Ours(|p| rolling(p, rank)),
         description: "The rank of a value among the last rows, from 1 for the least.",
         formula: "1 + values below + half of the others that are equal",
         reference: "pandas rolling.rank",
@@ -175,7 +178,7 @@ pub(super) const DEFINITIONS: [Definition; 12] = [
         parameters: WINDOW,
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| rolling(series, skew)),
+        compute: Compute::Ours(|p| rolling(p, skew)),
         description: "The skewness of the last rows.",
         formula: "the unbiased estimate g1 * sqrt(n (n - 1)) / (n - 2); null below n or without \
                   deviation",
@@ -190,7 +193,7 @@ pub(super) const DEFINITIONS: [Definition; 12] = [
         parameters: WINDOW,
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
-        compute: Compute::Ours(|series| rolling(series, kurt)),
+        compute: Compute::Ours(|p| rolling(p, kurt)),
         description: "The excess kurtosis of the last rows.",
         formula: "the unbiased estimate ((n + 1) g2 + 6) (n - 1) / ((n - 2) (n - 3)); null below n \
                   or without deviation",
@@ -216,25 +219,67 @@ const fn field(name: &'static str) -> Output {
     }
 }
 
-/// Computes one number from each full window; a window has one slice per input.
-fn rolling(series: &Series<'_>, value: fn(&[&[f64]]) -> f64) -> Result<Vec<Vec<f64>>> {
-    Ok(vec![windows(series, series.rows(0), value)])
+/// Numbers from each full window, which has one slice per input.
+type Value = Box<dyn Fn(&[&[f64]], &mut [f64]) + Send + Sync>;
+
+/// The last rows of each input, and what is computed of them.
+struct Rolling {
+    rings: Vec<Ring>,
+    length: usize,
+    value: Value,
 }
 
-/// Computes one number from each window of `length` rows, NaN before there are so many.
-fn windows(series: &Series<'_>, length: usize, value: impl Fn(&[&[f64]]) -> f64) -> Vec<f64> {
-    let window = |end: usize| {
-        let Some(start) = end.checked_sub(length) else {
-            return f64::NAN;
-        };
-        let slices: Vec<&[f64]> = series
-            .inputs
-            .iter()
-            .map(|input| &input[start..end])
-            .collect();
-        value(&slices)
-    };
-    (1..=series.row_count()).map(window).collect()
+impl std::fmt::Debug for Rolling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Rolling").field(&self.rings).finish()
+    }
+}
+
+impl Step for Rolling {
+    fn step(&mut self, inputs: &[f64], outputs: &mut [f64]) -> Result<()> {
+        if self.rings.is_empty() {
+            self.rings = vec![Ring::new(self.length); inputs.len()];
+        }
+        for (ring, input) in self.rings.iter_mut().zip(inputs) {
+            ring.push(*input);
+        }
+        if self.rings.iter().all(Ring::is_full) {
+            match self.rings.as_slice() {
+                [only] => (self.value)(&[only.values()], outputs),
+                [first, second, ..] => (self.value)(&[first.values(), second.values()], outputs),
+                [] => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, walk: &mut Walk<'_>) {
+        let mut inputs = self.rings.len();
+        walk.count(&mut inputs);
+        self.rings.resize(inputs.min(2), Ring::new(self.length));
+        for ring in &mut self.rings {
+            ring.walk(walk);
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.rings.iter().map(Ring::heap_bytes).sum()
+    }
+}
+
+/// Computes one number from each window of as many rows as the first parameter says.
+fn rolling(parameters: &[f64], value: fn(&[&[f64]]) -> f64) -> Result<Box<dyn Step>> {
+    let value = move |window: &[&[f64]], outputs: &mut [f64]| outputs[0] = value(window);
+    windows(rows_of(parameters, 0), Box::new(value))
+}
+
+/// Computes numbers from each window of `length` rows; none before there are so many.
+fn windows(length: usize, value: Value) -> Result<Box<dyn Step>> {
+    Ok(Box::new(Rolling {
+        rings: Vec::new(),
+        length,
+        value,
+    }))
 }
 
 /// The first input of a window.
@@ -330,17 +375,18 @@ fn corr(pair: &Pair<'_>) -> f64 {
     pair.xy / (pair.xx.sqrt() * pair.yy.sqrt())
 }
 
-fn ols(series: &Series<'_>) -> Result<Vec<Vec<f64>>> {
-    let length = series.rows(0);
-    let of = |value: fn(&Pair<'_>) -> f64| {
-        windows(series, length, move |window| value(&Pair::of(window)))
+fn ols(parameters: &[f64]) -> Result<Box<dyn Step>> {
+    let value = |window: &[&[f64]], outputs: &mut [f64]| {
+        let pair = Pair::of(window);
+        let line = [
+            pair.intercept(),
+            pair.slope(),
+            corr(&pair).powi(2),
+            pair.residual(),
+        ];
+        outputs.copy_from_slice(&line);
     };
-    Ok(vec![
-        of(|pair| pair.intercept()),
-        of(|pair| pair.slope()),
-        of(|pair| corr(pair).powi(2)),
-        of(|pair| pair.residual()),
-    ])
+    windows(rows_of(parameters, 0), Box::new(value))
 }
 
 fn half_life(window: &[&[f64]]) -> f64 {
@@ -355,17 +401,16 @@ fn half_life(window: &[&[f64]]) -> f64 {
     }
 }
 
-fn autocorr(series: &Series<'_>) -> Result<Vec<Vec<f64>>> {
-    let (lag, length) = (series.rows(0), series.rows(1));
-    let value = |window: &[&[f64]]| {
+fn autocorr(parameters: &[f64]) -> Result<Box<dyn Step>> {
+    let lag = rows_of(parameters, 0);
+    let value = move |window: &[&[f64]], outputs: &mut [f64]| {
         let values = only(window);
         let later = values.get(lag..).unwrap_or_default();
-        if later.len() < 2 {
-            return f64::NAN;
+        if later.len() >= 2 {
+            outputs[0] = corr(&Pair::of(&[later, &values[..later.len()]]));
         }
-        corr(&Pair::of(&[later, &values[..later.len()]]))
     };
-    Ok(vec![windows(series, length, value)])
+    windows(rows_of(parameters, 1), Box::new(value))
 }
 
 fn rank(window: &[&[f64]]) -> f64 {
@@ -376,9 +421,9 @@ fn rank(window: &[&[f64]]) -> f64 {
     below as f64 + (equal as f64 + 1.0) / 2.0
 }
 
-fn quantile(series: &Series<'_>) -> Result<Vec<Vec<f64>>> {
-    let p = series.parameters[1];
-    let value = |window: &[&[f64]]| {
+fn quantile(parameters: &[f64]) -> Result<Box<dyn Step>> {
+    let p = parameters[1];
+    let value = move |window: &[&[f64]], outputs: &mut [f64]| {
         let mut sorted = only(window).to_vec();
         sorted.sort_by(f64::total_cmp);
         let place = p * (sorted.len() - 1) as f64;
@@ -386,9 +431,9 @@ fn quantile(series: &Series<'_>) -> Result<Vec<Vec<f64>>> {
             sorted[place.floor() as usize],
             sorted[place.ceil() as usize],
         );
-        below + (above - below) * place.fract()
+        outputs[0] = below + (above - below) * place.fract();
     };
-    Ok(vec![windows(series, series.rows(0), value)])
+    windows(rows_of(parameters, 0), Box::new(value))
 }
 
 fn skew(window: &[&[f64]]) -> f64 {

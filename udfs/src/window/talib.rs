@@ -3,6 +3,8 @@
 //!
 //! Every function is `ta_<name>`; most answer to the bare name as well.
 
+mod own;
+mod tail;
 mod words;
 
 use datafusion::common::{Result, exec_datafusion_err};
@@ -11,6 +13,8 @@ use ta_lib::abstract_api::{self, FuncId, FuncInfo, InputType, OptInputType, Outp
 
 use super::definition::{Compute, Definition, Gaps, Input, Output, OutputKind, Series};
 use super::parameter::{Default, Domain, Parameter};
+use super::step::Step;
+use tail::{Reach, Tail};
 
 /// Names that stay prefixed, because DataFusion, PostgreSQL or one of our own functions has them.
 const PREFIXED: [&str; 27] = [
@@ -43,9 +47,68 @@ const PREFIXED: [&str; 27] = [
     "vwap",
 ];
 
-/// Returns the definition of every function.
+/// Single outputs under names of their own, for tools that cannot take a struct apart: the name,
+/// TA-Lib's function and the name of its output.
+const PARTS: [(&str, &str, &str); 11] = [
+    ("macd_line", "MACD", "macd"),
+    ("macd_signal", "MACD", "macdsignal"),
+    ("macd_hist", "MACD", "macdhist"),
+    ("bb_upper", "BBANDS", "upperband"),
+    ("bb_middle", "BBANDS", "middleband"),
+    ("bb_lower", "BBANDS", "lowerband"),
+    ("bb_percent_b", "PERCENTB", "value"),
+    ("bb_width", "BBW", "value"),
+    ("stoch_k", "STOCH", "slowk"),
+    ("stoch_d", "STOCH", "slowd"),
+    ("rsi_stoch_k", "STOCHRSI", "fastk"),
+];
+
+/// Returns the definition of every function, and of the parts of some.
 pub(crate) fn definitions() -> impl Iterator<Item = Definition> {
-    abstract_api::funcs().map(definition)
+    let parts = PARTS.into_iter().filter_map(part);
+    abstract_api::funcs().map(definition).chain(parts)
+}
+
+/// One output of a function as a function.
+fn part((name, of, output): (&'static str, &str, &str)) -> Option<Definition> {
+    let info = abstract_api::funcs().find(|info| info.name == of)?;
+    let whole = definition(info);
+    let index = match whole.outputs {
+        [_] => 0,
+        several => several.iter().position(|known| known.name == output)?,
+    };
+    let field = match whole.outputs {
+        [_] => String::new(),
+        _ => format!("['{output}']"),
+    };
+    Some(Definition {
+        name,
+        alias: None,
+        description: kept(format!("{} One of its outputs.", whole.description)),
+        formula: kept(format!("({}(…) OVER …){field}", whole.name)),
+        example: kept(words::example(name, info)),
+        outputs: Vec::leak(vec![Output {
+            name: "value",
+            ..*whole.outputs.get(index)?
+        }]),
+        reference: kept(format!("an output of {}", whole.reference)),
+        compute: Compute::TaLib(info.id, Some(index)),
+        ..whole
+    })
+}
+
+/// Begins a function that runs along; `None` if no bounded number of rows is enough for it.
+///
+/// # Errors
+/// If TA-Lib refuses the parameters.
+pub(super) fn begin(id: FuncId, parameters: &[f64]) -> Result<Option<Box<dyn Step>>> {
+    if let Some(step) = own::begin(id, parameters) {
+        return Ok(Some(step));
+    }
+    Ok(match tail::reach(id, parameters)? {
+        Reach::Rows(rows) => Some(Box::new(Tail::new(id, parameters, rows))),
+        Reach::All => None,
+    })
 }
 
 fn definition(info: &'static FuncInfo) -> Definition {
@@ -66,7 +129,7 @@ fn definition(info: &'static FuncInfo) -> Definition {
         parameters: Vec::leak(parameters),
         outputs: Vec::leak(outputs),
         gaps: Gaps::PassedOver,
-        compute: Compute::TaLib(info.id),
+        compute: Compute::TaLib(info.id, None),
     }
 }
 
@@ -121,23 +184,32 @@ struct Buffers {
     integers: Vec<Vec<i32>>,
 }
 
+/// Returns the outputs of a function for the last row of a series that is not empty; `None` in the
+/// warm-up.
+///
+/// # Errors
+/// If TA-Lib refuses the series.
+fn last(id: FuncId, series: &Series<'_>) -> Result<Option<Vec<f64>>> {
+    let (buffers, _, count) = computed(id, series)?;
+    let Some(at) = count.checked_sub(1) else {
+        return Ok(None);
+    };
+    let outputs = id.info().outputs.iter().enumerate();
+    let values = outputs.map(|(index, info)| match info.kind {
+        OutputType::Real => buffers.reals[index][at],
+        OutputType::Integer => f64::from(buffers.integers[index][at]),
+    });
+    Ok(Some(values.collect()))
+}
+
 /// Runs a function over a series that is not empty; rows of the warm-up are NaN.
 ///
 /// # Errors
 /// If TA-Lib refuses the series: above 100 million rows.
 pub(super) fn run(id: FuncId, series: &Series<'_>) -> Result<Vec<Vec<f64>>> {
-    let row_count = series.inputs.first().map_or(0, Vec::len);
+    let row_count = series.row_count();
     let outputs = id.info().outputs;
-    let mut buffers = Buffers {
-        reals: vec![vec![0.0; row_count]; outputs.len()],
-        integers: vec![vec![0; row_count]; outputs.len()],
-    };
-    let (begin, count) = call(id, series, &mut buffers).map_err(|code| {
-        exec_datafusion_err!(
-            "cannot compute {} over a partition of {row_count} rows: {code:?}",
-            id.name()
-        )
-    })?;
+    let (buffers, begin, count) = computed(id, series)?;
     let padded = |(index, info): (usize, &abstract_api::OutputInfo)| {
         let mut values = vec![f64::NAN; begin.min(row_count)];
         match info.kind {
@@ -153,6 +225,31 @@ pub(super) fn run(id: FuncId, series: &Series<'_>) -> Result<Vec<Vec<f64>>> {
     Ok(outputs.iter().enumerate().map(padded).collect())
 }
 
+/// Computes a whole series: the outputs, the first row with one, and how many follow.
+fn computed(id: FuncId, series: &Series<'_>) -> Result<(Buffers, usize, usize)> {
+    let row_count = series.row_count();
+    let outputs = id.info().outputs;
+    let real = |info: &abstract_api::OutputInfo| match info.kind {
+        OutputType::Real => vec![0.0; row_count],
+        OutputType::Integer => Vec::new(),
+    };
+    let integer = |info: &abstract_api::OutputInfo| match info.kind {
+        OutputType::Real => Vec::new(),
+        OutputType::Integer => vec![0; row_count],
+    };
+    let mut buffers = Buffers {
+        reals: outputs.iter().map(real).collect(),
+        integers: outputs.iter().map(integer).collect(),
+    };
+    let (begin, count) = call(id, series, &mut buffers).map_err(|code| {
+        exec_datafusion_err!(
+            "cannot compute {} over a partition of {row_count} rows: {code:?}",
+            id.name()
+        )
+    })?;
+    Ok((buffers, begin, count))
+}
+
 /// Calls TA-Lib and returns the first row with an output and how many follow.
 fn call(
     id: FuncId,
@@ -162,7 +259,7 @@ fn call(
     let core = Core::new();
     let info = id.info();
     let mut call = id.new_call(&core);
-    let mut given = series.inputs.iter().map(Vec::as_slice);
+    let mut given = series.inputs.iter().copied();
     for (slot, input) in info.inputs.iter().enumerate() {
         match input.kind {
             InputType::Price => {
@@ -196,10 +293,7 @@ fn call(
             OutputType::Integer => call.set_int_output(index, integer)?,
         };
     }
-    let last = series
-        .inputs
-        .first()
-        .map_or(0, |input| input.len().saturating_sub(1));
+    let last = series.row_count().saturating_sub(1);
     let range = call.call(0, last)?;
     Ok((range.beg_idx, range.count))
 }

@@ -190,6 +190,19 @@ def yang_zhang(o, h, l, c):
 
 
 def market(t):
+    step = GROUPS * 1e-6
+    t.check(
+        "integral(time_weight('LINEAR', ts, close))",
+        lambda c: numpy.trapezoid(c, dx=step),
+        "close",
+    )
+    t.check("average(time_weight('LOCF', ts, close))", lambda c: c[:-1].mean(), "close")
+    t.check(
+        "approx_percentile(0.9, uddsketch(2000, 0.001, close))",
+        lambda c: numpy.quantile(c, 0.9, method="nearest"),
+        "close",
+        tolerance=0.0021,
+    )
     t.check("stats_agg(close)", one_variable, "close", tolerance=1e-7)
     t.check("stats_agg(r)", one_variable, "r")
     t.check("stats_agg(r, b)", two_variables, "r", "b")

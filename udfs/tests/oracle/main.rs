@@ -45,6 +45,11 @@ fn windows_equal_their_references() {
     check("windows.py", 20_000);
 }
 
+#[test]
+fn calendars_equal_pythons() {
+    check("calendars.py", 90_000);
+}
+
 /// Runs a script and every query that it prints; at least `least` values must be compared.
 fn check(script: &str, least: usize) {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import pathlib
+import statistics
 import sys
 import zipfile
 
@@ -89,6 +90,12 @@ def decaying(y, x, r):
     for change in r[1:]:
         variances.append(0.94 * variances[-1] + 0.06 * change**2)
     check("ewma_vol(r)", numpy.sqrt(variances))
+    quantile = statistics.NormalDist().inv_cdf(0.99)
+    check("ewma_var(r, 0.94, 0.99)", quantile * numpy.sqrt(variances))
+    covariance = [r[0] * x[0]]
+    for a, b in zip(r[1:], x[1:]):
+        covariance.append(0.9 * covariance[-1] + 0.1 * a * b)
+    check("ewma_cov(r, x, 0.9)", covariance)
     parameters = numpy.array([1e-6, 0.08, 0.9])
     variance = numpy.zeros(len(r))
     start = parameters[0] / (1 - parameters[1] - parameters[2])
@@ -111,6 +118,9 @@ def cumulative(y, r, g):
     peak = (y == y.cummax()).cumsum()
     check("drawdown_duration(y)", peak.groupby(peak).cumcount())
     check("ffill(g)", g.ffill())
+    times = pandas.to_datetime(numpy.arange(len(g)) ** 2, unit="s")
+    between = pandas.Series(g.values, index=times).interpolate("time", limit_area="inside")
+    check("interpolate(g, to_timestamp_seconds(day * day))", between)
     flags = (y > y.shift()).cumsum()
     check("rising(y, 3)", (y.diff() > 0).rolling(3).sum().eq(3).astype(float))
     check("falling(y)", (y.diff() < 0).astype(float))

@@ -12,8 +12,8 @@ use rtsap_stream::change::ChangelogMode;
 
 use super::Joined;
 use crate::error::{Cause, PlanError};
-use crate::logical::join_marker::Marker;
-use crate::logical::window_tvf::constant_nanos;
+use crate::logical::join_marker::{Mark, Marker};
+use crate::logical::window_length::constant_nanos;
 use crate::streaming::Compiler;
 
 const ASOF_FORM: &str = "Write ON t.symbol = q.symbol AND t.ts >= q.ts, and nothing else: \
@@ -51,13 +51,14 @@ impl Compiler<'_> {
         let sides = [self.node(left, closing)?, self.node(right, closing)?];
         self.require_append_side(sides[0], "the left side of an ASOF JOIN")?;
         let versions = self.properties(sides[1]).mode != ChangelogMode::Append;
-        let wanted = if marker.version {
-            self.version_wanted(&joined, sides, marker)?
-        } else {
-            self.asof_wanted(&joined, sides, marker)?
+        let wanted = match marker.mark {
+            Mark::Version => self.version_wanted(&joined, sides, marker)?,
+            Mark::Asof => self.asof_wanted(&joined, sides, marker)?,
+            Mark::Implied { strict } => self.implied_wanted(&joined, sides, strict, marker)?,
         };
         if versions {
-            self.check_versions(&joined, sides[1], &wanted, marker.version)?;
+            let version = marker.mark == Mark::Version;
+            self.check_versions(&joined, sides[1], &wanted, version)?;
         }
         self.push_asof(&joined, sides, wanted, outer, versions)
     }
@@ -151,6 +152,38 @@ impl Compiler<'_> {
             strict,
             tolerance_nanos,
             keys: conditions.equal.clone(),
+        })
+    }
+
+    /// `ON (symbol)`: the times are the event times of both sides.
+    fn implied_wanted(
+        &self,
+        joined: &Joined<'_>,
+        sides: [NodeIndex; 2],
+        strict: bool,
+        marker: &Marker<'_>,
+    ) -> Result<Wanted, PlanError> {
+        let times = sides.map(|side| self.properties(side).event_time);
+        let [Some(left), Some(right)] = times else {
+            let error = PlanError::unsupported(
+                "an ASOF JOIN without t.ts >= q.ts of relations without event time",
+            );
+            let hint = "Declare WATERMARK FOR the time column of both sources.";
+            return Err(self.at_word(error.hint(hint), "JOIN"));
+        };
+        if !joined.conditions.rest.is_empty() {
+            let error = PlanError::unsupported("a further condition of an ASOF JOIN");
+            return Err(self.at_word(error.hint(ASOF_FORM), "JOIN"));
+        }
+        let tolerance_nanos = match marker.argument {
+            Some(argument) => Some(self.tolerance(argument)?),
+            None => None,
+        };
+        Ok(Wanted {
+            times: [left, right],
+            strict,
+            tolerance_nanos,
+            keys: joined.conditions.equal.clone(),
         })
     }
 

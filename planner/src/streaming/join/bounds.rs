@@ -12,7 +12,7 @@ use rtsap_stream::time::nanos_per;
 
 use super::Joined;
 use crate::error::PlanError;
-use crate::logical::window_tvf::constant_nanos;
+use crate::logical::window_length::constant_nanos;
 use crate::streaming::Compiler;
 
 /// Bounds on left time − right time, which hold for every pair that the condition admits.

@@ -2,7 +2,7 @@
 
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::utils::split_conjunction_owned;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 use rtsap_plan::join::Side;
 
 use crate::logical::join_marker;
@@ -25,7 +25,8 @@ impl Conditions {
     ) -> Self {
         let mut rest = Vec::new();
         let parts = condition.into_iter().flat_map(split_conjunction_owned);
-        for part in parts.filter(|part| !join_marker::keeps_times(part)) {
+        let says_nothing = |part: &Expr| join_marker::keeps_times(part) || *part == lit(true);
+        for part in parts.filter(|part| !says_nothing(part)) {
             match equality(&part, left, right) {
                 Some(pair) => equal.push(pair),
                 None => rest.push(part),

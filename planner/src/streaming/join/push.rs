@@ -14,7 +14,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use rtsap_plan::join::Side;
 
 use super::condition::side_of;
-use crate::logical::join_marker;
+use crate::logical::horizon_node::HorizonNode;
+use crate::logical::join_marker::{self, Mark};
 use crate::logical::scope::StreamTable;
 
 /// The plan with conditions moved.
@@ -131,20 +132,24 @@ fn below_join(join: Join) -> Result<Transformed<LogicalPlan>> {
     })
 }
 
-/// A temporal join with the event time of its right side named in its condition, so that the column
-/// is not pruned; `None` if it is none or has that already.
+/// A join with past rows with the event times that it goes by named in its condition, so that the
+/// column is not pruned; `None` if it is none or has that already.
 fn with_version_time(join: &Join) -> Option<Join> {
     let Some(Expr::ScalarFunction(call)) = &join.filter else {
         return None;
     };
     let marker = join.filter.as_ref().and_then(join_marker::of)?;
-    if !marker.version || call.args.len() != 2 {
-        return None;
-    }
-    let time = event_time(&join.right)?;
+    let sides: &[&Arc<LogicalPlan>] = match (marker.mark, call.args.len()) {
+        (Mark::Version, 2) => &[&join.right],
+        (Mark::Implied { .. }, 3) => &[&join.left, &join.right],
+        _ => return None,
+    };
     let mut call = call.clone();
-    call.args
-        .push(Expr::from(join.right.schema().qualified_field(time)));
+    for side in sides {
+        let time = event_time(side)?;
+        let field = side.schema().qualified_field(time);
+        call.args.push(Expr::from(field));
+    }
     Some(Join {
         filter: Some(Expr::ScalarFunction(call)),
         ..join.clone()
@@ -152,7 +157,7 @@ fn with_version_time(join: &Join) -> Option<Join> {
 }
 
 /// The event-time column of a relation, through what passes it on.
-fn event_time(plan: &LogicalPlan) -> Option<usize> {
+pub(crate) fn event_time(plan: &LogicalPlan) -> Option<usize> {
     match plan {
         LogicalPlan::TableScan(scan) => {
             let table = scan.source.downcast_ref::<StreamTable>()?;
@@ -164,6 +169,10 @@ fn event_time(plan: &LogicalPlan) -> Option<usize> {
         }
         LogicalPlan::SubqueryAlias(alias) => event_time(&alias.input),
         LogicalPlan::Filter(filter) => event_time(&filter.input),
+        LogicalPlan::Extension(extension) => {
+            let horizon = extension.node.as_any().downcast_ref::<HorizonNode>()?;
+            horizon.timestamp_index()
+        }
         LogicalPlan::Projection(projection) => {
             let time = event_time(&projection.input)?;
             let passes = |expr: &Expr| match expr.clone().unalias_nested().data {

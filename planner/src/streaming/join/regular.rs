@@ -7,6 +7,7 @@ use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::join::{JoinKind, Kept, RegularJoinSpec, Side};
 use rtsap_plan::operator::{ObjectId, OperatorSpec};
 use rtsap_plan::properties::{StateBound, StreamProperties};
+use rtsap_plan::rank::Numbering;
 use rtsap_stream::change::ChangelogMode;
 
 use super::Joined;
@@ -20,11 +21,19 @@ impl Compiler<'_> {
         sides: [NodeIndex; 2],
     ) -> Result<NodeIndex, PlanError> {
         let conditions = &joined.conditions;
-        if conditions.equal.is_empty() {
-            let error = PlanError::unsupported("a join without an equality in a streaming view");
-            let hint = "Add ON a.k = b.k; only with bounds on both event times can the condition \
-                        do without one.";
+        let pairs_all = conditions.equal.is_empty();
+        if pairs_all && !sides.iter().any(|side| self.has_few_rows(*side)) {
+            let error = PlanError::unsupported(
+                "a join of two streams without an equality in a streaming view",
+            );
+            let hint = "Add ON a.k = b.k; only with bounds on both event times, or with a table or \
+                        an aggregate of one row on a side, can the condition do without one.";
             return Err(error.hint(hint));
+        }
+        let no_columns = |side: &NodeIndex| self.properties(*side).schema.fields().is_empty();
+        if sides.iter().any(no_columns) {
+            let error = PlanError::unsupported("a join with rows of which no column is used");
+            return Err(error.hint("Add ON a.k = b.k, or select a column of each side."));
         }
         let kept = [
             self.kept_side(sides[0], Side::Left)?,
@@ -101,6 +110,26 @@ impl Compiler<'_> {
         Ok(Some(Kept { time, nanos }))
     }
 
+    /// Whether a side is small enough for each of its rows to meet all of the other's.
+    fn has_few_rows(&self, node: NodeIndex) -> bool {
+        self.has_one_row(node) || self.is_bounded(node)
+    }
+
+    /// Whether there is one row at most at a time.
+    fn has_one_row(&self, node: NodeIndex) -> bool {
+        match &self.nodes[node].spec {
+            OperatorSpec::GroupAggregate(spec) => spec.keys.is_empty() && spec.sets.is_empty(),
+            OperatorSpec::TopN(spec) => {
+                let numbered = spec.numbering == Numbering::RowNumber;
+                spec.partition.is_empty() && spec.last == 1 && numbered
+            }
+            OperatorSpec::Project { .. } | OperatorSpec::Filter { .. } => {
+                self.has_one_row(self.nodes[node].inputs[0])
+            }
+            _ => false,
+        }
+    }
+
     /// Whether all rows come from tables, which keep them anyway.
     fn is_bounded(&self, node: NodeIndex) -> bool {
         match &self.nodes[node].spec {
@@ -129,9 +158,16 @@ impl Compiler<'_> {
         let right = own(Side::Right, right_width);
         // A side whose whole key is compared gives at most one partner.
         let one = |side: Side, key: &Option<Vec<usize>>| {
+            if self.has_one_row(sides[side.port()]) {
+                return true;
+            }
             let compared = self.compared_columns(joined, side);
-            key.as_ref()
-                .is_some_and(|key| key.iter().all(|column| compared.contains(column)))
+            let schema = &self.properties(sides[side.port()]).schema;
+            // DataFusion adds this constant to the groups of a subquery that correlates.
+            let same = |column: &usize| {
+                compared.contains(column) || schema.field(*column).name() == "__always_true"
+            };
+            key.as_ref().is_some_and(|key| key.iter().all(same))
         };
         let shift = |key: Vec<usize>| key.into_iter().map(move |column| column + left_width);
         let keeps_right = joined.kind.keeps(Side::Right);
@@ -171,7 +207,7 @@ fn of_tables(catalog: &CatalogSnapshot, object: ObjectId) -> bool {
             return false;
         };
         match &found.def.kind {
-            ObjectKind::Table(_) => {}
+            ObjectKind::Table(_) | ObjectKind::Function(_) => {}
             ObjectKind::View(_) => open.extend(&found.def.depends_on),
             ObjectKind::Source(_) | ObjectKind::Sink(_) => return false,
         }

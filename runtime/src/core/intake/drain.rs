@@ -118,7 +118,10 @@ impl Core {
             let place_of = |column: usize| intake.column_of.get(&column).copied();
             for view in &intake.views {
                 if let Some(relation) = self.relations.get_mut(view) {
+                    let began = self.config.clock.elapsed();
                     relation.feed(source, &changes, &place_of);
+                    let took = self.config.clock.elapsed().saturating_sub(began);
+                    relation.work.busy += took;
                 }
             }
         }

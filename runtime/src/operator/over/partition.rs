@@ -14,7 +14,7 @@ use crate::operator::OperatorError;
 use crate::operator::window_aggregate::time::TimeColumn;
 
 use super::running::Running;
-use super::{NAME, Over, arrow, compute};
+use super::{NAME, Over};
 
 /// Which rows stay after they have been sent: what any call needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,7 +91,8 @@ impl Partition {
         if let Some(new) = new {
             self.rows = match self.rows.num_rows() {
                 0 => new,
-                _ => concat_batches(&new.schema(), [&self.rows, &new]).map_err(arrow)?,
+                _ => concat_batches(&new.schema(), [&self.rows, &new])
+                    .map_err(OperatorError::arrow(NAME))?,
             };
         }
         let times = times(step, &self.rows)?;
@@ -134,14 +135,14 @@ impl Partition {
         let running = self
             .running
             .advance(step.spec, &new, &peers(step.spec, &new)?);
-        let mut running = running.map_err(compute)?.into_iter();
+        let mut running = running.map_err(OperatorError::compute(NAME))?.into_iter();
         let mut columns: Vec<ArrayRef> = new.columns().to_vec();
         for call in &step.spec.calls {
             let next = running.next().flatten();
             columns.push(match (&call.function, next) {
                 (OverFunction::Kept(expr), _) => expr
                     .evaluate(&self.rows)
-                    .map_err(compute)?
+                    .map_err(OperatorError::compute(NAME))?
                     .slice(self.sent, count),
                 (_, Some(values)) => values,
                 (_, None) => {
@@ -153,7 +154,7 @@ impl Partition {
                 }
             });
         }
-        RecordBatch::try_new(Arc::clone(step.schema), columns).map_err(arrow)
+        RecordBatch::try_new(Arc::clone(step.schema), columns).map_err(OperatorError::arrow(NAME))
     }
 
     /// Notes that the rows before `ready` were sent and drops those that nothing reads any more.
@@ -174,7 +175,7 @@ impl Partition {
         if first > 0 {
             // A slice would hold on to the memory of all rows.
             let kept = UInt32Array::from_iter_values(first as u32..count as u32);
-            self.rows = take_record_batch(&self.rows, &kept).map_err(arrow)?;
+            self.rows = take_record_batch(&self.rows, &kept).map_err(OperatorError::arrow(NAME))?;
         }
         Ok(())
     }
@@ -242,5 +243,7 @@ fn peers(
         .map(|order| Arc::clone(&order.expr))
         .collect();
     let columns = Over::evaluate(&exprs, rows)?;
-    Ok(partition(&columns).map_err(arrow)?.ranges())
+    Ok(partition(&columns)
+        .map_err(OperatorError::arrow(NAME))?
+        .ranges())
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
 use arrow::compute::{filter, prep_null_mask_filter};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::cast::as_boolean_array;
+use datafusion::common::cast::{as_binary_array, as_boolean_array};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Accumulator;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use rtsap_plan::over::{OverCall, OverFunction, OverSpec};
+use rtsap_plan::over::{Course, OverCall, OverFunction, OverSpec};
 
 /// What runs along one partition.
 pub(super) struct Running {
@@ -19,10 +19,20 @@ pub(super) struct Running {
     pub rows: u64,
     /// Groups of peers sent so far.
     pub groups: u64,
-    /// One entry a call; only aggregates have one.
-    accumulators: Vec<Option<Box<dyn Accumulator>>>,
+    /// One entry a call.
+    kept: Vec<Kept>,
     /// Whether any call counts on.
     counts: bool,
+}
+
+/// What one call keeps.
+enum Kept {
+    /// Nothing.
+    Nothing,
+    /// An aggregate's accumulator.
+    Accumulator(Box<dyn Accumulator>),
+    /// A function that goes on from row to row.
+    Course(Box<dyn Course>),
 }
 
 impl Running {
@@ -31,9 +41,12 @@ impl Running {
     /// # Errors
     /// If a function has no accumulator.
     pub fn new(calls: &[OverCall]) -> Result<Self> {
-        let accumulators = calls.iter().map(|call| match &call.function {
-            OverFunction::Running { function, .. } => function.create_accumulator().map(Some),
-            _ => Ok(None),
+        let kept = calls.iter().map(|call| match &call.function {
+            OverFunction::Running { function, .. } => {
+                function.create_accumulator().map(Kept::Accumulator)
+            }
+            OverFunction::Along { function, .. } => function.start().map(Kept::Course),
+            _ => Ok(Kept::Nothing),
         });
         let counts = calls
             .iter()
@@ -41,7 +54,7 @@ impl Running {
         Ok(Self {
             rows: 0,
             groups: 0,
-            accumulators: accumulators.collect::<Result<_>>()?,
+            kept: kept.collect::<Result<_>>()?,
             counts,
         })
     }
@@ -69,8 +82,8 @@ impl Running {
             Arc::new(UInt64Array::from_iter_values(values))
         };
         let mut columns = Vec::with_capacity(spec.calls.len());
-        for (call, accumulator) in spec.calls.iter().zip(&mut self.accumulators) {
-            columns.push(match (&call.function, accumulator) {
+        for (call, kept) in spec.calls.iter().zip(&mut self.kept) {
+            columns.push(match (&call.function, kept) {
                 (OverFunction::RowNumber, _) => {
                     let numbers = (1..=new.num_rows() as u64).map(|number| rows + number);
                     let numbers: ArrayRef = Arc::new(UInt64Array::from_iter_values(numbers));
@@ -84,7 +97,7 @@ impl Running {
                         filter,
                         peers: together,
                     },
-                    Some(kept),
+                    Kept::Accumulator(kept),
                 ) => {
                     let singles: Vec<Range<usize>>;
                     let steps = match together {
@@ -102,6 +115,13 @@ impl Running {
                         steps,
                     )?)
                 }
+                (OverFunction::Along { series, .. }, Kept::Course(course)) => {
+                    let series = series
+                        .iter()
+                        .map(|expr| expr.evaluate(new)?.into_array(new.num_rows()));
+                    let series: Vec<ArrayRef> = series.collect::<Result<_>>()?;
+                    Some(course.advance(&series, new.num_rows())?)
+                }
                 _ => None,
             });
         }
@@ -110,41 +130,48 @@ impl Running {
         Ok(columns)
     }
 
-    /// Takes the state of the accumulator of call `index`, which goes on as before.
+    /// The state of call `index`, which goes on as before; empty if it has none.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn state(
-        &mut self,
-        index: usize,
-        call: &AggregateFunctionExpr,
-    ) -> Result<Vec<ScalarValue>> {
-        let Some(Some(kept)) = self.accumulators.get_mut(index) else {
-            return Ok(Vec::new());
-        };
-        let state = kept.state()?;
-        let mut fresh = call.create_accumulator()?;
-        let arrays = state.iter().map(|scalar| scalar.to_array_of_size(1));
-        fresh.merge_batch(&arrays.collect::<Result<Vec<_>>>()?)?;
-        *kept = fresh;
-        Ok(state)
+    pub fn state(&mut self, index: usize, call: &OverCall) -> Result<Vec<ScalarValue>> {
+        match (self.kept.get_mut(index), &call.function) {
+            (Some(Kept::Accumulator(kept)), OverFunction::Running { function, .. }) => {
+                let state = kept.state()?;
+                let mut fresh = function.create_accumulator()?;
+                let arrays = state.iter().map(|scalar| scalar.to_array_of_size(1));
+                fresh.merge_batch(&arrays.collect::<Result<Vec<_>>>()?)?;
+                *kept = fresh;
+                Ok(state)
+            }
+            (Some(Kept::Course(course)), _) => Ok(vec![ScalarValue::Binary(Some(course.save()))]),
+            _ => Ok(Vec::new()),
+        }
     }
 
-    /// Takes what [`Running::state`] gave into the accumulator of call `index`.
+    /// Takes what [`Running::state`] gave into call `index`.
     ///
     /// # Errors
     /// If it is not of this call.
     pub fn merge(&mut self, index: usize, state: &[ArrayRef]) -> Result<()> {
-        match self.accumulators.get_mut(index) {
-            Some(Some(kept)) => kept.merge_batch(state),
+        match (self.kept.get_mut(index), state) {
+            (Some(Kept::Accumulator(kept)), _) => kept.merge_batch(state),
+            (Some(Kept::Course(course)), [saved]) => {
+                let saved = as_binary_array(saved)?;
+                course.load(saved.value(0))
+            }
             _ => Ok(()),
         }
     }
 
     /// Bytes held.
     pub fn size(&self) -> usize {
-        let accumulators = self.accumulators.iter().flatten();
-        size_of::<Self>() + accumulators.map(|kept| kept.size()).sum::<usize>()
+        let kept = self.kept.iter().map(|kept| match kept {
+            Kept::Nothing => 0,
+            Kept::Accumulator(kept) => kept.size(),
+            Kept::Course(course) => course.size(),
+        });
+        size_of::<Self>() + kept.sum::<usize>()
     }
 }
 

@@ -7,7 +7,6 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
-use rtsap_plan::over::OverFunction;
 use rtsap_stream::time::EventTime;
 
 use crate::operator::OperatorError;
@@ -84,8 +83,9 @@ impl Over {
             counts.push(partition.running.rows);
             groups.push(partition.running.groups);
             for (index, call) in self.spec.calls.iter().enumerate() {
-                if let OverFunction::Running { function, .. } = &call.function {
-                    states[index].push(partition.running.state(index, function)?);
+                let state = partition.running.state(index, call)?;
+                if !state.is_empty() {
+                    states[index].push(state);
                 }
             }
         }

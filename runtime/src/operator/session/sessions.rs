@@ -130,6 +130,14 @@ impl Sessions {
             .collect()
     }
 
+    /// The times of the last rows of the first session to be over and of the last one, and how
+    /// many there are.
+    pub fn lasts(&self) -> Option<(i64, i64, usize)> {
+        let (first, ..) = self.by_last.first()?;
+        let (last, ..) = self.by_last.last()?;
+        Some((*first, *last, self.by_last.len()))
+    }
+
     /// Forgets a session.
     pub fn forget(&mut self, key: &Key, start: i64) {
         let Some(sessions) = self.open.get_mut(key) else {

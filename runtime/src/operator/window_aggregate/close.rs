@@ -3,12 +3,39 @@
 use arrow::record_batch::RecordBatch;
 use rtsap_stream::time::EventTime;
 
-use crate::operator::OperatorError;
+use crate::operator::{OperatorError, Waiting};
 
 use super::shared::SharedSlices;
-use super::{WindowAggregation, compute};
+use super::{NAME, WindowAggregation};
 
 impl WindowAggregation {
+    /// The windows, or the slices that they share, that event time has not passed.
+    pub(super) fn open_windows(&self) -> Option<Waiting> {
+        let (first, _) = self.panes.first_key_value()?;
+        let (last, _) = self.panes.last_key_value()?;
+        let (next, last) = match &self.shared {
+            None => (*first, *last),
+            Some(_) => {
+                // Of a slice some windows may be closed already.
+                let ends = self.window.windows_of(*first).map(|window| window.end);
+                let mut open = ends.filter(|end| *end > self.closed.nanos());
+                let next = open.next().unwrap_or_else(|| self.window.last_end(*first));
+                (next, self.window.last_end(*last))
+            }
+        };
+        let after = |end: i64| EventTime::from_nanos(end.saturating_add(self.wait_nanos));
+        Some(Waiting {
+            what: if self.shared.is_some() {
+                "slices"
+            } else {
+                "windows"
+            },
+            count: self.panes.len() as u64,
+            next: after(next),
+            last: after(last),
+        })
+    }
+
     /// Closes the windows whose panes are theirs alone.
     pub(super) fn close_windows(
         &mut self,
@@ -22,7 +49,7 @@ impl WindowAggregation {
                 batches.extend(self.changed_rows(end)?);
                 self.panes.remove(&end);
             } else if let Some(table) = self.panes.remove(&end) {
-                let rows = table.finish().map_err(compute)?;
+                let rows = table.finish().map_err(OperatorError::compute(NAME))?;
                 batches.push(self.window_rows(end, &rows)?);
             }
         }
@@ -49,8 +76,8 @@ impl WindowAggregation {
             let bounds = (self.window.ending_at(end).start, end);
             let table = shared
                 .window(&self.calls, &mut self.panes, bounds, &mut self.groups)
-                .map_err(compute)?;
-            let rows = table.finish().map_err(compute)?;
+                .map_err(OperatorError::compute(NAME))?;
+            let rows = table.finish().map_err(OperatorError::compute(NAME))?;
             batches.push(self.window_rows(end, &rows)?);
             end = end.saturating_add(slide);
         }

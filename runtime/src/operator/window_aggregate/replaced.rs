@@ -13,7 +13,7 @@ use crate::aggregate::table::GroupTable;
 use crate::operator::stateless::changes;
 use crate::operator::{OperatorError, Output};
 
-use super::{NAME, arrow};
+use super::NAME;
 
 /// The rows that were sent before and have changed since.
 #[derive(Default)]
@@ -54,7 +54,8 @@ impl Replaced {
         if self.gone.is_empty() {
             return Ok(());
         }
-        let rows = concat_batches(schema, &std::mem::take(&mut self.gone)).map_err(arrow)?;
+        let rows = concat_batches(schema, &std::mem::take(&mut self.gone))
+            .map_err(OperatorError::arrow(NAME))?;
         let ops = Int8Array::from(vec![-1; rows.num_rows()]);
         let deletes: ChangeBatch = changes(NAME, rows, Some(ops))?;
         out.changes.push(deletes);

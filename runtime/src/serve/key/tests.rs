@@ -60,7 +60,7 @@ fn keys_of_several_columns() {
     check(&[texts()], true);
     check(&[times()], true);
     check(&[times(), texts()], true);
-    let views = StringViewArray::from_iter(["A", "B", "A", "long enough for a buffer", "A"]);
+    let views = StringViewArray::from_iter_values(["A", "B", "A", "long enough for a buffer", "A"]);
     check(&[Arc::new(views)], true);
     let decimals = Decimal128Array::from(vec![Some(1), None, Some(1), Some(1 << 70)]);
     check(&[Arc::new(decimals)], true);

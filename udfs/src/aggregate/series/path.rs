@@ -25,8 +25,13 @@ pub(super) struct Path<const N: usize> {
 }
 
 impl<const N: usize> Path<N> {
+    /// Adds a row.
+    pub(super) fn push(&mut self, point: Point<N>) {
+        self.points.push(point);
+    }
+
     /// Returns the rows in order of time, equal times in order of arrival.
-    fn in_order(&self) -> Vec<Point<N>> {
+    pub(super) fn in_order(&self) -> Vec<Point<N>> {
         let mut points = self.points.clone();
         points.sort_by_key(|point| point.time);
         points

@@ -15,7 +15,7 @@ const RISK: &[(&str, Kind)] = &[
 const CONFIDENCE: f64 = 0.95;
 
 /// The functions of portfolios.
-pub(super) const FUNCTIONS: [ListFunction; 4] = [
+pub(super) const FUNCTIONS: [ListFunction; 5] = [
     ListFunction {
         doc: FunctionDoc {
             name: "portfolio_variance",
@@ -91,7 +91,62 @@ pub(super) const FUNCTIONS: [ListFunction; 4] = [
             Some(parts.map(|(weight, marginal)| weight * marginal).collect())
         },
     },
+    ListFunction {
+        doc: FunctionDoc {
+            name: "min_variance_weights",
+            kind: FunctionKind::Scalar,
+            signature: "min_variance_weights(covariance) -> double precision[]",
+            description: "The weights that sum to one and give a portfolio its least variance; \
+                          short positions are allowed.",
+            formula: "inv(C) 1 / (1' inv(C) 1); null for a matrix that is not square or has no \
+                      inverse",
+            reference: "Markowitz 1952",
+            example: "SELECT min_variance_weights([[0.04, 0.01], [0.01, 0.09]])",
+        },
+        arguments: &[("covariance", Kind::Matrix)],
+        required: 1,
+        result: Kind::List,
+        evaluate: |arguments| least_variance(arguments.first()?),
+    },
 ];
+
+/// Solves C w = 1 by elimination with pivots, and scales the weights to a sum of one.
+fn least_variance(covariance: &[f64]) -> Option<Vec<f64>> {
+    let size = (1..=covariance.len()).find(|size| size * size >= covariance.len())?;
+    if size * size != covariance.len() {
+        return None;
+    }
+    let mut rows: Vec<Vec<f64>> = covariance.chunks_exact(size).map(<[f64]>::to_vec).collect();
+    let largest = covariance.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
+    let mut weights = vec![1.0; size];
+    for column in 0..size {
+        let below = (column..size)
+            .max_by(|a, b| rows[*a][column].abs().total_cmp(&rows[*b][column].abs()))?;
+        rows.swap(column, below);
+        weights.swap(column, below);
+        let pivot = rows[column][column];
+        // What is left of a pivot of dependent rows are rounding errors.
+        if pivot.abs() <= 1e-13 * largest {
+            return None;
+        }
+        let eliminated = rows[column].clone();
+        for row in column + 1..size {
+            let factor = rows[row][column] / pivot;
+            for (left, taken) in rows[row].iter_mut().zip(&eliminated).skip(column) {
+                *left -= factor * taken;
+            }
+            weights[row] -= factor * weights[column];
+        }
+    }
+    for row in (0..size).rev() {
+        let known: f64 = (row + 1..size)
+            .map(|place| rows[row][place] * weights[place])
+            .sum();
+        weights[row] = (weights[row] - known) / rows[row][row];
+    }
+    let sum: f64 = weights.iter().sum();
+    Some(weights.into_iter().map(|weight| weight / sum).collect())
+}
 
 /// Returns the weights and the covariance matrix times them.
 fn products(arguments: &[Vec<f64>]) -> Option<(&[f64], Vec<f64>)> {

@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::fmt::Debug;
 
+use crate::window::step::Walk;
+
 /// Which of its lots a position closes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Method {
@@ -25,6 +27,8 @@ pub(super) trait Amount: Copy + Debug + Default + PartialOrd {
     fn times(self, other: Self) -> Option<Self>;
     /// Returns `self * part / whole`, rounded half away from zero.
     fn share(self, part: Self, whole: Self) -> Option<Self>;
+    /// Walks over it.
+    fn walk(&mut self, walk: &mut Walk<'_>);
 }
 
 /// A decimal without its scale.
@@ -72,6 +76,10 @@ impl Amount for Exact {
         };
         Self::checked(quotient.checked_add(i256::from_i128(away))?.to_i128())
     }
+
+    fn walk(&mut self, walk: &mut Walk<'_>) {
+        walk.integer(&mut self.0);
+    }
 }
 
 impl Amount for f64 {
@@ -89,6 +97,10 @@ impl Amount for f64 {
 
     fn share(self, part: Self, whole: Self) -> Option<Self> {
         Some(self * (part / whole))
+    }
+
+    fn walk(&mut self, walk: &mut Walk<'_>) {
+        walk.number(self);
     }
 }
 
@@ -122,6 +134,31 @@ impl<A: Amount> Book<A> {
             state: State::default(),
             lots: VecDeque::new(),
         }
+    }
+
+    /// Walks over what is remembered.
+    pub(super) fn walk(&mut self, walk: &mut Walk<'_>) {
+        let State {
+            quantity,
+            basis,
+            realized,
+            lots,
+        } = &mut self.state;
+        quantity.walk(walk);
+        basis.walk(walk);
+        realized.walk(walk);
+        walk.count(lots);
+        let length = walk.length(self.lots.len());
+        self.lots.resize(length, (A::default(), A::default()));
+        for (quantity, cost) in &mut self.lots {
+            quantity.walk(walk);
+            cost.walk(walk);
+        }
+    }
+
+    /// Returns the bytes that the lots take.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.lots.capacity() * size_of::<(A, A)>()
     }
 
     /// Takes a trade and returns the position after it; `None` if an amount left its range, after

@@ -13,39 +13,34 @@ use super::Shape;
 use super::book::{Amount, Exact, State};
 use crate::arguments::Call;
 use crate::error::FunctionError;
+use crate::window::step::Walk;
 
 /// Writes positions in double precision.
 pub(super) fn floats(
     shape: &Shape,
     states: &[Option<State<f64>>],
-    fees: Option<&ArrayRef>,
-    call: Call,
+    fees: ArrayRef,
 ) -> Result<ArrayRef> {
     let column = |value: fn(&State<f64>) -> f64| -> ArrayRef {
         let values = states.iter().map(|state| state.as_ref().map(value));
         let values = values.map(|value| value.filter(|value| value.is_finite()));
         Arc::new(values.collect::<Float64Array>())
     };
-    let known = |row: usize| states[row].is_some();
     let columns = vec![
         column(|state| state.quantity),
         column(|state| state.basis / state.quantity),
         column(|state| state.realized),
-        fees_so_far(shape, states.len(), known, fees, call)?,
+        fees,
         column(|state| state.basis),
     ];
     assemble(shape, columns, states)
 }
 
 /// Writes exact positions.
-///
-/// # Errors
-/// [`FunctionError::Overflow`] if the fees do not fit.
 pub(super) fn decimals(
     shape: &Shape,
     states: &[Option<State<Exact>>],
-    fees: Option<&ArrayRef>,
-    call: Call,
+    fees: ArrayRef,
 ) -> Result<ArrayRef> {
     let column = |kind: &DataType, value: &dyn Fn(&State<Exact>) -> Option<Exact>| -> ArrayRef {
         let values = states
@@ -55,12 +50,11 @@ pub(super) fn decimals(
         Arc::new(values.with_data_type(kind.clone()))
     };
     let average = average(shape);
-    let known = |row: usize| states[row].is_some();
     let columns = vec![
         column(&shape.quantity, &|state| Some(state.quantity)),
         column(&shape.average, &average),
         column(&shape.amount, &|state| Some(state.realized)),
-        fees_so_far(shape, states.len(), known, fees, call)?,
+        fees,
         column(&shape.amount, &|state| Some(state.basis)),
     ];
     assemble(shape, columns, states)
@@ -84,44 +78,62 @@ fn average(shape: &Shape) -> impl Fn(&State<Exact>) -> Option<Exact> {
     }
 }
 
-/// Returns the sum of the fees up to every trade, 0 without a column of fees; a null fee is none.
-fn fees_so_far(
-    shape: &Shape,
-    row_count: usize,
-    known: impl Fn(usize) -> bool,
-    fees: Option<&ArrayRef>,
-    call: Call,
-) -> Result<ArrayRef> {
-    if let DataType::Decimal128(..) = shape.fees {
-        let column = fees.map(|fees| fees.as_primitive::<Decimal128Type>());
-        let mut sum = Exact::default();
-        let mut sums = Vec::with_capacity(row_count);
-        for row in 0..row_count {
-            if let Some(fees) = column.filter(|fees| known(row) && fees.is_valid(row)) {
-                sum = sum
-                    .plus(Exact(fees.value(row)))
-                    .ok_or_else(|| FunctionError::Overflow {
+/// The sum of the fees so far.
+#[derive(Debug, Default)]
+pub(super) struct Fees {
+    float: f64,
+    exact: Exact,
+}
+
+impl Fees {
+    /// Returns the sum of the fees up to every trade, 0 without a column of fees; a null fee is
+    /// none.
+    ///
+    /// # Errors
+    /// [`FunctionError::Overflow`] if the fees do not fit.
+    pub(super) fn so_far<A>(
+        &mut self,
+        shape: &Shape,
+        states: &[Option<State<A>>],
+        fees: Option<&ArrayRef>,
+        call: Call,
+    ) -> Result<ArrayRef> {
+        if let DataType::Decimal128(..) = shape.fees {
+            let column = fees.map(|fees| fees.as_primitive::<Decimal128Type>());
+            let mut sums = Vec::with_capacity(states.len());
+            for (row, state) in states.iter().enumerate() {
+                let known = state.is_some();
+                if let Some(fees) = column.filter(|fees| known && fees.is_valid(row)) {
+                    let sum = self.exact.plus(Exact(fees.value(row)));
+                    self.exact = sum.ok_or_else(|| FunctionError::Overflow {
                         function: call.function,
                         what: "the fees",
                         data_type: shape.fees.clone(),
                     })?;
+                }
+                sums.push(known.then_some(self.exact.0));
             }
-            sums.push(known(row).then_some(sum.0));
+            let sums = Decimal128Array::from(sums).with_data_type(shape.fees.clone());
+            return Ok(Arc::new(sums));
         }
-        let sums = Decimal128Array::from(sums).with_data_type(shape.fees.clone());
-        return Ok(Arc::new(sums));
+        let column = fees.map(|fees| fees.as_primitive::<Float64Type>());
+        let sums = states.iter().enumerate().map(|(row, state)| {
+            let known = state.is_some();
+            let fee = column.filter(|fees| known && fees.is_valid(row));
+            let fee = fee
+                .map(|fees| fees.value(row))
+                .filter(|fee| fee.is_finite());
+            self.float += fee.unwrap_or(0.0);
+            known.then_some(self.float)
+        });
+        Ok(Arc::new(sums.collect::<Float64Array>()))
     }
-    let column = fees.map(|fees| fees.as_primitive::<Float64Type>());
-    let mut sum = 0.0;
-    let sums = (0..row_count).map(|row| {
-        let fee = column.filter(|fees| known(row) && fees.is_valid(row));
-        let fee = fee
-            .map(|fees| fees.value(row))
-            .filter(|fee| fee.is_finite());
-        sum += fee.unwrap_or(0.0);
-        known(row).then_some(sum)
-    });
-    Ok(Arc::new(sums.collect::<Float64Array>()))
+
+    /// Walks over what is remembered.
+    pub(super) fn walk(&mut self, walk: &mut Walk<'_>) {
+        walk.number(&mut self.float);
+        self.exact.walk(walk);
+    }
 }
 
 fn assemble<A>(

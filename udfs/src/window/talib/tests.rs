@@ -11,6 +11,7 @@ use crate::trial::{refusal_text, rows};
 #[test]
 fn every_function_of_the_library_is_there() {
     let names: BTreeSet<_> = definitions()
+        .filter(|definition| definition.reference.starts_with("TA-Lib "))
         .map(|definition| definition.alias.unwrap_or(definition.name))
         .collect();
     assert_eq!(names.len(), 237);

@@ -1,10 +1,19 @@
-//! Which operators must send a row that they replace as a delete before its successor.
+//! What nodes must know of those beside them before rows come.
 
 use rtsap_plan::graph::StreamPlan;
 use rtsap_plan::operator::OperatorSpec;
 use rtsap_stream::change::ChangelogMode;
 
 use super::NodeState;
+
+/// By port, whether a node of `ports` inputs takes no notice of its event time: the side of a join
+/// whose rows are kept for ever must not hold back the one whose rows are not.
+pub(super) fn timeless(spec: &OperatorSpec, ports: usize) -> Vec<bool> {
+    match spec {
+        OperatorSpec::RegularJoin(spec) => spec.kept.iter().map(Option::is_none).collect(),
+        _ => vec![false; ports],
+    }
+}
 
 /// An operator that adds up rows of others must be told which of them go.
 pub(super) fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
@@ -18,7 +27,9 @@ pub(super) fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
             | OperatorSpec::RegularJoin(_)
             | OperatorSpec::TopN(_) => true,
             // So does a union of rows that change, and whoever reads it.
-            OperatorSpec::Union => node.properties.mode == ChangelogMode::Retract,
+            OperatorSpec::Union | OperatorSpec::Unnest(_) => {
+                node.properties.mode == ChangelogMode::Retract
+            }
             _ => false,
         };
         for input in &node.inputs {

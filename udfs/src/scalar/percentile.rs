@@ -1,0 +1,166 @@
+//! `approx_percentile(p, sketch)` and `approx_percentile_rank(value, sketch)`: what a sketch knows.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+
+use crate::aggregate::sketch;
+use crate::arguments::Call;
+use crate::registry::{self, FunctionDoc, FunctionKind};
+
+/// What a person wants to know about them.
+pub(crate) const DOCS: [FunctionDoc; 2] = [
+    FunctionDoc {
+        name: "approx_percentile",
+        kind: FunctionKind::Scalar,
+        signature: "approx_percentile(percentile, sketch) -> double precision",
+        description: "A percentile of the values of a sketch.",
+        formula: "the bucket of the value number 1 + percentile * (n - 1), in order; off by no \
+                  more than the sketch's error; null unless percentile is from 0 to 1",
+        reference: "TimescaleDB toolkit approx_percentile",
+        example: "SELECT approx_percentile(0.5, percentile_agg(price)) FROM trades",
+    },
+    FunctionDoc {
+        name: "approx_percentile_rank",
+        kind: FunctionKind::Scalar,
+        signature: "approx_percentile_rank(value, sketch) -> double precision",
+        description: "The share of the values of a sketch that are not above a value.",
+        formula: "the count of the buckets whose value is at or below value, over that of all",
+        reference: "TimescaleDB toolkit approx_percentile_rank",
+        example: "SELECT approx_percentile_rank(11, percentile_agg(price)) FROM trades",
+    },
+];
+
+/// Makes the functions.
+pub(crate) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
+    [false, true].into_iter().map(|is_rank| {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Arc::new(ScalarUDF::new_from_impl(Percentile { is_rank, signature }))
+    })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Percentile {
+    is_rank: bool,
+    signature: Signature,
+}
+
+impl Percentile {
+    fn call(&self) -> Call {
+        match self.is_rank {
+            false => Call {
+                function: "approx_percentile",
+                signature: "approx_percentile(percentile, sketch)",
+            },
+            true => Call {
+                function: "approx_percentile_rank",
+                signature: "approx_percentile_rank(value, sketch)",
+            },
+        }
+    }
+
+    fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let call = self.call();
+        call.count(types, 2, 2)?;
+        call.number(if self.is_rank { "value" } else { "percentile" }, &types[0])?;
+        let is_sketch = match &types[1] {
+            DataType::Struct(fields) => {
+                let names = fields.iter().map(|field| field.name().as_str());
+                names.eq(sketch::FIELDS)
+            }
+            _ => false,
+        };
+        if !is_sketch {
+            return call.wrong_type("sketch", "the result of percentile_agg", &types[1]);
+        }
+        Ok(vec![DataType::Float64, types[1].clone()])
+    }
+
+    fn answer(&self, asked: f64, values: &[f64], counts: &[i64]) -> Option<f64> {
+        let all: i64 = counts.iter().sum();
+        if all == 0 || !asked.is_finite() {
+            return None;
+        }
+        let buckets = values.iter().zip(counts);
+        if self.is_rank {
+            let below = buckets.filter(|(value, _)| **value <= asked);
+            let below: i64 = below.map(|(_, count)| count).sum();
+            return Some(below as f64 / all as f64);
+        }
+        if !(0.0..=1.0).contains(&asked) {
+            return None;
+        }
+        let place = (asked * (all - 1) as f64).round() as i64;
+        let mut seen = 0;
+        for (value, count) in buckets {
+            seen += count;
+            if place < seen {
+                return Some(*value);
+            }
+        }
+        values.last().copied()
+    }
+}
+
+impl ScalarUDFImpl for Percentile {
+    fn name(&self) -> &str {
+        self.call().function
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        registry::documentation(self.name(), FunctionKind::Scalar)
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        // DataFusion turns an error from here into text; `return_type` repeats it with its type.
+        Ok(self.coerce(types).unwrap_or_else(|_| types.to_vec()))
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.coerce(types)?;
+        Ok(DataType::Float64)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let is_scalar = args
+            .args
+            .iter()
+            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let row_count = if is_scalar { 1 } else { args.number_rows };
+        let asked = cast(&args.args[0].to_array(row_count)?, &DataType::Float64)?;
+        let asked = asked.as_primitive::<Float64Type>();
+        let sketches = args.args[1].to_array(row_count)?;
+        let sketches = sketches.as_struct();
+        let (values, counts) = (
+            sketches.column(3).as_list::<i32>(),
+            sketches.column(4).as_list::<i32>(),
+        );
+        let answers = (0..row_count).map(|row| {
+            if asked.is_null(row) || sketches.is_null(row) || values.is_null(row) {
+                return None;
+            }
+            let (values, counts) = (values.value(row), counts.value(row));
+            let values = values.as_primitive::<Float64Type>().values();
+            let counts = counts.as_primitive::<Int64Type>().values();
+            self.answer(asked.value(row), values, counts)
+        });
+        let result: ArrayRef = Arc::new(answers.collect::<Float64Array>());
+        if is_scalar {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &result, 0,
+            )?));
+        }
+        Ok(ColumnarValue::Array(result))
+    }
+}
