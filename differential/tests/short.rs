@@ -1,8 +1,4 @@
 //! A short campaign, so that the tests see what `make differential` would.
-#![expect(
-    clippy::print_stdout,
-    reason = "a failure is of use only with its case"
-)]
 
 use std::time::Duration;
 

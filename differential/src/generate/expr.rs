@@ -16,7 +16,7 @@ pub fn some(random: &mut Random, types: &[Type], of: Type, depth: usize) -> Expr
     let mut part = |of: Type| Box::new(some(random, types, of, depth - 1));
     let (a, b) = (part(of), part(of));
     match of {
-        Type::Bool => return truth(random, types, depth),
+        Type::Bool => truth(random, types, depth),
         Type::Int | Type::Real | Type::Decimal => match random.below(5) {
             0 => Expr::Arithmetic(Arithmetic::Add, a, b),
             1 => Expr::Arithmetic(Arithmetic::Subtract, a, b),

@@ -73,7 +73,7 @@ impl Dataflow {
             until = Some(time);
             for leaf in 0..self.inputs.len() {
                 let mut queue = VecDeque::new();
-                self.promise(self.inputs[leaf].node, time, &mut queue);
+                self.promise(self.inputs[leaf].node, time, &mut queue)?;
                 self.run(queue)?;
             }
         }
