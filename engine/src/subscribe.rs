@@ -209,6 +209,7 @@ impl Temporary {
             plan: plan.clone(),
             start_from,
             pace: Pace::default(),
+            retention: None,
         };
         instance.runtime.add_view(spec).await?;
         Ok(this)

@@ -16,6 +16,7 @@ pub mod over;
 pub mod peel;
 mod readable;
 pub mod refuse;
+mod retention;
 pub mod retract;
 pub mod set_operation;
 pub mod stateless;
@@ -68,6 +69,17 @@ pub struct PlannedView {
     pub notices: Vec<String>,
     /// What of it goes by the clock on the wall.
     pub pace: Pace,
+    /// How long its rows are served; for ever if `None`.
+    pub retention: Option<Retention>,
+}
+
+/// How long rows of a view are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Index of their event time.
+    pub column: usize,
+    /// How far event time of the view must be past a row that is no longer served.
+    pub nanos: i64,
 }
 
 /// What of a view goes by the clock on the wall.
@@ -166,6 +178,10 @@ pub fn plan_view_with(
         .finish(refined.schema().fields().len())
         .map_err(found_at)?;
     planned.pace = pace;
+    let nanos = options.retention_nanos;
+    planned.retention = nanos
+        .map(|nanos| retention::of(&planned, nanos))
+        .transpose()?;
     Ok(planned)
 }
 
@@ -387,6 +403,7 @@ impl<'a> Compiler<'a> {
             depends_on,
             notices: self.notices,
             pace: Pace::default(),
+            retention: None,
         })
     }
 }

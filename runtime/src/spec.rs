@@ -105,6 +105,15 @@ pub struct Pace {
     pub timeout: Option<Duration>,
 }
 
+/// How long rows of a view are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Index of their event time.
+    pub column: usize,
+    /// How far event time of the view must be past a row that is no longer served.
+    pub nanos: i64,
+}
+
 /// A view to compute.
 #[derive(Clone, Debug)]
 pub struct ViewSpec {
@@ -118,6 +127,8 @@ pub struct ViewSpec {
     pub start_from: StartFrom,
     /// When it shows, by the clock.
     pub pace: Pace,
+    /// How long its rows are served; for ever if `None`.
+    pub retention: Option<Retention>,
 }
 
 /// A sink to feed.

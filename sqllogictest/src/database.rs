@@ -33,7 +33,15 @@ impl Server {
     /// # Errors
     /// Why the engine did not start.
     pub async fn start() -> Result<Self, Failure> {
-        let mut config = EngineConfig::new(Arc::new(InMemory::new()), "sqllogictest");
+        Self::start_on(Arc::new(InMemory::new()), 0).await
+    }
+
+    /// Starts an engine on what `before` others have left in `store`.
+    ///
+    /// # Errors
+    /// Why the engine did not start.
+    pub async fn start_on(store: Arc<InMemory>, before: u64) -> Result<Self, Failure> {
+        let mut config = EngineConfig::new(store, format!("sqllogictest {before}"));
         config.check_edges = true;
         let engine = Engine::start(config, Arc::new(BuiltinConnectors)).await?;
         Ok(Self { engine })

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! file ── records ─▶ sqllogictest::Runner ─┬─ a session a connection ─▶ Database ─▶ engine
+//!                                          ├─ … whose engine is replaced at each FLUSH
 //!                                          └─ a socket a connection ─▶ WireDatabase ─▶ pgwire ─▶ engine
 //! ```
 //!
@@ -18,9 +19,11 @@ use std::path::{Path, PathBuf};
 use sqllogictest::{Runner, default_normalizer, default_validator, strict_column_validator};
 
 use crate::database::{Database, Failure, Server};
+use crate::restarts::Lives;
 use crate::wire::{WireDatabase, WireServer};
 
 pub mod database;
+pub mod restarts;
 mod text;
 pub mod wire;
 
@@ -79,6 +82,37 @@ pub async fn run_over_the_wire(file: &Path) -> Result<(), String> {
     let stopped = server.stop().await;
     result.map_err(|error| error.display(false).to_string())?;
     closed.and(stopped).map_err(said)
+}
+
+/// Words of what belongs to one session, and so does not outlive an engine.
+const OF_A_SESSION: [&str; 4] = ["BEGIN", "DECLARE", "SET ", "SUBSCRIBE"];
+
+/// Runs one file while its engine is replaced at every `FLUSH`, to its first failure. Files with
+/// cursors and transactions are left out: returns whether it was run.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with_restarts(file: &Path) -> Result<bool, String> {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let mut statements = text.lines().filter(|line| !line.starts_with('#'));
+    if statements.any(|line| OF_A_SESSION.iter().any(|word| line.starts_with(word))) {
+        return Ok(false);
+    }
+    let said = |failure: Failure| failure.to_string();
+    let lives = Lives::start().await.map_err(said)?;
+    let connecting = lives.clone();
+    let mut runner = Runner::new(move || {
+        let connection = connecting.connect();
+        async move { Ok(connection) }
+    });
+    runner.with_column_validator(strict_column_validator);
+    runner.add_label("restarts");
+    let result = runner.run_file_async(file).await;
+    drop(runner);
+    let stopped = lives.stop().await;
+    result.map_err(|error| error.display(false).to_string())?;
+    stopped.map_err(said)?;
+    Ok(true)
 }
 
 /// Writes what the engine answers into the file as what is expected: to be read line by line before

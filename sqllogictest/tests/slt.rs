@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails its test")]
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
 
@@ -21,6 +22,20 @@ async fn the_language_does_what_its_examples_say() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_see_the_same_over_the_wire() {
     all(|file| async move { rtsap_sqllogictest::run_over_the_wire(&file).await }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_does_so_whatever_happens_to_the_process() {
+    let run = AtomicUsize::new(0);
+    let run = &run;
+    all(|file| async move {
+        if rtsap_sqllogictest::run_with_restarts(&file).await? {
+            run.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    })
+    .await;
+    assert!(run.load(Ordering::Relaxed) > 0, "all files were left out");
 }
 
 /// Does `run` with every file that is wanted.

@@ -14,8 +14,8 @@ use rtsap_planner::duration::nanos_of;
 use rtsap_planner::statement::WithOption;
 use rtsap_planner::{BoundColumn, BoundFunction, BoundSource, PlannedView, plan_view_with};
 use rtsap_runtime::spec::{
-    EventTimeSpec, OnError, Pace, SinkSpec, SourceColumn, SourceSpec, StartFrom, TableSpec,
-    ViewSpec,
+    EventTimeSpec, OnError, Pace, Retention, SinkSpec, SourceColumn, SourceSpec, StartFrom,
+    TableSpec, ViewSpec,
 };
 use rtsap_stream::registry::{Options, SourceRequest};
 use rtsap_stream::sink::SinkInput;
@@ -150,6 +150,7 @@ pub(crate) fn view(
         depends_on,
         notices,
         pace,
+        retention,
     } = planned;
     let source = |id: &ObjectNumber| {
         let object = catalog.by_id(*id);
@@ -175,6 +176,10 @@ pub(crate) fn view(
             every: pace.every_nanos.map(duration),
             timeout: pace.timeout_nanos.map(duration),
         },
+        retention: retention.map(|retention| Retention {
+            column: retention.column,
+            nanos: retention.nanos,
+        }),
     };
     let (relation, start) = (Some(relation), Start::View(spec));
     Ok(Candidate {

@@ -2,11 +2,13 @@
 
 mod harness;
 
+mod clock;
 mod cursors;
 mod definitions;
 mod joins;
 mod reads;
 mod recovery;
+mod retention;
 mod subscriptions;
 mod system;
 mod transactions;

@@ -21,6 +21,8 @@ pub struct ViewOptions {
     pub start: ViewStart,
     /// `state_ttl`: how long joins keep rows that nothing else bounds, in event time.
     pub state_ttl_nanos: Option<i64>,
+    /// `retention`: how long rows are served, in event time; for ever if `None`.
+    pub retention_nanos: Option<i64>,
 }
 
 /// Checks the options of a view.
@@ -34,12 +36,8 @@ pub fn view_options(options: &WithOptions) -> Result<ViewOptions, PlanError> {
         match key.as_str() {
             "start_from" => checked.start = start(option)?,
             "late_policy" => late_policy(option)?,
-            "state_ttl" => checked.state_ttl_nanos = Some(state_ttl(option)?),
-            "retention" => {
-                let error = PlanError::unsupported(format!("option \"{key}\" of a streaming view"));
-                let hint = "Rows of a view are kept for ever; leave the option out.";
-                return Err(error.at(option.position).hint(hint));
-            }
+            "state_ttl" => checked.state_ttl_nanos = Some(some_time(key, option)?),
+            "retention" => checked.retention_nanos = Some(some_time(key, option)?),
             _ => {
                 let known = ["start_from", "late_policy", "state_ttl", "retention"];
                 let message = format!("unknown option \"{key}\" of a streaming view");
@@ -51,14 +49,14 @@ pub fn view_options(options: &WithOptions) -> Result<ViewOptions, PlanError> {
     Ok(checked)
 }
 
-fn state_ttl(option: &WithOption) -> Result<i64, PlanError> {
+fn some_time(key: &str, option: &WithOption) -> Result<i64, PlanError> {
     let nanos = nanos_of(&option.value, None).map_err(|error| error.at(option.position))?;
     if nanos > 0 {
         return Ok(nanos);
     }
-    let message = "state_ttl must be longer than nothing".to_owned();
+    let message = format!("{key} must be longer than nothing");
     let error = PlanError::new(Cause::Option { message }).at(option.position);
-    Err(error.hint("Write a duration, such as state_ttl = '1 hour'."))
+    Err(error.hint(format!("Write a duration, such as {key} = '1 hour'.")))
 }
 
 fn start(option: &WithOption) -> Result<ViewStart, PlanError> {

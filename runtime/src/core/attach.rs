@@ -123,6 +123,7 @@ impl Core {
         let mut relation =
             Relation::new(spec.id, spec.name.clone(), body, served, late.transpose()?);
         relation.pace = spec.pace;
+        relation.retention = spec.retention;
         let fresh = saved.is_none();
         let fingerprint = super::save::fingerprint(&spec.plan);
         if let Some(saved) = saved {
@@ -391,6 +392,7 @@ impl Relation {
             watermark: None,
             idle: false,
             pace: Pace::default(),
+            retention: None,
             shown_at: None,
             held: Vec::new(),
             heard: Heard::default(),

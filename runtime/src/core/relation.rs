@@ -12,8 +12,8 @@ use rtsap_stream::time::EventTime;
 use crate::checkpoint::manifest::RelationState;
 use crate::dataflow::Dataflow;
 use crate::serve::table::{ServedTable, Shape};
-use crate::serve::{Part, ServedSnapshot};
-use crate::spec::{EventTimeSpec, Pace};
+use crate::serve::{Part, ServeError, ServedSnapshot};
+use crate::spec::{EventTimeSpec, Pace, Retention};
 use crate::state::StateReader;
 use crate::status::{Ledger, Load};
 use crate::subscribe::Subscriber;
@@ -35,6 +35,8 @@ pub(crate) struct Relation {
     pub idle: bool,
     /// When it shows, by the clock.
     pub pace: Pace,
+    /// How long its rows are served.
+    pub retention: Option<Retention>,
     /// When it was last shown, by the process's clock.
     pub shown_at: Option<Duration>,
     /// Results that wait for their turn to be shown.
@@ -176,6 +178,22 @@ impl Relation {
         if let Err(error) = dataflow.advance(object, watermark) {
             self.suspend(error.to_string());
         }
+    }
+
+    /// Serves rows no longer that event time has left behind. Right after they were saved: what a
+    /// checkpoint and the sinks have not got yet stays.
+    ///
+    /// # Errors
+    /// [`ServeError::Arrow`] if a kernel refuses.
+    pub(crate) fn expire(&mut self) -> Result<(), ServeError> {
+        // At the end of all its inputs nothing pushes rows out any more.
+        let watermark = self.watermark.filter(|time| *time < EventTime::MAX);
+        let (Some(retention), Some(watermark)) = (self.retention, watermark) else {
+            return Ok(());
+        };
+        let limit = watermark.minus_nanos(retention.nanos);
+        self.touched |= self.served.expire(retention.column, limit)?;
+        Ok(())
     }
 
     /// Brings its load up to date.

@@ -78,6 +78,8 @@ impl Core {
             let unbegun = follower(&self.sinks, relation, false);
             let begun = follower(&self.sinks, relation, true);
             relation.save_rows(&name, &begun, &unbegun, &mut blobs)?;
+            relation.expire()?;
+            self.touched |= relation.touched;
             manifest.relations.push(relation.saved.clone());
         }
         for source in self.sources.values_mut() {

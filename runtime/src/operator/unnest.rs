@@ -35,8 +35,8 @@ struct Elements {
 impl Elements {
     fn of(column: &ArrayRef) -> Result<Self, OperatorError> {
         let range = |row: usize, start: usize, count: usize| {
-            let fits = u32::try_from(start + count).is_ok();
-            (column.is_valid(row) && fits).then_some((start as u32, count as u32))
+            let place = (start as u32, count as u32);
+            column.is_valid(row).then_some(place)
         };
         let rows = 0..column.len();
         let (values, ranges) = match column.data_type() {
@@ -69,6 +69,11 @@ impl Elements {
                 ));
             }
         };
+        // Places are counted in 32 bits.
+        if u32::try_from(values.len()).is_err() {
+            let found = format!("lists of {} elements in one batch", values.len());
+            return Err(OperatorError::contract(NAME, found));
+        }
         Ok(Self { values, ranges })
     }
 

@@ -88,6 +88,8 @@ pub struct Chunk {
     pub keys: Option<Keys>,
     /// Which of them are not in a checkpoint yet.
     pub fresh: Marks,
+    /// Nothing in it is older, by the event time that [`super::table`] expires rows by.
+    pub oldest: Option<i64>,
     live: Marks,
     live_buffer: Option<BooleanBuffer>,
 }
@@ -101,6 +103,7 @@ impl Chunk {
             rows,
             keys,
             fresh,
+            oldest: None,
             live,
             live_buffer: None,
         }

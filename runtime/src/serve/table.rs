@@ -23,6 +23,7 @@ use crate::serve::key::{self, Keys};
 use crate::serve::{ServeError, ServedSnapshot};
 
 mod compact;
+mod expire;
 mod net;
 mod versions;
 
@@ -396,16 +397,21 @@ impl ServedTable {
         slot
     }
 
+    /// Forgets the key of `place`, which `slot` leads to.
+    fn remove_slot(&mut self, slot: u32, place: Place) {
+        let hash = self.hash_of(place);
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
+            entry.remove();
+        }
+        self.slots_free.push(slot);
+    }
+
     /// Removes the keys that a step deleted for good and remembers them for the delta.
     fn bury(&mut self, step: &Step) -> Result<(), ServeError> {
         for (slot, before) in &step.tombs {
             let place = self.slots[*slot as usize];
-            let hash = self.hash_of(place);
             let key = self.key_of(place);
-            if let Ok(entry) = self.index.find_entry(hash, |other| other == slot) {
-                entry.remove();
-            }
-            self.slots_free.push(*slot);
+            self.remove_slot(*slot, place);
             let checkpointed = |place: &Place| {
                 let chunk = self.chunks.get(&place.chunk);
                 chunk.is_some_and(|chunk| !chunk.fresh.get(place.row as usize))
