@@ -10,9 +10,10 @@ export RTSAP_CACHE CARGO_TARGET_DIR PATH
 
 # Arguments for `rtsap demo` and the benchmarks, for example: make demo ARGS='--pg-port 6543'
 ARGS ?=
+ROWS ?= 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench torture differential lint services clean-services
+.PHONY: help demo test bench torture differential flat-state lint services clean-services
 
 help: ## this list
 	@echo 'usage: make <command>'
@@ -35,6 +36,9 @@ torture: ## kill, stop and cut off all real parts at random, and count every row
 
 differential: ## compare random views over random streams with a reference (ARGS='--seed 7 --cases 10000 --seconds 1800')
 	@exec scripts/differential.sh $(ARGS)
+
+flat-state: ## ten million rows through a view of every operator, with an eye on their state (ROWS=…)
+	RTSAP_FLAT_ROWS=$(ROWS) cargo test --workspace --test it -- state_stays
 
 lint: ## format and lint checks only
 	cargo fmt --all --check

@@ -154,34 +154,27 @@ pub fn plan_view_with(
     let mut compiler = Compiler::new(query_text, catalog, functions);
     compiler.depends_on.extend(scope.called());
     compiler.state_ttl_nanos = options.state_ttl_nanos;
-    compiler.lateness_nanos = split
-        .emit
-        .as_ref()
-        .map_or(0, |(clause, _)| clause.lateness_nanos);
-    let emit = split
-        .emit
-        .as_ref()
-        .map_or(Emit::Changes, |(clause, _)| clause.emit);
-    compiler.node(&refined, emit).map_err(found_at)?;
-    let mut pace = Pace::default();
-    if let Some((clause, position)) = &split.emit {
+    let emit = split.emit.as_ref();
+    compiler.lateness_nanos = emit.map_or(0, |(clause, _)| clause.lateness_nanos);
+    let shown = emit.map_or(Emit::Changes, |(clause, _)| clause.emit);
+    compiler.node(&refined, shown).map_err(found_at)?;
+    if let Some((clause, position)) = emit {
         compiler
             .check_emit(clause)
             .map_err(|error| error.at(*position))?;
         compiler
             .conflate(&clause.conflate, refined.schema())
             .map_err(found_at)?;
-        pace.every_nanos = clause.every_nanos;
-        pace.timeout_nanos = clause.timeout_nanos;
     }
-    let mut planned = compiler
-        .finish(refined.schema().fields().len())
-        .map_err(found_at)?;
-    planned.pace = pace;
-    let nanos = options.retention_nanos;
-    planned.retention = nanos
-        .map(|nanos| retention::of(&planned, nanos))
-        .transpose()?;
+    let planned = compiler.finish(refined.schema().fields().len());
+    let mut planned = planned.map_err(found_at)?;
+    planned.pace = emit.map_or_else(Pace::default, |(clause, _)| Pace {
+        every_nanos: clause.every_nanos,
+        timeout_nanos: clause.timeout_nanos,
+    });
+    if let Some(nanos) = options.retention_nanos {
+        planned.retention = Some(retention::of(&planned, nanos)?);
+    }
     Ok(planned)
 }
 

@@ -43,6 +43,16 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// `section` is not there or not as it must be.
+    pub fn section(section: &str, found: impl Into<String>) -> Self {
+        Self::Section {
+            section: section.to_owned(),
+            found: found.into(),
+        }
+    }
+}
+
 /// Collects the sections of one snapshot. Batches of one section have one schema.
 #[derive(Debug, Default)]
 pub struct StateWriter {

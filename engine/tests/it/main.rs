@@ -5,6 +5,7 @@ mod harness;
 mod clock;
 mod cursors;
 mod definitions;
+mod flat_state;
 mod joins;
 mod reads;
 mod recovery;

@@ -459,6 +459,6 @@ impl Relation {
         }
         self.suspended.clone_from(&saved.state.suspended);
         self.saved = saved.state;
-        Ok(())
+        Ok(self.expire()?)
     }
 }

@@ -202,10 +202,7 @@ pub(super) fn read_held(from: &StateReader) -> Result<Vec<ChangeBatch>, StateErr
             .last()
             .and_then(|ops| ops.as_any().downcast_ref::<Int8Array>());
         let Some(ops) = ops else {
-            return Err(StateError::Section {
-                section: HELD.to_owned(),
-                found: "lacks a column".to_owned(),
-            });
+            return Err(StateError::section(HELD, "lacks a column"));
         };
         let rows = batch.project(&(0..last).collect::<Vec<_>>())?;
         let comes = ops.values().iter().all(|op| *op > 0) && ops.null_count() == 0;
@@ -214,10 +211,7 @@ pub(super) fn read_held(from: &StateReader) -> Result<Vec<ChangeBatch>, StateErr
             false => match ChangeBatch::try_new(rows, ops.clone()) {
                 Ok(changes) => changes,
                 Err(error) => {
-                    return Err(StateError::Section {
-                        section: HELD.to_owned(),
-                        found: error.to_string(),
-                    });
+                    return Err(StateError::section(HELD, error.to_string()));
                 }
             },
         });

@@ -40,7 +40,9 @@ impl Core {
     pub(super) fn publish_at(&mut self, occasion: Occasion) {
         let started = self.config.clock.elapsed();
         self.last_publish = started;
-        if !self.touched {
+        // Nothing came; but what waits for its turn is shown by a flush and saved by a checkpoint.
+        let waiting = occasion != Occasion::Step && self.turn_next.is_some();
+        if !self.touched && !waiting {
             return;
         }
         self.touched = false;

@@ -12,6 +12,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 use rtsap_plan::graph::{NodeIndex, StreamPlan};
+use rtsap_plan::operator::OperatorSpec;
 use rtsap_stream::change::{ChangeBatch, ChangelogMode, Op};
 use rtsap_stream::time::EventTime;
 
@@ -46,7 +47,9 @@ impl Edges {
         let mut behind = vec![false; plan.nodes.len()];
         let mut edges = Vec::with_capacity(plan.nodes.len());
         for (index, node) in plan.nodes.iter().enumerate() {
-            let finds = finders.iter().any(|(finder, _)| *finder == index);
+            // A row that is old but in time for one of its windows goes on.
+            let by_window = matches!(node.spec, OperatorSpec::OpenWindows { .. });
+            let finds = !by_window && finders.iter().any(|(finder, _)| *finder == index);
             behind[index] = finds || node.inputs.iter().any(|input| behind[*input]);
             let properties = &node.properties;
             let fields = match properties.mode {

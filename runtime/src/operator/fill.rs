@@ -324,10 +324,7 @@ impl Operator for Fill {
             }
         }
         if number != self.last.len() {
-            return Err(StateError::Section {
-                section: LAST.to_owned(),
-                found: "has another number of keys".to_owned(),
-            });
+            return Err(StateError::section(LAST, "has another number of keys"));
         }
         for rows in from.get(WAITING) {
             self.take(rows).map_err(restoring)?;

@@ -298,17 +298,13 @@ impl Operator for GroupAggregation {
     }
 
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
-        let damaged = |section: &str, found: &str| StateError::Section {
-            section: section.to_owned(),
-            found: found.to_owned(),
-        };
         let [meta] = from.get(META) else {
-            return Err(damaged(META, "is not there"));
+            return Err(StateError::section(META, "is not there"));
         };
         let retracting = meta
             .column_by_name("retracting")
             .filter(|column| column.len() == 1);
-        let retracting = retracting.ok_or_else(|| damaged(META, "has another form"))?;
+        let retracting = retracting.ok_or_else(|| StateError::section(META, "has another form"))?;
         self.retracting = as_boolean_array(retracting)?.value(0);
         self.table = GroupTable::new(&self.calls, true)?;
         self.row_counts.clear();
@@ -317,7 +313,7 @@ impl Operator for GroupAggregation {
             self.table.load(&self.calls, batch)?;
             let column = |name: &str| {
                 let column = batch.column_by_name(name);
-                column.ok_or_else(|| damaged(GROUPS, "lacks a column"))
+                column.ok_or_else(|| StateError::section(GROUPS, "lacks a column"))
             };
             self.row_counts
                 .extend(as_int64_array(column("row_count")?)?.values());
@@ -325,7 +321,7 @@ impl Operator for GroupAggregation {
                 .extend(as_boolean_array(column("shown")?)?.values().iter());
         }
         if self.global && self.table.len() != 1 {
-            return Err(damaged(GROUPS, "lacks the one group"));
+            return Err(StateError::section(GROUPS, "lacks the one group"));
         }
         Ok(())
     }

@@ -350,20 +350,17 @@ impl Operator for SessionAggregation {
     }
 
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
-        let damaged = |section: &str, found: &str| StateError::Section {
-            section: section.to_owned(),
-            found: found.to_owned(),
-        };
         let [meta] = from.get(META) else {
-            return Err(damaged(META, "is not there"));
+            return Err(StateError::section(META, "is not there"));
         };
         let closed = meta
             .column_by_name("closed")
             .filter(|column| column.len() == 1);
-        let closed = as_int64_array(closed.ok_or_else(|| damaged(META, "has another form"))?)?;
+        let closed =
+            as_int64_array(closed.ok_or_else(|| StateError::section(META, "has another form"))?)?;
         self.closed = EventTime::from_nanos(closed.value(0));
         self.sessions = Sessions::new(self.gap_nanos);
-        let again = |error: OperatorError| damaged(ROWS, &error.to_string());
+        let again = |error: OperatorError| StateError::section(ROWS, &error.to_string());
         for rows in from.get(ROWS) {
             self.add(rows, true, &mut Output::default())
                 .map_err(again)?;

@@ -430,7 +430,7 @@ impl Operator for TopN {
         let rows = || self.partitions.values().flat_map(Partition::rows);
         let mut columns = self
             .columns(rows().map(|(row, _)| row))
-            .map_err(|error| damaged(ROWS, &error.to_string()))?;
+            .map_err(|error| StateError::section(ROWS, &error.to_string()))?;
         let counts = UInt64Array::from_iter_values(rows().map(|(_, count)| count));
         columns.push(Arc::new(counts));
         let mut fields: Vec<_> = self.input.fields().iter().map(Arc::clone).collect();
@@ -444,18 +444,19 @@ impl Operator for TopN {
 
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
         let [meta] = from.get(META) else {
-            return Err(damaged(META, "is not there"));
+            return Err(StateError::section(META, "is not there"));
         };
         let closed = meta
             .column_by_name("closed")
             .filter(|column| column.len() == 1);
-        let closed = as_int64_array(closed.ok_or_else(|| damaged(META, "has another form"))?)?;
+        let closed =
+            as_int64_array(closed.ok_or_else(|| StateError::section(META, "has another form"))?)?;
         if let Some(closing) = &mut self.closing {
             closing.closed = EventTime::from_nanos(closed.value(0));
             closing.open.clear();
         }
         (self.partitions, self.bytes) = (HashMap::with_hasher(self.partitions.hasher().clone()), 0);
-        let again = |error: OperatorError| damaged(ROWS, &error.to_string());
+        let again = |error: OperatorError| StateError::section(ROWS, &error.to_string());
         for batch in from.get(ROWS) {
             let width = self.input.fields().len();
             let counts = batch
@@ -463,7 +464,7 @@ impl Operator for TopN {
                 .get(width)
                 .map(|column| column.as_primitive_opt::<UInt64Type>());
             let Some(Some(counts)) = counts else {
-                return Err(damaged(ROWS, "has no numbers"));
+                return Err(StateError::section(ROWS, "has no numbers"));
             };
             let rows =
                 RecordBatch::try_new(Arc::clone(&self.input), batch.columns()[..width].to_vec())?;
@@ -492,12 +493,5 @@ impl Operator for TopN {
 
     fn state_bytes(&self) -> usize {
         self.bytes
-    }
-}
-
-fn damaged(section: &str, found: &str) -> StateError {
-    StateError::Section {
-        section: section.to_owned(),
-        found: found.to_owned(),
     }
 }

@@ -430,17 +430,14 @@ impl Operator for WindowAggregation {
     }
 
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
-        let damaged = |section: &str, found: &str| StateError::Section {
-            section: section.to_owned(),
-            found: found.to_owned(),
-        };
         let [meta] = from.get(META) else {
-            return Err(damaged(META, "is not there"));
+            return Err(StateError::section(META, "is not there"));
         };
         let closed = meta
             .column_by_name("closed")
             .filter(|column| column.len() == 1);
-        let closed = as_int64_array(closed.ok_or_else(|| damaged(META, "has another form"))?)?;
+        let closed =
+            as_int64_array(closed.ok_or_else(|| StateError::section(META, "has another form"))?)?;
         self.closed = EventTime::from_nanos(closed.value(0));
         self.panes.clear();
         if let Some(shared) = &mut self.shared {
@@ -448,7 +445,9 @@ impl Operator for WindowAggregation {
         }
         let panes = from.under(self.sections());
         for name in panes.names() {
-            let start = name.parse().map_err(|_| damaged(name, "is no window"))?;
+            let start = name
+                .parse()
+                .map_err(|_| StateError::section(name, "is no window"))?;
             let mut table = GroupTable::new(&self.calls, self.changing)?;
             for batch in panes.get(name) {
                 table.load(&self.calls, batch)?;

@@ -76,11 +76,8 @@ impl Delta {
         let mut changes = Vec::with_capacity(self.deletes.len() + self.upserts.len());
         for rows in &self.deletes {
             let ops = arrow::array::Int8Array::from(vec![-1; rows.num_rows()]);
-            let batch =
-                ChangeBatch::try_new(rows.clone(), ops).map_err(|error| StateError::Section {
-                    section: "deletes".to_owned(),
-                    found: error.to_string(),
-                })?;
+            let batch = ChangeBatch::try_new(rows.clone(), ops)
+                .map_err(|error| StateError::section("deletes", error.to_string()))?;
             changes.push(batch);
         }
         changes.extend(self.upserts.iter().cloned().map(ChangeBatch::inserts));

@@ -30,6 +30,9 @@ impl Maker<'_> {
         let ordered: Vec<usize> = (0..shape.types.len())
             .filter(|index| shape.types[*index] != Type::List)
             .collect();
+        if ordered.is_empty() {
+            return from;
+        }
         let mut order: Vec<(usize, bool)> = Vec::new();
         for _ in 0..1 + self.random.below(2) {
             let column = self.random.one_of(&ordered);

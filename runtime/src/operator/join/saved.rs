@@ -34,10 +34,10 @@ pub fn put_time(time: EventTime, out: &mut StateWriter) -> Result<(), StateError
 /// [`StateError::Section`] if it is not there.
 pub fn time(from: &StateReader) -> Result<EventTime, StateError> {
     let [meta] = from.get(META) else {
-        return Err(damaged(META, "is not there"));
+        return Err(StateError::section(META, "is not there"));
     };
     if meta.num_columns() != 1 || meta.num_rows() != 1 {
-        return Err(damaged(META, "has another form"));
+        return Err(StateError::section(META, "has another form"));
     }
     Ok(EventTime::from_nanos(
         as_int64_array(meta.column(0))?.value(0),
@@ -79,7 +79,7 @@ pub fn rows(
     for batch in from.get(section) {
         let mut columns = batch.columns().to_vec();
         if columns.len() != schema.fields().len() + 1 {
-            return Err(damaged(section, "has another form"));
+            return Err(StateError::section(section, "has another form"));
         }
         let Some(flags) = columns.pop() else { continue };
         let flags = as_boolean_array(&flags)?.values().iter().collect();
@@ -132,7 +132,7 @@ pub fn counted(
     for batch in from.get(section) {
         let mut columns = batch.columns().to_vec();
         if columns.len() != schema.fields().len() + 2 {
-            return Err(damaged(section, "has another form"));
+            return Err(StateError::section(section, "has another form"));
         }
         let (Some(matches), Some(counts)) = (columns.pop(), columns.pop()) else {
             continue;
@@ -143,17 +143,9 @@ pub fn counted(
             rows: RecordBatch::try_new(Arc::clone(schema), columns)?,
             counts: counts
                 .collect::<Result<_, _>>()
-                .map_err(|_| damaged(section, "has an absurd count"))?,
+                .map_err(|_| StateError::section(section, "has an absurd count"))?,
             matches: as_int64_array(&matches)?.values().to_vec(),
         });
     }
     Ok(read)
-}
-
-/// A section that is not as it was written.
-pub fn damaged(section: &str, found: &str) -> StateError {
-    StateError::Section {
-        section: section.to_owned(),
-        found: found.to_owned(),
-    }
 }

@@ -122,7 +122,8 @@ proptest! {
                     table.expire(1, limit(now)).unwrap();
                 }
             }
-            let expected: Vec<(i64, i64)> = model.iter().map(|(key, (time, _))| (*key, *time)).collect();
+            let expected = model.iter().map(|(key, (time, _))| (*key, *time));
+            let expected: Vec<(i64, i64)> = expected.collect();
             prop_assert_eq!(served(&mut table), expected);
         }
         // What recovery brings back goes again.
