@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Client, Harness};
 
-const ROWS: u64 = 200_000;
+const ROWS: u64 = 1_500_000;
 
 /// How long it may take for a million rows.
 const SECONDS_PER_MILLION: u64 = 600;
@@ -145,6 +145,57 @@ async fn sample(client: &mut Client, name: &str) -> (u64, u64) {
     )
 }
 
+/// What has been seen of each view.
+struct Watch {
+    rows: u64,
+    /// Most bytes of state between an eighth and a half of its rows, and between there and the last
+    /// eighth.
+    most: Vec<[u64; 2]>,
+    seen: Vec<[u32; 2]>,
+}
+
+impl Watch {
+    fn new(rows: u64) -> Self {
+        Self {
+            rows,
+            most: vec![[0; 2]; VIEWS.len()],
+            seen: vec![[0; 2]; VIEWS.len()],
+        }
+    }
+
+    /// Looks at the first `created` views; returns whether they have taken all rows.
+    async fn look(&mut self, client: &mut Client, created: usize) -> bool {
+        let mut finished = true;
+        for (view, (name, _, query)) in VIEWS[..created].iter().enumerate() {
+            let all = self.rows * if query.contains("quotes") { 2 } else { 1 };
+            let (came, bytes) = sample(client, name).await;
+            finished &= came >= all;
+            let half = match came * 8 / all {
+                1..=3 => 0,
+                4..=6 => 1,
+                _ => continue,
+            };
+            self.most[view][half] = self.most[view][half].max(bytes);
+            self.seen[view][half] += 1;
+        }
+        finished
+    }
+
+    fn check(&self) {
+        for (view, (name, ..)) in VIEWS.iter().enumerate() {
+            let ([before, after], seen) = (self.most[view], self.seen[view]);
+            assert!(
+                seen.iter().all(|n| *n > 0),
+                "{name} was too fast to be seen"
+            );
+            assert!(
+                after <= before.max(BYTES_MIN) * FACTOR,
+                "the state of {name} has grown from {before} to {after} bytes"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn state_stays_what_it_is_while_rows_come() {
     let rows = std::env::var("RTSAP_FLAT_ROWS").map_or(ROWS, |rows| rows.parse().unwrap());
@@ -168,45 +219,17 @@ async fn state_stays_what_it_is_while_rows_come() {
         );
         client.ok(&source).await;
     }
-    for (name, options, query) in VIEWS {
+    let mut watch = Watch::new(rows);
+    for (created, (name, options, query)) in VIEWS.iter().enumerate() {
         client
             .ok(&format!("CREATE STREAMING VIEW {name}{options} AS {query}"))
             .await;
+        watch.look(&mut client, created + 1).await;
     }
     let end = Instant::now() + Duration::from_secs(60 + rows * SECONDS_PER_MILLION / 1_000_000);
-    // By view: most bytes between an eighth and a half of its rows, and between there and the last
-    // eighth.
-    let mut most = vec![[0_u64; 2]; VIEWS.len()];
-    let mut seen = vec![[0_u32; 2]; VIEWS.len()];
-    loop {
-        let mut finished = true;
-        for (view, (name, _, query)) in VIEWS.iter().enumerate() {
-            let all = rows * if query.contains("quotes") { 2 } else { 1 };
-            let (came, bytes) = sample(&mut client, name).await;
-            finished &= came >= all;
-            let half = match came * 8 / all {
-                1..=3 => 0,
-                4..=6 => 1,
-                _ => continue,
-            };
-            most[view][half] = most[view][half].max(bytes);
-            seen[view][half] += 1;
-        }
-        if finished {
-            break;
-        }
+    while !watch.look(&mut client, VIEWS.len()).await {
         assert!(Instant::now() < end, "the rows do not come to an end");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    for (view, (name, ..)) in VIEWS.iter().enumerate() {
-        let [before, after] = most[view];
-        assert!(
-            seen[view].iter().all(|n| *n > 0),
-            "{name} was too fast to be seen"
-        );
-        assert!(
-            after <= before.max(BYTES_MIN) * FACTOR,
-            "the state of {name} has grown from {before} to {after} bytes"
-        );
-    }
+    watch.check();
 }
