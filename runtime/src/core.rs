@@ -370,6 +370,7 @@ impl Core {
     fn step(&mut self) -> bool {
         // The shared reader of a source comes before private ones, which follow it up to where it
         // stands.
+        self.align();
         for index in 0..self.intakes.len() {
             self.drain(index);
         }

@@ -45,6 +45,15 @@ pub enum OnError {
     Drop,
 }
 
+/// Sources that wait for each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alignment {
+    /// The name of the group.
+    pub group: String,
+    /// How far event time of one may be ahead of that of the slowest.
+    pub drift_nanos: i64,
+}
+
 /// A source to read.
 #[derive(Clone)]
 pub struct SourceSpec {
@@ -68,6 +77,8 @@ pub struct SourceSpec {
     pub idle_timeout: Duration,
     /// A row further ahead of the wall clock than this is an error and does not move the watermark.
     pub future_skew_max: Duration,
+    /// Whom it waits for, if anybody.
+    pub alignment: Option<Alignment>,
     /// What happens to bad payloads.
     pub on_error: OnError,
 }

@@ -14,8 +14,8 @@ use rtsap_planner::duration::nanos_of;
 use rtsap_planner::statement::WithOption;
 use rtsap_planner::{BoundColumn, BoundFunction, BoundSource, PlannedView, plan_view_with};
 use rtsap_runtime::spec::{
-    EventTimeSpec, OnError, Pace, Retention, SinkSpec, SourceColumn, SourceSpec, StartFrom,
-    TableSpec, ViewSpec,
+    Alignment, EventTimeSpec, OnError, Pace, Retention, SinkSpec, SourceColumn, SourceSpec,
+    StartFrom, TableSpec, ViewSpec,
 };
 use rtsap_stream::registry::{Options, SourceRequest};
 use rtsap_stream::sink::SinkInput;
@@ -42,7 +42,6 @@ pub(crate) fn source(
     bound: BoundSource,
 ) -> Result<Candidate, EngineError> {
     let options = Options(bound.def.options.clone());
-    refuse_alignment(&options, name)?;
     let request = SourceRequest {
         name: name.to_owned(),
         columns: bound.physical.clone(),
@@ -76,6 +75,7 @@ pub(crate) fn source(
         event_time: bound.watermark.map(event_time),
         idle_timeout: times.idle,
         future_skew_max: times.skew,
+        alignment: times.alignment,
         on_error: times.on_error,
     };
     Ok(Candidate {
@@ -284,6 +284,7 @@ fn event_time(watermark: BoundWatermark) -> EventTimeSpec {
 struct Times {
     idle: Duration,
     skew: Duration,
+    alignment: Option<Alignment>,
     on_error: OnError,
 }
 
@@ -310,15 +311,20 @@ impl Times {
         Ok(Self {
             idle: length("scan.watermark.idle-timeout", IDLE_TIMEOUT)?,
             skew: length("max_future_skew", FUTURE_SKEW_MAX)?,
+            alignment: alignment(
+                def,
+                length("scan.watermark.alignment.max-drift", Duration::ZERO)?,
+            ),
             on_error,
         })
     }
 }
 
-fn refuse_alignment(options: &Options, name: &str) -> Result<(), EngineError> {
-    if options.get("scan.watermark.alignment.group").is_none() {
-        return Ok(());
-    }
-    let what = format!("watermark alignment (source \"{name}\")");
-    Err(EngineError::unsupported(what).hint("Leave out scan.watermark.alignment.*."))
+/// The connector has checked that a group has a drift.
+fn alignment(def: &SourceDef, drift: Duration) -> Option<Alignment> {
+    let group = def.options.get("scan.watermark.alignment.group")?;
+    Some(Alignment {
+        group: group.clone(),
+        drift_nanos: i64::try_from(drift.as_nanos()).unwrap_or(i64::MAX),
+    })
 }

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod alignment;
 mod clock;
 mod cursors;
 mod definitions;

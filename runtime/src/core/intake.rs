@@ -17,6 +17,7 @@ use crate::error::RuntimeError;
 use crate::reader::{self, ReadBatch, ReaderHandle, ReaderSetup, decode_schema, physical_columns};
 use crate::spec::{SourceSpec, StartFrom};
 
+mod align;
 mod drain;
 mod idle;
 mod merge;
@@ -39,6 +40,8 @@ pub(crate) struct Intake {
     pub phase: Phase,
     pub attempt: u64,
     pub watermark: Option<EventTime>,
+    /// It waits for slower sources of its group.
+    held: bool,
     stash: BTreeMap<SplitId, VecDeque<ReadBatch>>,
     frozen_since: Option<Duration>,
     /// When rows of any split came last, in this process.
@@ -95,6 +98,7 @@ impl Intake {
             phase: Phase::Opening,
             attempt: 0,
             watermark: None,
+            held: false,
             stash: BTreeMap::new(),
             frozen_since: None,
             last_heard: None,
@@ -104,7 +108,9 @@ impl Intake {
     /// Whether a decoded batch waits.
     pub(crate) fn has_work(&self) -> bool {
         match &self.phase {
-            Phase::Open { reader, .. } => self.frozen_since.is_none() && !reader.is_empty(),
+            Phase::Open { reader, .. } => {
+                !self.held && self.frozen_since.is_none() && !reader.is_empty()
+            }
             _ => false,
         }
     }
@@ -359,7 +365,8 @@ impl Core {
             let intake = &mut self.intakes[index];
             let timeout = intake.spec.idle_timeout;
             let open = matches!(intake.phase, Phase::Open { .. }) && intake.stash.is_empty();
-            if !open || intake.has_work() || timeout.is_zero() {
+            // Who waits for others is not silent.
+            if !open || intake.held || intake.has_work() || timeout.is_zero() {
                 continue;
             }
             if idle::expire(&mut intake.splits, now, timeout) {

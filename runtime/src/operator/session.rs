@@ -360,7 +360,7 @@ impl Operator for SessionAggregation {
             as_int64_array(closed.ok_or_else(|| StateError::section(META, "has another form"))?)?;
         self.closed = EventTime::from_nanos(closed.value(0));
         self.sessions = Sessions::new(self.gap_nanos);
-        let again = |error: OperatorError| StateError::section(ROWS, &error.to_string());
+        let again = |error: OperatorError| StateError::section(ROWS, error.to_string());
         for rows in from.get(ROWS) {
             self.add(rows, true, &mut Output::default())
                 .map_err(again)?;

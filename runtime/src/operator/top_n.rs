@@ -430,7 +430,7 @@ impl Operator for TopN {
         let rows = || self.partitions.values().flat_map(Partition::rows);
         let mut columns = self
             .columns(rows().map(|(row, _)| row))
-            .map_err(|error| StateError::section(ROWS, &error.to_string()))?;
+            .map_err(|error| StateError::section(ROWS, error.to_string()))?;
         let counts = UInt64Array::from_iter_values(rows().map(|(_, count)| count));
         columns.push(Arc::new(counts));
         let mut fields: Vec<_> = self.input.fields().iter().map(Arc::clone).collect();
@@ -456,7 +456,7 @@ impl Operator for TopN {
             closing.open.clear();
         }
         (self.partitions, self.bytes) = (HashMap::with_hasher(self.partitions.hasher().clone()), 0);
-        let again = |error: OperatorError| StateError::section(ROWS, &error.to_string());
+        let again = |error: OperatorError| StateError::section(ROWS, error.to_string());
         for batch in from.get(ROWS) {
             let width = self.input.fields().len();
             let counts = batch

@@ -16,6 +16,9 @@ impl Core {
         if !self.intakes[index].shared {
             self.drain_stash(index);
         }
+        if self.intakes[index].held {
+            return;
+        }
         let mut rows = 0;
         while rows < STEP_ROWS_MAX && self.intakes[index].frozen_since.is_none() {
             let Phase::Open { reader, away } = &mut self.intakes[index].phase else {
