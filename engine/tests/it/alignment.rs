@@ -1,4 +1,5 @@
 //! Sources that wait for each other.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
 
