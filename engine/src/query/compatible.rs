@@ -66,7 +66,9 @@ fn distinguish(statement: &mut Statement) {
             SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
             _ => continue,
         };
-        if seen.insert(name) {
+        // To DataFusion all subqueries are of the same text.
+        let subquery = name.contains("(SELECT ") || name.contains("(WITH ");
+        if seen.insert(name) && !subquery {
             continue;
         }
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
