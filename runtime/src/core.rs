@@ -225,7 +225,8 @@ impl Core {
             while let Ok(message) = self.messages.try_recv() {
                 self.receive(message);
             }
-            let more = self.step();
+            // Whoever stops reads no further: what comes never ends.
+            let more = self.stopping.is_none() && self.step();
             self.publish_if_due(more);
             self.housekeep();
             self.checkpoint_if_due();
@@ -247,7 +248,7 @@ impl Core {
 
     /// Blocks until there is something to do, at most until the next deadline.
     fn wait(&mut self) {
-        let waiting = self.intakes.iter().any(Intake::has_work);
+        let waiting = self.stopping.is_none() && self.intakes.iter().any(Intake::has_work);
         if waiting || !self.messages.is_empty() {
             return;
         }

@@ -1,5 +1,7 @@
 //! What a restart keeps.
 
+use std::time::Duration;
+
 use crate::harness::Harness;
 
 #[tokio::test]
@@ -65,6 +67,26 @@ async fn a_view_that_has_stopped_does_not_keep_the_server_from_starting() {
     client.ok("INSERT INTO t VALUES ('a', 5)").await;
     client.ok("FLUSH").await;
     assert_eq!(client.ok("SELECT * FROM sums").await, "a|5");
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_a_stream_to_end() {
+    let harness = Harness::new().await;
+    let mut client = harness.session();
+    for sql in [
+        "CREATE SOURCE endless (symbol TEXT, price DOUBLE PRECISION, ts TIMESTAMP(6), \
+         WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen', 'kind' = 'trades', \
+         'rows-per-second' = '1000', 'pace' = 'none')",
+        "CREATE STREAMING VIEW highs AS SELECT symbol, max(price) AS high FROM endless \
+         GROUP BY symbol",
+    ] {
+        client.ok(sql).await;
+    }
+    drop(client);
+    let stopped = tokio::time::timeout(Duration::from_secs(30), harness.restart()).await;
+    let mut client = stopped.unwrap().session();
+    let highs = client.ok("SELECT count(*) > 0 FROM highs").await;
+    assert_eq!(highs, "true");
 }
 
 /// The calls of one view, each with a state of another kind.
