@@ -62,7 +62,7 @@ arguments() {
   11-candles) echo --rows 100000 --partitions 8 --rounds 2 ;;
   10-memory) echo --rows 200000 --keys 100000 ;;
   11-memory) echo --rows 100000 --partitions 8 --keys 50000 ;;
-  1?-functions) echo --rows 5000 --rounds 1 ;;
+  1?-functions) echo --rows 5000 --rounds 1 --every 20 ;;
   10-latency) echo --rate 20000 --seconds 5 --warmup-seconds 2 ;;
   11-latency) echo --rate 10000 --partitions 8 --seconds 5 --warmup-seconds 2 ;;
   esac

@@ -137,6 +137,9 @@ pub struct FunctionsArgs {
     /// Only these functions.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Only each nth of them, for a look that takes seconds.
+    #[arg(long, value_name = "N", default_value_t = std::num::NonZeroUsize::MIN)]
+    pub every: std::num::NonZeroUsize,
 }
 
 /// `count`.

@@ -61,14 +61,37 @@ pub trait ReadableGroups: Send {
 
 /// Makes the state of one call over a table without groups.
 #[derive(Clone)]
-pub struct MakeReadable(Make);
+pub struct MakeReadable {
+    make: Make,
+    retracts: bool,
+}
 
 type Make = Arc<dyn Fn() -> Result<Box<dyn ReadableGroups>> + Send + Sync>;
 
 impl MakeReadable {
     /// Wraps what makes the state.
     pub fn new(make: impl Fn() -> Result<Box<dyn ReadableGroups>> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(make))
+        Self {
+            make: Arc::new(make),
+            retracts: false,
+        }
+    }
+
+    /// Wraps what makes a state whose rows can be taken back: behind the argument columns
+    /// [`ReadableGroups::update`] takes a column of weights (8-bit integers, +1 or −1).
+    pub fn retracting(
+        make: impl Fn() -> Result<Box<dyn ReadableGroups>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            make: Arc::new(make),
+            retracts: true,
+        }
+    }
+
+    /// Whether rows can be taken back from the state.
+    #[must_use]
+    pub fn retracts(&self) -> bool {
+        self.retracts
     }
 
     /// Makes the state.
@@ -76,7 +99,7 @@ impl MakeReadable {
     /// # Errors
     /// If an argument of the call is out of range.
     pub fn make(&self) -> Result<Box<dyn ReadableGroups>> {
-        (self.0)()
+        (self.make)()
     }
 }
 

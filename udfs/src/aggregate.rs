@@ -2,10 +2,13 @@
 //! DataFusion's `AggregateUDF` of it.
 
 pub(crate) mod candlestick;
+pub(crate) mod digest;
+pub(crate) mod histogram;
 pub(crate) mod linear;
 pub(crate) mod mean;
 pub(crate) mod pick;
 pub(crate) mod profile;
+pub(crate) mod rollup;
 pub(crate) mod sample;
 pub(crate) mod series;
 pub(crate) mod sketch;

@@ -5,6 +5,7 @@
 //! is already there. Nothing here knows prices or time.
 
 pub(crate) mod readable;
+pub(crate) mod reversible;
 mod sliding;
 
 use std::fmt::Debug;
@@ -13,10 +14,10 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, PrimitiveBuilder};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
-use readable::FoldGroups;
+use readable::{FoldGroups, ReadGroups};
 
 /// The arithmetic of one aggregate over one combination of argument types.
 ///
@@ -59,6 +60,12 @@ pub(crate) trait Fold: Debug + Send + Sync + 'static {
     /// Returns the bytes that a state owns outside itself.
     fn heap_bytes(&self, _state: &Self::State) -> usize {
         0
+    }
+
+    /// Returns the fold of the same aggregate whose rows can be taken back, if there is one: its
+    /// last column holds the weight of each row, +1 or −1.
+    fn reversible(&self) -> Option<Box<dyn AnyFold>> {
+        None
     }
 }
 
@@ -115,6 +122,8 @@ pub(crate) trait AnyFold: Debug + Send + Sync {
     fn state_columns(&self) -> Vec<(&'static str, DataType)>;
     /// Makes the accumulator of a `GROUP BY`.
     fn into_groups(self: Box<Self>) -> Box<dyn GroupsAccumulator>;
+    /// Makes the same with its type hidden.
+    fn into_readable(self: Box<Self>) -> Box<dyn ReadGroups>;
     /// Makes the accumulator of one group, or of a window frame that only grows.
     fn into_single(self: Box<Self>) -> Box<dyn Accumulator>;
     /// Makes the accumulator of a window frame that loses rows as well.
@@ -127,10 +136,14 @@ impl<F: Fold> AnyFold for F {
     }
 
     fn into_groups(self: Box<Self>) -> Box<dyn GroupsAccumulator> {
-        Box::new(FoldGroups::new(Grouped {
+        Box::new(FoldGroups::new(self.into_readable()))
+    }
+
+    fn into_readable(self: Box<Self>) -> Box<dyn ReadGroups> {
+        Box::new(Grouped {
             fold: *self,
             states: Vec::new(),
-        }))
+        })
     }
 
     fn into_single(self: Box<Self>) -> Box<dyn Accumulator> {
@@ -184,6 +197,14 @@ impl<F: Fold> GroupsAccumulator for Grouped<F> {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
+        // They may come from a checkpoint of another version.
+        let column_count = self.fold.state_fields().len();
+        if values.len() != column_count {
+            return internal_err!(
+                "partial states have {} columns, not {column_count}",
+                values.len()
+            );
+        }
         self.grow(total_num_groups);
         let rows = Rows {
             columns: values,

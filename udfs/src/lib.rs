@@ -6,6 +6,7 @@
 //! window/     all of TA-Lib, rolling and decaying statistics, signals, positions
 //! running     the same functions row after row in a streaming view, with a state that is saved
 //! fold        the frame that turns an aggregate's arithmetic into accumulators
+//! exact       sums from which values can be taken away again
 //! distribution  normal and Student's t, for options and for risk
 //! registry    all of them, with documentation
 //! ```
@@ -20,6 +21,7 @@ mod argument;
 mod arguments;
 mod distribution;
 pub mod error;
+mod exact;
 mod fold;
 mod ordering;
 mod overload;

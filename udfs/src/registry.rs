@@ -13,15 +13,17 @@ use datafusion::logical_expr::{AggregateUDF, DocSection, Documentation, ScalarUD
 
 use crate::aggregate::candlestick::CandlestickAgg;
 use crate::aggregate::candlestick::ohlcv::Ohlcv;
-use crate::aggregate::candlestick::rollup::Rollup;
+use crate::aggregate::digest::{self, TDigest};
 use crate::aggregate::mean::Mean;
 use crate::aggregate::pick::Pick;
-use crate::aggregate::series::{Measure, time_weight};
+use crate::aggregate::rollup::{self, Rollup};
+use crate::aggregate::series::{Measure, downsample, time_weight};
 use crate::aggregate::sketch::{self, Sketch};
-use crate::aggregate::{self, Aggregate as _, linear, profile, sample, vwap::Vwap};
+use crate::aggregate::{self, Aggregate as _, histogram, linear, profile, sample, vwap::Vwap};
 use crate::overload::OverloadPlanner;
 use crate::scalar::{
-    accessor, calendar, candlestick, formula, list, percentile, signed_qty, statistic, time_bucket,
+    accessor, calendar, candlestick, formula, interpolated, list, percentile, signed_qty,
+    statistic, time_bucket,
 };
 use crate::window;
 
@@ -96,6 +98,7 @@ impl FunctionRegistry {
         scalars.extend(statistic::functions());
         scalars.extend(calendar::functions());
         scalars.push(candlestick::function());
+        scalars.push(interpolated::function());
         scalars.extend(percentile::functions());
         scalars.extend(crate::scalar::profile::functions());
         let mut aggregates = vec![
@@ -108,10 +111,13 @@ impl FunctionRegistry {
             aggregate::function(Rollup),
             aggregate::function(Ohlcv),
             aggregate::function(profile::VolumeProfile),
+            aggregate::function(histogram::Histogram),
+            aggregate::function(downsample::Lttb),
             aggregate::function(linear::stats::StatsAgg),
             aggregate::function(time_weight::TimeWeight),
             aggregate::function(Sketch::Usual),
             aggregate::function(Sketch::Given),
+            aggregate::function(TDigest),
         ];
         aggregates.extend(linear::all().copied().map(aggregate::function));
         aggregates.extend(sample::all().copied().map(aggregate::function));
@@ -156,14 +162,18 @@ fn all_docs() -> Vec<FunctionDoc> {
     docs.extend(statistic::docs());
     docs.extend(calendar::DOCS);
     docs.push(candlestick::DOC);
+    docs.push(interpolated::DOC);
     docs.push(profile::DOC);
+    docs.push(histogram::DOC);
+    docs.push(downsample::DOC);
     docs.push(time_weight::DOC);
     docs.extend(sketch::DOCS);
+    docs.extend([digest::DOC, rollup::DOC, rollup::ALIAS]);
     docs.extend(percentile::DOCS);
     docs.push(linear::stats::DOC);
     docs.extend(crate::scalar::profile::DOCS);
-    docs.extend(linear::all().map(linear::Linear::doc));
-    docs.extend(sample::all().map(sample::Sample::doc));
+    docs.extend(linear::all().flat_map(linear::Linear::docs));
+    docs.extend(sample::all().flat_map(sample::Sample::docs));
     docs.extend(window::position::docs());
     docs.extend(window::all().iter().flat_map(|entry| entry.docs()));
     docs.sort_by_key(|doc| (doc.name, doc.kind));
@@ -195,7 +205,7 @@ pub(crate) fn documentation(name: &str, kind: FunctionKind) -> Option<&'static D
 pub fn keeps_rows(aggregate: &str) -> bool {
     let measures = Measure::ALL.map(|measure| measure.call().function);
     measures.contains(&aggregate)
-        || aggregate == time_weight::DOC.name
+        || [time_weight::DOC.name, downsample::DOC.name].contains(&aggregate)
         || sample::all().any(|sample| sample.doc().name == aggregate)
 }
 

@@ -3,7 +3,9 @@
 pub(crate) mod accessor;
 pub(crate) mod calendar;
 pub(crate) mod candlestick;
+mod columnar;
 pub(crate) mod formula;
+pub(crate) mod interpolated;
 pub(crate) mod list;
 pub(crate) mod percentile;
 pub(crate) mod profile;

@@ -125,6 +125,15 @@ pub(crate) fn aggregate(name: &str) -> Arc<AggregateUDF> {
         .unwrap()
 }
 
+/// Makes the grouped accumulator of an aggregate of ours over columns of `types`.
+pub(crate) fn accumulator(name: &str, types: &[DataType]) -> Box<dyn GroupsAccumulator> {
+    let columns: Vec<ArrayRef> = types
+        .iter()
+        .map(datafusion::arrow::array::new_empty_array)
+        .collect();
+    open(&aggregate(name), &columns).unwrap()
+}
+
 /// Rows of an aggregate's arguments, each in a group.
 #[derive(Clone, Debug)]
 pub(crate) struct Input {

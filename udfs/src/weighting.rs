@@ -15,6 +15,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::common::Result;
 
 use crate::error::FunctionError;
+use crate::exact::{ExactSum, ReversibleSum};
 
 /// Digits that a volume-weighted price has after those of the price, as `avg` adds them.
 const VWAP_EXTRA_DIGITS: u8 = 4;
@@ -118,6 +119,9 @@ impl Compensated {
 pub(crate) trait RunningSum:
     Copy + Debug + Default + PartialEq + Send + Sync + 'static
 {
+    /// The same sum where values can be taken away again.
+    type Reversible: ReversibleSum<Self>;
+
     /// The types of the columns of one sum.
     fn column_types() -> Vec<DataType>;
     /// Writes sums as columns of `column_types`.
@@ -129,6 +133,8 @@ pub(crate) trait RunningSum:
 }
 
 impl RunningSum for Compensated {
+    type Reversible = ExactSum;
+
     fn column_types() -> Vec<DataType> {
         vec![DataType::Float64, DataType::Float64]
     }
@@ -154,6 +160,8 @@ impl RunningSum for Compensated {
 }
 
 impl RunningSum for i256 {
+    type Reversible = Self;
+
     fn column_types() -> Vec<DataType> {
         vec![DataType::Decimal256(DECIMAL256_MAX_PRECISION, 0)]
     }

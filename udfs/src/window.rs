@@ -76,7 +76,7 @@ pub(crate) fn start(
         return ours.start(arguments);
     }
     match inner.downcast_ref::<position::Position>() {
-        Some(position) => position.start(types),
+        Some(position) => position.start(arguments, types),
         None => internal_err!("{} does not run along", function.name()),
     }
 }

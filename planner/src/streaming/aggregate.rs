@@ -144,6 +144,11 @@ impl Compiler<'_> {
         if mode != ChangelogMode::Append {
             for (call, expr) in aggregates.iter_mut().zip(&aggregate.aggr_expr) {
                 call.keeps_rows = retract::keeps_rows(expr, schema, mode)?;
+                if call.keeps_rows
+                    && let Some(readable) = readable::retracting(&call.function)
+                {
+                    (call.readable, call.keeps_rows) = (Some(readable), false);
+                }
                 if call.keeps_rows {
                     state = StateBound::PerRow;
                 }

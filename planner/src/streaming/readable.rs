@@ -8,16 +8,33 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use rtsap_plan::readable::{MakeReadable, ReadableGroups};
 use rtsap_udfs::{FoldGroups, ReadGroups};
 
-/// Returns how the state of `call` is made, if it can be looked at.
-pub(super) fn of(call: &Arc<AggregateFunctionExpr>) -> Option<MakeReadable> {
+/// Returns the state of `call` without rows, if it can be looked at.
+fn groups(call: &AggregateFunctionExpr) -> Option<Box<dyn ReadGroups>> {
     if call.is_distinct() || !call.order_bys().is_empty() {
         return None;
     }
     if !call.groups_accumulator_supported() {
         return None;
     }
+    FoldGroups::of(call.create_groups_accumulator().ok()?)
+}
+
+/// Returns how the state of `call` over rows that change is made, if its rows can be taken back.
+pub(super) fn retracting(call: &Arc<AggregateFunctionExpr>) -> Option<MakeReadable> {
+    groups(call)?.retracting()?;
+    let call = Arc::clone(call);
+    Some(MakeReadable::retracting(move || {
+        match groups(&call).and_then(|groups| groups.retracting()) {
+            Some(groups) => Ok(Box::new(Ours(groups))),
+            None => internal_err!("{} has lost its state of rows that change", call.name()),
+        }
+    }))
+}
+
+/// Returns how the state of `call` is made, if it can be looked at.
+pub(super) fn of(call: &Arc<AggregateFunctionExpr>) -> Option<MakeReadable> {
     // Made once here to see whose it is.
-    FoldGroups::of(call.create_groups_accumulator().ok()?)?;
+    groups(call)?;
     let call = Arc::clone(call);
     Some(MakeReadable::new(move || {
         match FoldGroups::of(call.create_groups_accumulator()?) {

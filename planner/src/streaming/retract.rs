@@ -9,7 +9,8 @@ use rtsap_stream::change::ChangelogMode;
 use crate::error::{Cause, PlanError};
 
 /// Whether the call `expr` over columns of `schema`, whose rows change as `mode` says, must keep
-/// its rows: all functions but counts and exact sums do.
+/// its rows: all functions of DataFusion but counts and exact sums do. Of ours those that are sums
+/// need not (see `readable`).
 ///
 /// # Errors
 /// [`Cause::UpdatingInput`] for functions of the order of arrival: a row that changes has none.

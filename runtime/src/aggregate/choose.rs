@@ -64,7 +64,7 @@ pub fn choose(aggregate: &AggregateSpec, schema: &Schema, reading: Reading) -> R
     }
     let mut arguments = call.expressions();
     if let Some(readable) = aggregate.readable.clone() {
-        let make: Make = Box::new(move || Ok(Box::new(Readable::new(readable.make()?))));
+        let make: Make = Box::new(move || Ok(Box::new(Readable::new(&readable)?)));
         return Ok(Choice { make, arguments });
     }
     let ordered = ordered_batch(call, arguments.len())?;

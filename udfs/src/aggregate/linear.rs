@@ -11,6 +11,7 @@ mod exposure;
 mod moments;
 mod performance;
 mod relative;
+pub(crate) mod rollup;
 pub(crate) mod stats;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use super::{Aggregate, identified_by_name};
 use crate::argument::{self, Argument, Kind};
 use crate::arguments::Call;
+use crate::fold::reversible::{Reversible, RowSums, Visit};
 use crate::fold::{AnyFold, Fold, Rows};
 use crate::registry::{FunctionDoc, FunctionKind};
 use crate::weighting::{Compensated, RunningSum};
@@ -72,9 +74,11 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Linear> {
 }
 
 impl Linear {
-    /// Returns the documentation.
-    pub(crate) fn doc(&self) -> FunctionDoc {
-        self.doc
+    /// Returns the documentation of each name.
+    pub(crate) fn docs(&self) -> impl Iterator<Item = FunctionDoc> {
+        let named = |name| FunctionDoc { name, ..self.doc };
+        let aliases = self.aliases().iter().copied();
+        std::iter::once(self.doc.name).chain(aliases).map(named)
     }
 }
 
@@ -83,6 +87,13 @@ impl Aggregate for Linear {
         Call {
             function: self.doc.name,
             signature: argument::before_arrow(self.doc.signature),
+        }
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        match self.doc.name {
+            "treynor_ratio" => &["treynor"],
+            _ => &[],
         }
     }
 
@@ -130,7 +141,7 @@ fn fields(outputs: &[(&'static str, bool)]) -> Fields {
 }
 
 /// Adds rows and finishes sums.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct LinearFold {
     linear: Linear,
     /// How many arguments of a row the call has.
@@ -138,16 +149,13 @@ struct LinearFold {
     constants: Vec<f64>,
 }
 
-impl Fold for LinearFold {
-    type State = Sums;
-
-    fn state_fields(&self) -> Vec<(&'static str, DataType)> {
-        let names = ["count", "sum1", "sum2", "sum3", "sum4", "sum5"];
-        let pairs = names.into_iter().flat_map(|name| [name, name]);
-        pairs.map(|name| (name, DataType::Float64)).collect()
-    }
-
-    fn update(&self, states: &mut [Self::State], rows: &Rows<'_>) -> Result<()> {
+impl LinearFold {
+    /// Calls `visit` with the arguments of each row whose arguments are there.
+    fn each(
+        &self,
+        rows: &Rows<'_>,
+        mut visit: impl FnMut(usize, usize, &[f64; ARGUMENTS_MAX]) -> Result<()>,
+    ) -> Result<()> {
         let call = self.linear.call();
         let pairs = rows
             .columns
@@ -175,8 +183,24 @@ impl Fold for LinearFold {
                 }
                 values[index] = value;
             }
+            visit(row, group, &values)
+        })
+    }
+}
+
+impl Fold for LinearFold {
+    type State = Sums;
+
+    fn state_fields(&self) -> Vec<(&'static str, DataType)> {
+        let names = ["count", "sum1", "sum2", "sum3", "sum4", "sum5"];
+        let pairs = names.into_iter().flat_map(|name| [name, name]);
+        pairs.map(|name| (name, DataType::Float64)).collect()
+    }
+
+    fn update(&self, states: &mut [Self::State], rows: &Rows<'_>) -> Result<()> {
+        self.each(rows, |_, group, values| {
             let sums = &mut states[group];
-            if (self.linear.add)(&values, &self.constants, sums) {
+            if (self.linear.add)(values, &self.constants, sums) {
                 sums[0].add(1.0);
             }
             Ok(())
@@ -232,6 +256,43 @@ impl Fold for LinearFold {
             Some(nulls).filter(|nulls| nulls.null_count() > 0),
         )?))
     }
+
+    fn reversible(&self) -> Option<Box<dyn AnyFold>> {
+        Some(Box::new(Reversible(self.clone())))
+    }
+}
+
+impl RowSums for LinearFold {
+    type Sum = Compensated;
+
+    fn function(&self) -> &'static str {
+        self.linear.doc.name
+    }
+
+    fn sum_count(&self) -> usize {
+        SUMS
+    }
+
+    fn each(&self, rows: &Rows<'_>, visit: Visit<'_, Compensated>) -> Result<()> {
+        Self::each(self, rows, |row, group, values| {
+            let mut sums = Sums::default();
+            if !(self.linear.add)(values, &self.constants, &mut sums) {
+                return Ok(());
+            }
+            sums[0].add(1.0);
+            visit(row, group, &sums)
+        })
+    }
+
+    fn finish(&self, sums: &[Vec<Compensated>]) -> Result<ArrayRef> {
+        self.evaluate(&states(sums))
+    }
+}
+
+/// Returns sums as states.
+fn states(sums: &[Vec<Compensated>]) -> Vec<Sums> {
+    let state = |sums: &Vec<Compensated>| std::array::from_fn(|index| sums[index]);
+    sums.iter().map(state).collect()
 }
 
 /// Writes the documentation of an aggregate.

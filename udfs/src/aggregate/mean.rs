@@ -1,5 +1,5 @@
-//! Aggregates that are a quotient of two sums over rows: spreads, liquidity, imbalance and
-//! volatility estimated from bars.
+//! Aggregates that are a quotient of two sums over rows: spreads, liquidity and volatility
+//! estimated from bars.
 //!
 //! Rows with a null, NaN or infinite argument do not count, nor do rows that a formula's own
 //! condition excludes (a zero volume, a price at or below zero under a logarithm). A group
@@ -15,10 +15,9 @@ use datafusion::common::Result;
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::Aggregate;
-use super::series::annualization;
+use super::series::factor;
 use crate::arguments::Call;
 use crate::fold::{AnyFold, Fold, Rows, column};
-use crate::side;
 use crate::weighting::{Compensated, RunningSum};
 
 /// Which quotient.
@@ -28,8 +27,6 @@ pub(crate) enum Mean {
     Amihud,
     /// Size-weighted effective spread.
     EffectiveSpread,
-    /// Bought less sold size over both.
-    TradeImbalance,
     /// Parkinson's volatility from high and low.
     Parkinson,
     /// Garman's and Klass's volatility from whole bars.
@@ -40,10 +37,9 @@ pub(crate) enum Mean {
 
 impl Mean {
     /// All quotients.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Amihud,
         Self::EffectiveSpread,
-        Self::TradeImbalance,
         Self::Parkinson,
         Self::GarmanKlass,
         Self::RogersSatchell,
@@ -54,27 +50,26 @@ impl Mean {
         match self {
             Self::Amihud => &["return", "dollar_volume"],
             Self::EffectiveSpread => &["price", "mid", "size"],
-            Self::TradeImbalance => &["size", "side"],
             Self::Parkinson => &["high", "low"],
             Self::GarmanKlass | Self::RogersSatchell => &["open", "high", "low", "close"],
         }
     }
 
-    /// Whether an annualization factor may follow.
-    fn is_annualized(self) -> bool {
-        matches!(
-            self,
-            Self::Parkinson | Self::GarmanKlass | Self::RogersSatchell
-        )
+    /// The name of the factor that may follow, 1 if it is left out.
+    fn factor(self) -> Option<&'static str> {
+        match self {
+            Self::Amihud => Some("scale"),
+            Self::EffectiveSpread => None,
+            Self::Parkinson | Self::GarmanKlass | Self::RogersSatchell => Some("annualization"),
+        }
     }
 }
 
 impl Aggregate for Mean {
     fn call(&self) -> Call {
         let (function, signature) = match self {
-            Self::Amihud => ("amihud", "amihud(return, dollar_volume)"),
+            Self::Amihud => ("amihud", "amihud(return, dollar_volume [, scale])"),
             Self::EffectiveSpread => ("effective_spread", "effective_spread(price, mid, size)"),
-            Self::TradeImbalance => ("trade_imbalance", "trade_imbalance(size, side)"),
             Self::Parkinson => (
                 "parkinson_vol",
                 "parkinson_vol(high, low [, annualization])",
@@ -99,12 +94,11 @@ impl Aggregate for Mean {
         call.count(
             types,
             names.len(),
-            names.len() + usize::from(self.is_annualized()),
+            names.len() + usize::from(self.factor().is_some()),
         )?;
-        let names = names.iter().copied().chain(["annualization"]);
-        let coerce = |(name, found): (&'static str, &DataType)| match (name, found) {
-            ("side", _) => side::coerce(call, name, found),
-            _ => call.number(name, found).map(|_| DataType::Float64),
+        let names = names.iter().copied().chain(self.factor());
+        let coerce = |(name, found): (&'static str, &DataType)| {
+            call.number(name, found).map(|_| DataType::Float64)
         };
         names.zip(types).map(coerce).collect()
     }
@@ -118,9 +112,9 @@ impl Aggregate for Mean {
         _types: &[DataType],
         constants: Option<&[Arc<dyn PhysicalExpr>]>,
     ) -> Result<Box<dyn AnyFold>> {
-        let factor = constants.and_then(|exprs| exprs.get(self.arguments().len()));
-        let factor = match factor {
-            Some(expr) => annualization(self.call(), expr)?,
+        let given = constants.and_then(|exprs| exprs.get(self.arguments().len()));
+        let factor = match given {
+            Some(expr) => factor(self.call(), self.factor().unwrap_or_default(), expr)?,
             None => 1.0,
         };
         Ok(Box::new(MeanFold {
@@ -160,7 +154,10 @@ impl Fold for MeanFold {
 
     fn update(&self, states: &mut [Self::State], rows: &Rows<'_>) -> Result<()> {
         let count = self.mean.arguments().len();
-        let columns: Vec<Float64Array> = rows.columns[..count].iter().map(side::numbers).collect();
+        let columns: Vec<&Float64Array> = rows.columns[..count]
+            .iter()
+            .map(|column| column.as_primitive::<Float64Type>())
+            .collect();
         let mut values = vec![0.0; count];
         let required: Vec<usize> = (0..count).collect();
         rows.each(&required, |row, group| {

@@ -5,6 +5,7 @@
 //! are in order of arrival, which the aggregates without a time do not depend on. Rows with a
 //! null, NaN or infinite argument do not count.
 
+mod cash;
 mod order;
 mod risk;
 
@@ -16,6 +17,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use datafusion::common::Result;
 use datafusion::physical_plan::PhysicalExpr;
 
+use super::series::per_second;
 use super::{Aggregate, identified_by_name};
 use crate::argument::{self, Argument};
 use crate::arguments::Call;
@@ -30,8 +32,8 @@ pub(crate) struct Sample {
     doc: FunctionDoc,
     /// The numbers of every row.
     arguments: &'static [Argument],
-    /// Whether a time follows them, in whose order the rows are.
-    timed: bool,
+    /// Whether a time follows them, and what it is for.
+    time: Time,
     /// The constants that may follow.
     constants: &'static [Argument],
     /// Returns the result for rows, each as long as `arguments`, one after the other; what is not
@@ -39,11 +41,25 @@ pub(crate) struct Sample {
     evaluate: fn(&[f64], &[f64]) -> f64,
 }
 
+/// What the time argument is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Time {
+    /// There is none.
+    None,
+    /// Rows are in its order.
+    Order,
+    /// Rows are in its order, and the seconds since the first row follow the values of each.
+    Seconds,
+}
+
 identified_by_name!(Sample);
 
 /// Returns every aggregate of samples.
 pub(crate) fn all() -> impl Iterator<Item = &'static Sample> {
-    risk::AGGREGATES.iter().chain(&order::AGGREGATES)
+    risk::AGGREGATES
+        .iter()
+        .chain(&order::AGGREGATES)
+        .chain(&cash::AGGREGATES)
 }
 
 /// Writes the documentation of an aggregate.
@@ -72,9 +88,20 @@ impl Sample {
         self.doc
     }
 
+    /// Returns the documentation of each name.
+    pub(crate) fn docs(&self) -> impl Iterator<Item = FunctionDoc> {
+        let named = |name| FunctionDoc { name, ..self.doc };
+        let aliases = self.aliases().iter().copied();
+        std::iter::once(self.doc.name).chain(aliases).map(named)
+    }
+
+    fn timed(&self) -> bool {
+        self.time != Time::None
+    }
+
     /// Returns how many arguments come before the constants.
     fn leading(&self) -> usize {
-        self.arguments.len() + usize::from(self.timed)
+        self.arguments.len() + usize::from(self.timed())
     }
 }
 
@@ -86,9 +113,16 @@ impl Aggregate for Sample {
         }
     }
 
+    fn aliases(&self) -> &'static [&'static str] {
+        match self.doc.name {
+            "mwr" => &["irr"],
+            _ => &[],
+        }
+    }
+
     fn argument_names(&self) -> Vec<&'static str> {
         let mut names = argument::names(self.arguments, &[]);
-        names.extend(self.timed.then_some("ts"));
+        names.extend(self.timed().then_some("ts"));
         names.extend(argument::names(self.constants, &[]));
         names
     }
@@ -117,12 +151,13 @@ impl Aggregate for Sample {
 
     fn fold(
         &self,
-        _types: &[DataType],
+        types: &[DataType],
         exprs: Option<&[Arc<dyn PhysicalExpr>]>,
     ) -> Result<Box<dyn AnyFold>> {
         let exprs = exprs.map(|exprs| exprs.get(self.leading()..).unwrap_or_default());
         Ok(Box::new(SampleFold {
             sample: *self,
+            per_second: per_second(types.get(self.arguments.len())),
             constants: argument::constants(self.call(), self.constants, exprs)?,
         }))
     }
@@ -141,6 +176,8 @@ struct Collected {
 #[derive(Debug)]
 struct SampleFold {
     sample: Sample,
+    /// How many units of the time column a second has.
+    per_second: f64,
     constants: Vec<f64>,
 }
 
@@ -151,14 +188,22 @@ impl SampleFold {
 
     /// Returns the values in order of time.
     fn in_order(&self, state: &Collected) -> Vec<f64> {
-        if state.times.is_sorted() {
+        let with_seconds = self.sample.time == Time::Seconds;
+        if state.times.is_sorted() && !with_seconds {
             return state.values.clone();
         }
         let width = self.width();
         let mut rows: Vec<usize> = (0..state.times.len()).collect();
         rows.sort_by_key(|&row| state.times[row]);
-        let values = |row: usize| &state.values[row * width..(row + 1) * width];
-        rows.into_iter().flat_map(values).copied().collect()
+        let first = rows.first().map_or(0, |&row| state.times[row]);
+        let seconds = |row: usize| {
+            let since = i128::from(state.times[row]) - i128::from(first);
+            with_seconds.then_some(since as f64 / self.per_second)
+        };
+        let values = |row: usize| state.values[row * width..(row + 1) * width].iter().copied();
+        rows.into_iter()
+            .flat_map(|row| values(row).chain(seconds(row)))
+            .collect()
     }
 }
 
@@ -183,7 +228,7 @@ impl Fold for SampleFold {
         let columns: Vec<Float64Array> = pairs
             .map(|(column, argument)| argument.numbers(call, column))
             .collect::<Result<_>>()?;
-        let times = match rows.columns.get(width).filter(|_| self.sample.timed) {
+        let times = match rows.columns.get(width).filter(|_| self.sample.timed()) {
             Some(column) => Some(i64::read(column)?.values),
             None => None,
         };

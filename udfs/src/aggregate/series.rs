@@ -4,13 +4,15 @@
 //! infinite argument do not count, nor do prices at or below zero where their logarithm is taken.
 //! A group keeps all its rows until its result is asked for, so its state grows with them.
 
+mod bounded;
+pub(crate) mod downsample;
 mod measure;
 mod path;
 pub(crate) mod time_weight;
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::physical_plan::PhysicalExpr;
 
@@ -18,6 +20,7 @@ use super::Aggregate;
 use crate::arguments::Call;
 use crate::error::FunctionError;
 use crate::fold::AnyFold;
+use bounded::BoundedFold;
 use path::PathFold;
 
 /// What is measured along a path.
@@ -44,6 +47,9 @@ pub(crate) enum Measure {
     /// Order-flow imbalance of the best quotes.
     OrderFlowImbalance,
 }
+
+/// How many arguments `twap` has between bounds.
+const BOUNDED: usize = 4;
 
 impl Measure {
     /// All measures.
@@ -87,7 +93,7 @@ impl Aggregate for Measure {
             }
             Self::JumpRatio => ("jump_ratio", "jump_ratio(price, ts)"),
             Self::RollSpread => ("roll_spread", "roll_spread(price, ts)"),
-            Self::Twap => ("twap", "twap(price, ts)"),
+            Self::Twap => ("twap", "twap(price, ts [, start, end])"),
             Self::QuotedSpread => ("quoted_spread_tw", "quoted_spread_tw(bid, ask, ts)"),
             Self::OrderFlowImbalance => (
                 "order_flow_imbalance",
@@ -110,6 +116,14 @@ impl Aggregate for Measure {
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let (call, values) = (self.call(), self.values());
         let least = values.len() + 1;
+        if *self == Self::Twap && types.len() == BOUNDED {
+            call.number("price", &types[0])?;
+            let time = call.time("ts", &types[1])?;
+            for (name, found) in ["start", "end"].into_iter().zip(&types[2..]) {
+                call.time(name, found)?;
+            }
+            return Ok(vec![DataType::Float64, time.clone(), time.clone(), time]);
+        }
         call.count(types, least, least + usize::from(self.is_annualized()))?;
         let mut coerced = Vec::with_capacity(types.len());
         for (name, found) in values.iter().zip(types) {
@@ -130,12 +144,15 @@ impl Aggregate for Measure {
 
     fn fold(
         &self,
-        _types: &[DataType],
+        types: &[DataType],
         constants: Option<&[Arc<dyn PhysicalExpr>]>,
     ) -> Result<Box<dyn AnyFold>> {
-        let factor = constants.and_then(|exprs| exprs.get(self.values().len() + 1));
-        let factor = match factor {
-            Some(expr) => annualization(self.call(), expr)?,
+        if *self == Self::Twap && types.len() == BOUNDED {
+            return Ok(Box::new(BoundedFold::new()));
+        }
+        let given = constants.and_then(|exprs| exprs.get(self.values().len() + 1));
+        let factor = match given {
+            Some(expr) => factor(self.call(), "annualization", expr)?,
             None => 1.0,
         };
         Ok(match self.values().len() {
@@ -156,13 +173,27 @@ impl Aggregate for Measure {
     }
 }
 
-/// Reads an annualization factor: a positive constant, such as 252.
-pub(super) fn annualization(call: Call, expr: &Arc<dyn PhysicalExpr>) -> Result<f64> {
-    match call.constant("annualization", expr)? {
+/// Returns how many units of a column of times a second has.
+pub(crate) fn per_second(time: Option<&DataType>) -> f64 {
+    match time {
+        Some(DataType::Timestamp(TimeUnit::Second, _)) => 1.0,
+        Some(DataType::Timestamp(TimeUnit::Millisecond, _)) => 1e3,
+        Some(DataType::Timestamp(TimeUnit::Nanosecond, _)) => 1e9,
+        _ => 1e6,
+    }
+}
+
+/// Reads a factor, such as an annualization of 252: a positive constant.
+pub(super) fn factor(
+    call: Call,
+    argument: &'static str,
+    expr: &Arc<dyn PhysicalExpr>,
+) -> Result<f64> {
+    match call.constant(argument, expr)? {
         ScalarValue::Float64(Some(factor)) if factor > 0.0 && factor.is_finite() => Ok(factor),
         other => Err(FunctionError::OutOfRange {
             function: call.function,
-            argument: "annualization",
+            argument,
             value: other.to_string(),
             range: "a positive number".into(),
         }

@@ -5,6 +5,8 @@
 //! known up to a share of itself. When there are more buckets than allowed, each two neighbours
 //! become one, and the share grows (Epicoco et al., "UDDSketch", 2020).
 
+pub(crate) mod rollup;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,7 +44,7 @@ pub(crate) const DOCS: [FunctionDoc; 2] = [
         name: "uddsketch",
         kind: FunctionKind::Aggregate,
         signature: "uddsketch(size integer, error, value) -> struct(num_vals, sum, error, values, \
-                    counts)",
+                    counts, size)",
         description: "A sketch of a distribution with a number of buckets and a relative error.",
         formula: "counts of values in buckets from g^(i-1) to g^i with g = (1 + error) / (1 - \
                   error); where there would be more than size buckets, neighbours are put together \
@@ -54,7 +56,7 @@ pub(crate) const DOCS: [FunctionDoc; 2] = [
 ];
 
 /// The fields of a sketch.
-pub(crate) const FIELDS: [&str; 5] = ["num_vals", "sum", "error", "values", "counts"];
+pub(crate) const FIELDS: [&str; 6] = ["num_vals", "sum", "error", "values", "counts", "size"];
 
 /// The aggregate functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +74,7 @@ fn list(of: DataType) -> DataType {
 /// The type of a sketch.
 pub(crate) fn data_type() -> DataType {
     let kind = |name: &str| match name {
-        "num_vals" => DataType::Int64,
+        "num_vals" | "size" => DataType::Int64,
         "values" => list(DataType::Float64),
         "counts" => list(DataType::Int64),
         _ => DataType::Float64,
@@ -170,6 +172,11 @@ struct Counts {
 const MIDDLE: i64 = 1 << 40;
 
 impl Counts {
+    fn heap_bytes(&self) -> usize {
+        // Nodes of the tree hold up to eleven entries, two thirds of them used.
+        self.buckets.len() * size_of::<(i64, i64)>() * 3 / 2
+    }
+
     /// Puts neighbours together until there are no more than `size` buckets.
     fn shrink(&mut self, size: usize) {
         while self.buckets.len() > size {
@@ -196,33 +203,40 @@ impl Counts {
 impl Buckets {
     /// The relative error after some collapses.
     fn error(&self, collapses: u32) -> f64 {
-        (0..collapses).fold(self.error, |error, _| 2.0 * error / (1.0 + error * error))
-    }
-
-    /// The logarithm of the factor between bounds.
-    fn step(&self, collapses: u32) -> f64 {
-        let error = self.error(collapses);
-        ((1.0 + error) / (1.0 - error)).ln()
+        (0..collapses).fold(self.error, |error, _| doubled(error))
     }
 
     fn bucket(&self, value: f64, collapses: u32) -> i64 {
-        if value == 0.0 {
-            return 0;
-        }
-        let place = (value.abs().ln() / self.step(collapses)).ceil() as i64 + MIDDLE;
-        if value > 0.0 { place } else { -place }
+        bucket(value, step(self.error(collapses)))
     }
+}
 
-    /// The value that a bucket stands for: off by no more than the error.
-    fn value_of(&self, bucket: i64, collapses: u32) -> f64 {
-        if bucket == 0 {
-            return 0.0;
-        }
-        let step = self.step(collapses);
-        let upper = ((bucket.abs() - MIDDLE) as f64 * step).exp();
-        let middle = 2.0 * upper / (step.exp() + 1.0);
-        if bucket > 0 { middle } else { -middle }
+/// The relative error once neighbours have been put together.
+fn doubled(error: f64) -> f64 {
+    2.0 * error / (1.0 + error * error)
+}
+
+/// The logarithm of the factor between bounds.
+fn step(error: f64) -> f64 {
+    ((1.0 + error) / (1.0 - error)).ln()
+}
+
+fn bucket(value: f64, step: f64) -> i64 {
+    if value == 0.0 {
+        return 0;
     }
+    let place = (value.abs().ln() / step).ceil() as i64 + MIDDLE;
+    if value > 0.0 { place } else { -place }
+}
+
+/// The value that a bucket stands for: off by no more than the error.
+fn value_of(bucket: i64, step: f64) -> f64 {
+    if bucket == 0 {
+        return 0.0;
+    }
+    let upper = ((bucket.abs() - MIDDLE) as f64 * step).exp();
+    let middle = 2.0 * upper / (step.exp() + 1.0);
+    if bucket > 0 { middle } else { -middle }
 }
 
 impl Fold for Buckets {
@@ -324,41 +338,49 @@ impl Fold for Buckets {
     }
 
     fn evaluate(&self, states: &[Self::State]) -> Result<ArrayRef> {
-        let known = NullBuffer::from_iter(states.iter().map(|state| state.count > 0));
-        let values = states.iter().flat_map(|state| {
-            let collapses = state.collapses;
-            let buckets = state.buckets.keys();
-            buckets.map(move |bucket| self.value_of(*bucket, collapses))
-        });
-        let counts = states
-            .iter()
-            .flat_map(|state| state.buckets.values().copied());
-        let errors = states.iter().map(|state| self.error(state.collapses));
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from_iter_values(
-                states.iter().map(|state| state.count),
-            )),
-            Arc::new(Float64Array::from_iter_values(
-                states.iter().map(|state| state.sum),
-            )),
-            Arc::new(Float64Array::from_iter_values(errors)),
-            lists(states, Float64Array::from_iter_values(values))?,
-            lists(states, Int64Array::from_iter_values(counts))?,
-        ];
-        let DataType::Struct(fields) = data_type() else {
-            return datafusion::common::internal_err!("a sketch is a struct");
-        };
-        Ok(Arc::new(StructArray::try_new(
-            fields,
-            columns,
-            Some(known),
-        )?))
+        let made = |state: &Counts| (self.error(state.collapses), self.size as i64);
+        sketches(states, &states.iter().map(made).collect::<Vec<_>>())
     }
 
     fn heap_bytes(&self, state: &Self::State) -> usize {
-        // Nodes of the tree hold up to eleven entries, two thirds of them used.
-        state.buckets.len() * size_of::<(i64, i64)>() * 3 / 2
+        state.heap_bytes()
     }
+}
+
+/// Writes sketches, given the error and the size of each; one without values is null.
+fn sketches(states: &[Counts], made: &[(f64, i64)]) -> Result<ArrayRef> {
+    let known = NullBuffer::from_iter(states.iter().map(|state| state.count > 0));
+    let values = states.iter().zip(made).flat_map(|(state, (error, _))| {
+        let step = step(*error);
+        state
+            .buckets
+            .keys()
+            .map(move |bucket| value_of(*bucket, step))
+    });
+    let counts = states
+        .iter()
+        .flat_map(|state| state.buckets.values().copied());
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from_iter_values(
+            states.iter().map(|state| state.count),
+        )),
+        Arc::new(Float64Array::from_iter_values(
+            states.iter().map(|state| state.sum),
+        )),
+        Arc::new(Float64Array::from_iter_values(
+            made.iter().map(|(error, _)| *error),
+        )),
+        lists(states, Float64Array::from_iter_values(values))?,
+        lists(states, Int64Array::from_iter_values(counts))?,
+        Arc::new(Int64Array::from_iter_values(
+            made.iter().map(|(_, size)| *size),
+        )),
+    ];
+    let DataType::Struct(fields) = data_type() else {
+        return datafusion::common::internal_err!("a sketch is a struct");
+    };
+    let known = Some(known).filter(|known| known.null_count() > 0);
+    Ok(Arc::new(StructArray::try_new(fields, columns, known)?))
 }
 
 /// One list a group, as long as it has buckets.

@@ -14,8 +14,9 @@ use datafusion::physical_plan::PhysicalExpr;
 use super::Aggregate;
 use crate::arguments::Call;
 use crate::error::FunctionError;
+use crate::fold::reversible::{Reversible, RowSums, Visit};
 use crate::fold::{AnyFold, Fold, Rows, column};
-use crate::weighting::{Decimals, Floats, RunningSum, Usable, Weighting, in_range};
+use crate::weighting::{Decimals, Floats, Native, RunningSum, Usable, Weighting, in_range};
 
 const CALL: Call = Call {
     function: "vwap",
@@ -69,7 +70,7 @@ fn decimals(types: &[DataType]) -> Option<Decimals> {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct VwapFold<W: Weighting> {
     weighting: W,
 }
@@ -79,6 +80,40 @@ struct VwapFold<W: Weighting> {
 struct Sums<S> {
     products: S,
     sizes: S,
+}
+
+impl<W: Weighting> VwapFold<W> {
+    /// Calls `visit` with price and size of each row that counts.
+    fn each(
+        &self,
+        rows: &Rows<'_>,
+        mut visit: impl FnMut(usize, usize, Native<W::Price>, Native<W::Size>) -> Result<()>,
+    ) -> Result<()> {
+        let prices = rows.columns[0].as_primitive::<W::Price>().values();
+        let sizes = rows.columns[1].as_primitive::<W::Size>().values();
+        rows.each(&[0, 1], |row, group| {
+            let (price, size) = (prices[row], sizes[row]);
+            if price.usable() && size.usable() && size.positive() {
+                visit(row, group, price, size)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns sums with a row added.
+    fn added(
+        &self,
+        sums: Sums<W::Sum>,
+        price: Native<W::Price>,
+        size: Native<W::Size>,
+    ) -> Result<Sums<W::Sum>> {
+        let products = self.weighting.add_product(sums.products, price, size);
+        let sizes = self.weighting.add_size(sums.sizes, size);
+        Ok(Sums {
+            products: in_range(products, CALL.function, "the sum of price times size")?,
+            sizes: in_range(sizes, CALL.function, "the sum of sizes")?,
+        })
+    }
 }
 
 impl<W: Weighting> Fold for VwapFold<W> {
@@ -94,17 +129,9 @@ impl<W: Weighting> Fold for VwapFold<W> {
     }
 
     fn update(&self, states: &mut [Self::State], rows: &Rows<'_>) -> Result<()> {
-        let prices = rows.columns[0].as_primitive::<W::Price>().values();
-        let sizes = rows.columns[1].as_primitive::<W::Size>().values();
-        rows.each(&[0, 1], |row, group| {
-            let (price, size) = (prices[row], sizes[row]);
-            if price.usable() && size.usable() && size.positive() {
-                let state = &mut states[group];
-                let products = self.weighting.add_product(state.products, price, size);
-                state.products = in_range(products, CALL.function, "the sum of price times size")?;
-                let sizes = self.weighting.add_size(state.sizes, size);
-                state.sizes = in_range(sizes, CALL.function, "the sum of sizes")?;
-            }
+        self.each(rows, |_, group, price, size| {
+            let state = &mut states[group];
+            *state = self.added(*state, price, size)?;
             Ok(())
         })
     }
@@ -147,6 +174,37 @@ impl<W: Weighting> Fold for VwapFold<W> {
             }
         };
         column::<W::Vwap>(self.weighting.vwap_type(), states.iter().map(ratio))
+    }
+
+    fn reversible(&self) -> Option<Box<dyn AnyFold>> {
+        Some(Box::new(Reversible(self.clone())))
+    }
+}
+
+impl<W: Weighting> RowSums for VwapFold<W> {
+    type Sum = W::Sum;
+
+    fn function(&self) -> &'static str {
+        CALL.function
+    }
+
+    fn sum_count(&self) -> usize {
+        2
+    }
+
+    fn each(&self, rows: &Rows<'_>, visit: Visit<'_, W::Sum>) -> Result<()> {
+        Self::each(self, rows, |row, group, price, size| {
+            let Sums { products, sizes } = self.added(Sums::default(), price, size)?;
+            visit(row, group, &[sizes, products])
+        })
+    }
+
+    fn finish(&self, sums: &[Vec<W::Sum>]) -> Result<ArrayRef> {
+        let state = |sums: &Vec<W::Sum>| Sums {
+            sizes: sums[0],
+            products: sums[1],
+        };
+        self.evaluate(&sums.iter().map(state).collect::<Vec<_>>())
     }
 }
 

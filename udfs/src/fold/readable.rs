@@ -26,6 +26,11 @@ pub trait ReadGroups: GroupsAccumulator + Debug {
     /// # Errors
     /// If a state cannot be written.
     fn partial(&self) -> Result<Vec<ArrayRef>>;
+
+    /// Returns an accumulator without rows for the same aggregate over rows that change, if its
+    /// rows can be taken back: behind the arguments it takes a column of weights, +1 for a row that
+    /// comes and −1 for one that goes.
+    fn retracting(&self) -> Option<Box<dyn ReadGroups>>;
 }
 
 /// The accumulator of all groups of one of our aggregates.
@@ -33,8 +38,8 @@ pub trait ReadGroups: GroupsAccumulator + Debug {
 pub struct FoldGroups(Box<dyn ReadGroups>);
 
 impl FoldGroups {
-    pub(super) fn new(groups: impl ReadGroups) -> Self {
-        Self(Box::new(groups))
+    pub(super) fn new(groups: Box<dyn ReadGroups>) -> Self {
+        Self(groups)
     }
 
     /// Returns what `accumulator` is if it is one of our aggregates.
@@ -61,6 +66,10 @@ impl<F: Fold> ReadGroups for Grouped<F> {
 
     fn partial(&self) -> Result<Vec<ArrayRef>> {
         self.fold.state(&self.states)
+    }
+
+    fn retracting(&self) -> Option<Box<dyn ReadGroups>> {
+        Some(self.fold.reversible()?.into_readable())
     }
 }
 

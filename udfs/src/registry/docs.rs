@@ -41,7 +41,7 @@ const TIME_BUCKET: FunctionDoc = FunctionDoc {
     example: "SELECT time_bucket('1 minute', ts) AS minute, count(*) FROM trades GROUP BY minute",
 };
 
-const AGGREGATES: [FunctionDoc; 7] = [
+const AGGREGATES: [FunctionDoc; 6] = [
     FunctionDoc {
         name: "vwap",
         kind: Aggregate,
@@ -105,17 +105,6 @@ const AGGREGATES: [FunctionDoc; 7] = [
         reference: "TimescaleDB toolkit candlestick_agg",
         example: "SELECT time_bucket('1 minute', ts) AS minute, symbol, \
                   candlestick_agg(ts, price, size) AS candle FROM trades GROUP BY minute, symbol",
-    },
-    FunctionDoc {
-        name: "rollup",
-        kind: Aggregate,
-        signature: "rollup(candlestick) -> candlestick",
-        description: "A coarser bar out of finer ones.",
-        formula: "the bar of all ticks together; vwap is the mean of the bars' own, weighted by \
-                  volume",
-        reference: "TimescaleDB toolkit rollup",
-        example: "SELECT time_bucket('1 hour', ts) AS hour, symbol, rollup(candle) FROM bars \
-                  GROUP BY hour, symbol",
     },
 ];
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, AsArray, BooleanArray};
 use datafusion::arrow::compute::nullif;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
 
+use super::columnar::columnar;
 use crate::aggregate::candlestick::shape::{FIELDS, Shape};
 use crate::arguments::Call;
 use crate::registry::{self, FunctionKind};
@@ -95,26 +96,17 @@ impl ScalarUDFImpl for Accessor {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [candlestick] = args.args.as_slice() else {
-            return internal_err!("{} takes one argument", self.field);
-        };
-        let is_scalar = matches!(candlestick, ColumnarValue::Scalar(_));
-        let rows = if is_scalar { 1 } else { args.number_rows };
-        let column = candlestick.to_array(rows)?;
-        let bars = column.as_struct();
-        let part = match bars.nulls() {
-            None => Arc::clone(bars.column(self.index())),
-            Some(nulls) => {
-                let absent = BooleanArray::new(!nulls.inner(), None);
-                nullif(bars.column(self.index()), &absent)?
-            }
-        };
-        if is_scalar {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &part, 0,
-            )?));
-        }
-        Ok(ColumnarValue::Array(part))
+        columnar(&args, |columns, _| {
+            let [column] = columns else {
+                return internal_err!("{} takes one argument", self.field);
+            };
+            let bars = column.as_struct();
+            let part = bars.column(self.index());
+            Ok(match bars.nulls() {
+                None => Arc::clone(part),
+                Some(nulls) => nullif(part, &BooleanArray::new(!nulls.inner(), None))?,
+            })
+        })
     }
 }
 

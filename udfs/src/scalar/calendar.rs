@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
+use super::columnar::columnar;
 use crate::arguments::Call;
 use crate::error::FunctionError;
 use crate::registry::{self, FunctionDoc, FunctionKind};
@@ -220,47 +221,39 @@ impl ScalarUDFImpl for Asked {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let row_count = if is_scalar { 1 } else { args.number_rows };
-        let times = args.args[0].to_array(row_count)?;
-        let time = times.data_type().clone();
-        // Truncated towards the past: a session opens at a whole second.
-        let per_second = match &time {
-            DataType::Timestamp(TimeUnit::Second, _) => 1,
-            DataType::Timestamp(TimeUnit::Millisecond, _) => 1_000,
-            DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000_000,
-            _ => 1_000_000_000,
-        };
-        let times = cast(&times, &DataType::Int64)?;
-        let times = times.as_primitive::<Int64Type>();
-        let names = args.args[1].to_array(row_count)?;
-        let names = names.as_string::<i32>();
-        // Usually one name for all rows.
-        let mut last: Option<(&str, &'static Calendar)> = None;
-        let mut rows = Vec::with_capacity(row_count);
-        for row in 0..row_count {
-            if times.is_null(row) || names.is_null(row) {
-                rows.push(None);
-                continue;
-            }
-            let name = names.value(row);
-            let calendar = match last {
-                Some((known, calendar)) if known == name => calendar,
-                _ => self.calendar(name)?,
+        columnar(&args, |columns, row_count| {
+            let times = Arc::clone(&columns[0]);
+            let time = times.data_type().clone();
+            // Truncated towards the past: a session opens at a whole second.
+            let per_second = match &time {
+                DataType::Timestamp(TimeUnit::Second, _) => 1,
+                DataType::Timestamp(TimeUnit::Millisecond, _) => 1_000,
+                DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000_000,
+                _ => 1_000_000_000,
             };
-            last = Some((name, calendar));
-            rows.push(Some((times.value(row).div_euclid(per_second), calendar)));
-        }
-        let result = self.answers(rows.into_iter(), &time)?;
-        if is_scalar {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
-        }
-        Ok(ColumnarValue::Array(result))
+            let times = cast(&times, &DataType::Int64)?;
+            let times = times.as_primitive::<Int64Type>();
+            let names = Arc::clone(&columns[1]);
+            let names = names.as_string::<i32>();
+            // Usually one name for all rows.
+            let mut last: Option<(&str, &'static Calendar)> = None;
+            let mut rows = Vec::with_capacity(row_count);
+            for row in 0..row_count {
+                if times.is_null(row) || names.is_null(row) {
+                    rows.push(None);
+                    continue;
+                }
+                let name = names.value(row);
+                let calendar = match last {
+                    Some((known, calendar)) if known == name => calendar,
+                    _ => self.calendar(name)?,
+                };
+                last = Some((name, calendar));
+                rows.push(Some((times.value(row).div_euclid(per_second), calendar)));
+            }
+            let result = self.answers(rows.into_iter(), &time)?;
+            Ok(result)
+        })
     }
 }
 

@@ -9,12 +9,13 @@ use datafusion::arrow::array::{
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
 
+use super::columnar::columnar;
 use crate::aggregate::candlestick::shape::Shape;
 use crate::arguments::Call;
 use crate::registry::{self, FunctionDoc, FunctionKind};
@@ -96,20 +97,7 @@ impl ScalarUDFImpl for Candlestick {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let row_count = if is_scalar { 1 } else { args.number_rows };
-        let columns = args.args.iter().map(|arg| arg.to_array(row_count));
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let result = bars(&columns, row_count)?;
-        if is_scalar {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
-        }
-        Ok(ColumnarValue::Array(result))
+        columnar(&args, bars)
     }
 }
 

@@ -17,12 +17,13 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature,
 };
 
+use super::columnar::columnar;
 use crate::argument::{self, Argument};
 use crate::arguments::Call;
 use crate::registry::{self, FunctionDoc, FunctionKind};
@@ -261,28 +262,15 @@ impl ScalarUDFImpl for FormulaFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let row_count = if is_scalar { 1 } else { args.number_rows };
-        let formula = self.formula;
-        let numbers = args
-            .args
-            .iter()
-            .zip(formula.arguments)
-            .map(|(arg, argument)| {
-                let column = arg.to_array(row_count)?;
-                argument.numbers(formula.call(), &column)
-            });
-        let numbers: Vec<Float64Array> = numbers.collect::<Result<_>>()?;
-        let result = formula.assemble(formula.rows(&numbers, row_count))?;
-        if is_scalar {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
-        }
-        Ok(ColumnarValue::Array(result))
+        columnar(&args, |columns, row_count| {
+            let formula = self.formula;
+            let numbers = columns
+                .iter()
+                .zip(formula.arguments)
+                .map(|(column, argument)| argument.numbers(formula.call(), column));
+            let numbers: Vec<Float64Array> = numbers.collect::<Result<_>>()?;
+            formula.assemble(formula.rows(&numbers, row_count))
+        })
     }
 }
 

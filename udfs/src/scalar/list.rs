@@ -14,12 +14,13 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
 
+use super::columnar::columnar;
 use crate::argument::before_arrow;
 use crate::arguments::Call;
 use crate::registry::{self, FunctionDoc, FunctionKind};
@@ -174,41 +175,33 @@ impl ScalarUDFImpl for Function {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let row_count = if is_scalar { 1 } else { args.number_rows };
-        let definition = self.definition;
-        let columns = args.args.iter().zip(definition.arguments);
-        let columns: Vec<ArrayRef> = columns
-            .map(|(arg, (_, kind))| Ok(cast(&arg.to_array(row_count)?, &kind.data_type())?))
-            .collect::<Result<_>>()?;
-        let results = (0..row_count).map(|row| {
-            let values: Option<Vec<Vec<f64>>> =
-                columns.iter().map(|column| values(column, row)).collect();
-            let result = (definition.evaluate)(&values?)?;
-            result
-                .iter()
-                .all(|value| value.is_finite())
-                .then_some(result)
-        });
-        let result: ArrayRef = if definition.result == Kind::Number {
-            let numbers = results.map(|result| result?.first().copied());
-            Arc::new(numbers.collect::<Float64Array>())
-        } else {
-            let mut builder = ListBuilder::new(Float64Builder::new());
-            for result in results {
-                builder.append_option(result.map(|values| values.into_iter().map(Some)));
-            }
-            Arc::new(builder.finish())
-        };
-        if is_scalar {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
-        }
-        Ok(ColumnarValue::Array(result))
+        columnar(&args, |columns, row_count| {
+            let definition = self.definition;
+            let columns = columns.iter().zip(definition.arguments);
+            let columns: Vec<ArrayRef> = columns
+                .map(|(column, (_, kind))| Ok(cast(column, &kind.data_type())?))
+                .collect::<Result<_>>()?;
+            let results = (0..row_count).map(|row| {
+                let values: Option<Vec<Vec<f64>>> =
+                    columns.iter().map(|column| values(column, row)).collect();
+                let result = (definition.evaluate)(&values?)?;
+                result
+                    .iter()
+                    .all(|value| value.is_finite())
+                    .then_some(result)
+            });
+            let result: ArrayRef = if definition.result == Kind::Number {
+                let numbers = results.map(|result| result?.first().copied());
+                Arc::new(numbers.collect::<Float64Array>())
+            } else {
+                let mut builder = ListBuilder::new(Float64Builder::new());
+                for result in results {
+                    builder.append_option(result.map(|values| values.into_iter().map(Some)));
+                }
+                Arc::new(builder.finish())
+            };
+            Ok(result)
+        })
     }
 }
 

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
 
-use crate::aggregate::sketch;
+use super::columnar::columnar;
+use crate::aggregate::digest::{self, Places};
+use crate::aggregate::sketch::rollup::is_sketch;
 use crate::arguments::Call;
 use crate::registry::{self, FunctionDoc, FunctionKind};
 
@@ -22,8 +24,9 @@ pub(crate) const DOCS: [FunctionDoc; 2] = [
         kind: FunctionKind::Scalar,
         signature: "approx_percentile(percentile, sketch) -> double precision",
         description: "A percentile of the values of a sketch.",
-        formula: "the bucket of the value number 1 + percentile * (n - 1), in order; off by no \
-                  more than the sketch's error; null unless percentile is from 0 to 1",
+        formula: "of a sketch the bucket of the value number 1 + percentile * (n - 1), in order, \
+                  off by no more than its error; of a digest the value at that place, interpolated \
+                  between its means; null unless percentile is from 0 to 1",
         reference: "TimescaleDB toolkit approx_percentile",
         example: "SELECT approx_percentile(0.5, percentile_agg(price)) FROM trades",
     },
@@ -32,7 +35,8 @@ pub(crate) const DOCS: [FunctionDoc; 2] = [
         kind: FunctionKind::Scalar,
         signature: "approx_percentile_rank(value, sketch) -> double precision",
         description: "The share of the values of a sketch that are not above a value.",
-        formula: "the count of the buckets whose value is at or below value, over that of all",
+        formula: "of a sketch the count of the buckets whose value is at or below value, over that \
+                  of all; of a digest the place that value has, interpolated between its means",
         reference: "TimescaleDB toolkit approx_percentile_rank",
         example: "SELECT approx_percentile_rank(11, percentile_agg(price)) FROM trades",
     },
@@ -70,19 +74,26 @@ impl Percentile {
         let call = self.call();
         call.count(types, 2, 2)?;
         call.number(if self.is_rank { "value" } else { "percentile" }, &types[0])?;
-        let is_sketch = match &types[1] {
-            DataType::Struct(fields) => {
-                let names = fields.iter().map(|field| field.name().as_str());
-                names.eq(sketch::FIELDS)
-            }
-            _ => false,
-        };
-        if !is_sketch {
-            return call.wrong_type("sketch", "the result of percentile_agg", &types[1]);
+        if !is_sketch(&types[1]) && !digest::is_digest(&types[1]) {
+            let expected = "the result of percentile_agg, uddsketch or tdigest";
+            return call.wrong_type("sketch", expected, &types[1]);
         }
         Ok(vec![DataType::Float64, types[1].clone()])
     }
 
+    /// What a digest answers.
+    fn place(&self, asked: f64, places: &Places<'_>) -> Option<f64> {
+        if places.means.is_empty() || !asked.is_finite() {
+            return None;
+        }
+        if self.is_rank {
+            return Some(places.rank(asked));
+        }
+        let asked = Some(asked).filter(|asked| (0.0..=1.0).contains(asked))?;
+        places.percentile(asked)
+    }
+
+    /// What the buckets of a sketch answer.
     fn answer(&self, asked: f64, values: &[f64], counts: &[i64]) -> Option<f64> {
         let all: i64 = counts.iter().sum();
         if all == 0 || !asked.is_finite() {
@@ -133,34 +144,38 @@ impl ScalarUDFImpl for Percentile {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let row_count = if is_scalar { 1 } else { args.number_rows };
-        let asked = cast(&args.args[0].to_array(row_count)?, &DataType::Float64)?;
-        let asked = asked.as_primitive::<Float64Type>();
-        let sketches = args.args[1].to_array(row_count)?;
-        let sketches = sketches.as_struct();
-        let (values, counts) = (
-            sketches.column(3).as_list::<i32>(),
-            sketches.column(4).as_list::<i32>(),
-        );
-        let answers = (0..row_count).map(|row| {
-            if asked.is_null(row) || sketches.is_null(row) || values.is_null(row) {
-                return None;
-            }
-            let (values, counts) = (values.value(row), counts.value(row));
-            let values = values.as_primitive::<Float64Type>().values();
-            let counts = counts.as_primitive::<Int64Type>().values();
-            self.answer(asked.value(row), values, counts)
-        });
-        let result: ArrayRef = Arc::new(answers.collect::<Float64Array>());
-        if is_scalar {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
-        }
-        Ok(ColumnarValue::Array(result))
+        columnar(&args, |columns, row_count| {
+            let asked = cast(&columns[0], &DataType::Float64)?;
+            let asked = asked.as_primitive::<Float64Type>();
+            let sketches = columns[1].as_struct();
+            let is_digest = digest::is_digest(columns[1].data_type());
+            let first = if is_digest { 4 } else { 3 };
+            let lists = [first, first + 1].map(|index| sketches.column(index).as_list::<i32>());
+            let extreme = |index: usize, row: usize| {
+                let column = sketches.column(index).as_primitive::<Float64Type>();
+                column.is_valid(row).then(|| column.value(row))
+            };
+            let answers = (0..row_count).map(|row| {
+                let known = lists.iter().all(|list| list.is_valid(row));
+                if asked.is_null(row) || sketches.is_null(row) || !known {
+                    return None;
+                }
+                let (values, counts) = (lists[0].value(row), lists[1].value(row));
+                let values = values.as_primitive::<Float64Type>().values();
+                let counts = counts.as_primitive::<Int64Type>().values();
+                if !is_digest {
+                    return self.answer(asked.value(row), values, counts);
+                }
+                let extremes = (extreme(2, row)?, extreme(3, row)?);
+                let places = Places {
+                    extremes,
+                    means: values,
+                    weights: counts,
+                };
+                self.place(asked.value(row), &places)
+            });
+            let answers: ArrayRef = Arc::new(answers.collect::<Float64Array>());
+            Ok(answers)
+        })
     }
 }

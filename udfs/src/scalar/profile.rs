@@ -5,12 +5,13 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StructArray};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Float64Type};
-use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
 
+use super::columnar::columnar;
 use crate::arguments::Call;
 use crate::registry::{self, FunctionDoc, FunctionKind};
 
@@ -133,46 +134,33 @@ impl ScalarUDFImpl for Reading {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let row_count = if is_scalar { 1 } else { args.number_rows };
-        let [profile, share @ ..] = args.args.as_slice() else {
-            return internal_err!("{} takes a profile", self.name());
-        };
-        let profiles = profile.to_array(row_count)?;
-        let shares = share
-            .first()
-            .map(|share| share.to_array(row_count))
-            .transpose()?;
-        let areas: Vec<Option<Area>> = (0..row_count)
-            .map(|row| {
-                let share = match &shares {
-                    Some(shares) if shares.is_null(row) => return None,
-                    Some(shares) => shares.as_primitive::<Float64Type>().value(row),
-                    None => SHARE,
-                };
-                area(&profiles, row, share)
-            })
-            .collect();
-        let column = |value: fn(&Area) -> f64| -> ArrayRef {
-            let values = areas.iter().map(|area| area.as_ref().map(value));
-            Arc::new(values.collect::<Float64Array>())
-        };
-        let result = if self.is_area {
+        columnar(&args, |columns, row_count| {
+            let [profiles, shares @ ..] = columns else {
+                return internal_err!("{} takes a profile", self.name());
+            };
+            let shares = shares.first();
+            let areas: Vec<Option<Area>> = (0..row_count)
+                .map(|row| {
+                    let share = match shares {
+                        Some(shares) if shares.is_null(row) => return None,
+                        Some(shares) => shares.as_primitive::<Float64Type>().value(row),
+                        None => SHARE,
+                    };
+                    area(profiles, row, share)
+                })
+                .collect();
+            let column = |value: fn(&Area) -> f64| -> ArrayRef {
+                let values = areas.iter().map(|area| area.as_ref().map(value));
+                Arc::new(values.collect::<Float64Array>())
+            };
+            if !self.is_area {
+                return Ok(column(|area| area.center));
+            }
             let nulls = NullBuffer::from_iter(areas.iter().map(Option::is_some));
             let columns = vec![column(|area| area.low), column(|area| area.high)];
-            Arc::new(StructArray::try_new(area_fields(), columns, Some(nulls))?)
-        } else {
-            column(|area| area.center)
-        };
-        if is_scalar {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
-        }
-        Ok(ColumnarValue::Array(result))
+            let areas = StructArray::try_new(area_fields(), columns, Some(nulls))?;
+            Ok(Arc::new(areas))
+        })
     }
 }
 

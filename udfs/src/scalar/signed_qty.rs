@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
 
+use super::columnar::columnar;
 use crate::arguments::Call;
 use crate::registry::{self, FunctionDoc, FunctionKind};
 use crate::side;
@@ -78,41 +79,33 @@ impl ScalarUDFImpl for SignedQuantity {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let row_count = if is_scalar { 1 } else { args.number_rows };
-        let sides = side::numbers(&args.args[0].to_array(row_count)?);
-        let quantities = args.args[1].to_array(row_count)?;
-        let sign = |row: usize| {
-            let known = sides.is_valid(row) && quantities.is_valid(row);
-            let side = sides.value(row);
-            (known && side::is_side(side)).then_some(side)
-        };
-        let result: ArrayRef = if let Some(exact) = quantities.as_primitive_opt::<Decimal128Type>()
-        {
-            let signed = (0..row_count).map(|row| {
-                let sign = sign(row)?;
-                Some(if sign > 0.0 {
-                    exact.value(row)
+        columnar(&args, |columns, row_count| {
+            let sides = side::numbers(&columns[0]);
+            let quantities = Arc::clone(&columns[1]);
+            let sign = |row: usize| {
+                let known = sides.is_valid(row) && quantities.is_valid(row);
+                let side = sides.value(row);
+                (known && side::is_side(side)).then_some(side)
+            };
+            let result: ArrayRef =
+                if let Some(exact) = quantities.as_primitive_opt::<Decimal128Type>() {
+                    let signed = (0..row_count).map(|row| {
+                        let sign = sign(row)?;
+                        Some(if sign > 0.0 {
+                            exact.value(row)
+                        } else {
+                            -exact.value(row)
+                        })
+                    });
+                    let signed = signed.collect::<Decimal128Array>();
+                    Arc::new(signed.with_data_type(exact.data_type().clone()))
                 } else {
-                    -exact.value(row)
-                })
-            });
-            let signed = signed.collect::<Decimal128Array>();
-            Arc::new(signed.with_data_type(exact.data_type().clone()))
-        } else {
-            let numbers = quantities.as_primitive::<Float64Type>();
-            let signed = (0..row_count).map(|row| Some(sign(row)? * numbers.value(row)));
-            let signed = signed.map(|value| value.filter(|value| value.is_finite()));
-            Arc::new(signed.collect::<Float64Array>())
-        };
-        if is_scalar {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
-        }
-        Ok(ColumnarValue::Array(result))
+                    let numbers = quantities.as_primitive::<Float64Type>();
+                    let signed = (0..row_count).map(|row| Some(sign(row)? * numbers.value(row)));
+                    let signed = signed.map(|value| value.filter(|value| value.is_finite()));
+                    Arc::new(signed.collect::<Float64Array>())
+                };
+            Ok(result)
+        })
     }
 }

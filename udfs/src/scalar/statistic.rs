@@ -1,20 +1,25 @@
-//! `average(s)`, `slope(s)` and the like: the parts of what `stats_agg` and `time_weight` give.
+//! `average(s)`, `slope(s)` and the like: the parts of what `stats_agg`, `time_weight` and sketches
+//! give.
 //!
 //! Parts whose names other functions have (`sum`, `variance`, `stddev`, `kurtosis`, `corr`) are
 //! read as fields: `s['stddev']`.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
-use datafusion::arrow::compute::nullif;
+use datafusion::arrow::array::{Array, AsArray, BooleanArray};
+use datafusion::arrow::compute::kernels::numeric::div;
+use datafusion::arrow::compute::{cast, is_null, nullif};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
 
+use super::columnar::columnar;
+use crate::aggregate::digest::is_digest;
 use crate::aggregate::series::time_weight::{self, FIELDS};
+use crate::aggregate::sketch::rollup::is_sketch;
 use crate::arguments::Call;
 use crate::registry::{self, FunctionDoc, FunctionKind};
 
@@ -28,7 +33,7 @@ struct Part {
 }
 
 /// Every accessor.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     Part {
         name: "num_vals",
         signature: "num_vals(statistics) -> bigint",
@@ -38,8 +43,14 @@ const PARTS: [Part; 9] = [
     Part {
         name: "average",
         signature: "average(statistics) -> double precision",
-        description: "The mean of one variable, or that of a value over time.",
+        description: "The mean of a variable, of the values of a sketch, or of a value over time.",
         example: "SELECT average(stats_agg(price)) FROM trades",
+    },
+    Part {
+        name: "error",
+        signature: "error(sketch) -> double precision",
+        description: "How far a percentile of a sketch may lie off, as a share of itself.",
+        example: "SELECT error(percentile_agg(price)) FROM trades",
     },
     Part {
         name: "integral",
@@ -119,21 +130,25 @@ impl Accessor {
             function: self.part.name,
             signature: crate::argument::before_arrow(self.part.signature),
         };
-        let index = match found {
-            // The area itself; its mean is computed.
-            DataType::Struct(fields) if fields.first().is_some_and(|f| f.name() == FIELDS[0]) => {
-                ["integral", "average"]
-                    .contains(&self.part.name)
-                    .then_some(0)
-            }
-            DataType::Struct(fields) if fields.first().is_some_and(|f| f.name() == "num_vals") => {
-                fields
-                    .iter()
-                    .position(|field| field.name() == self.part.name)
-            }
+        let begins = |name: &str| match found {
+            DataType::Struct(fields) => fields.first().is_some_and(|first| first.name() == name),
+            _ => false,
+        };
+        let place = match found {
+            DataType::Struct(fields) => fields
+                .iter()
+                .position(|field| field.name() == self.part.name),
             _ => None,
         };
-        let expected = "the result of stats_agg or time_weight that has this part";
+        let computed = match self.part.name {
+            // The area itself; its mean is computed.
+            "integral" | "average" if begins(FIELDS[0]) => Some(0),
+            // Of a sum, that is.
+            "average" if is_sketch(found) || is_digest(found) => Some(1),
+            _ => None,
+        };
+        let index = computed.or_else(|| place.filter(|_| begins("num_vals")));
+        let expected = "the result of stats_agg, of time_weight or a sketch that has this part";
         index.map_or_else(|| call.wrong_type("statistics", expected, found), Ok)
     }
 }
@@ -170,27 +185,24 @@ impl ScalarUDFImpl for Accessor {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(statistics) = args.args.first() else {
-            return datafusion::common::internal_err!("{} takes one argument", self.name());
-        };
-        let is_scalar = matches!(statistics, ColumnarValue::Scalar(_));
-        let column = statistics.to_array(if is_scalar { 1 } else { args.number_rows })?;
-        let structs = column.as_struct();
-        let field = structs.column(self.index(column.data_type())?);
-        let over_time = structs.column_names().first() == Some(&FIELDS[0]);
-        let part: ArrayRef = match column.nulls() {
-            _ if over_time && self.part.name == "average" => {
-                Arc::new(time_weight::average(structs))
-            }
-            None => Arc::clone(field),
-            Some(nulls) => nullif(field, &BooleanArray::new(!nulls.inner(), None))?,
-        };
-        if is_scalar {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &part, 0,
-            )?));
-        }
-        Ok(ColumnarValue::Array(part))
+        columnar(&args, |columns, _| {
+            let Some(column) = columns.first() else {
+                return internal_err!("{} takes one argument", self.name());
+            };
+            let structs = column.as_struct();
+            let field = structs.column(self.index(column.data_type())?);
+            let (found, is_mean) = (column.data_type(), self.part.name == "average");
+            let over_time = structs.column_names().first() == Some(&FIELDS[0]);
+            Ok(match column.nulls() {
+                _ if over_time && is_mean => Arc::new(time_weight::average(structs)),
+                _ if is_mean && (is_sketch(found) || is_digest(found)) => {
+                    let counts = cast(structs.column(0), &DataType::Float64)?;
+                    nullif(&div(field, &counts)?, &is_null(column)?)?
+                }
+                None => Arc::clone(field),
+                Some(nulls) => nullif(field, &BooleanArray::new(!nulls.inner(), None))?,
+            })
+        })
     }
 }
 

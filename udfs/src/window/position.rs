@@ -1,7 +1,7 @@
 //! `position_avg`, `position_fifo`, `position_lifo`: a position and its profit after every trade.
 //!
 //! A trade is a quantity (bought positive, sold negative; `signed_qty` makes it from a side) and a
-//! price; multiply the price by a contract's multiplier where there is one. Decimals are exact:
+//! price, both of contracts whose multiplier may follow. Decimals are exact:
 //! after every trade `realized_pnl + qty * mark - cost_basis` equals the cash that flowed plus
 //! `qty * mark`, to the last digit, for every mark. Only `avg_cost` is rounded. Rows whose
 //! quantity or price is null, NaN or infinite give null and change nothing.
@@ -15,9 +15,9 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{
     DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, FieldRef, Fields, Float64Type,
 };
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::function::{
-    PartitionEvaluatorArgs, WindowFunctionSimplification, WindowUDFFieldArgs,
+    ExpressionArgs, PartitionEvaluatorArgs, WindowFunctionSimplification, WindowUDFFieldArgs,
 };
 use datafusion::logical_expr::{
     Documentation, Expr, LimitEffect, PartitionEvaluator, Signature, Volatility, WindowUDF,
@@ -31,7 +31,7 @@ use crate::arguments::Call;
 use crate::error::FunctionError;
 use crate::registry::{self, FunctionDoc, FunctionKind};
 use crate::running::{Along, Running};
-use book::{Book, Exact, Method};
+use book::{Amount as _, Book, Exact, Method, State};
 use columns::Fees;
 
 /// Digits that an average cost has after those of the price, as `avg` adds them.
@@ -46,7 +46,7 @@ pub(crate) fn functions() -> impl Iterator<Item = Arc<WindowUDF>> {
         let unnamed = Signature::user_defined(Volatility::Immutable);
         let signature = unnamed
             .clone()
-            .with_parameter_names(vec!["quantity", "price", "fee"])
+            .with_parameter_names(vec!["quantity", "price", "fee", "multiplier"])
             .unwrap_or(unnamed);
         Arc::new(WindowUDF::new_from_impl(Position { method, signature }))
     })
@@ -58,19 +58,20 @@ pub(crate) fn docs() -> impl Iterator<Item = FunctionDoc> {
         let (name, signature, description, formula, example) = match method {
             Method::Average => (
                 "position_avg",
-                "position_avg(quantity, price [, fee]) \
+                "position_avg(quantity, price [, fee [, multiplier]]) \
                  -> struct(qty, avg_cost, realized_pnl, fees, cost_basis)",
                 "A position and its profit after every trade, at average cost.",
                 "a trade that adds raises cost_basis by quantity * price; one that reduces takes \
                  its share of cost_basis away and realizes the difference; crossing zero closes \
                  and opens anew; unrealized is qty * mark - cost_basis; avg_cost is cost_basis / \
-                 qty, null at 0; profits are before fees",
+                 qty, null at 0; realized_pnl and cost_basis are times \
+                 multiplier, avg_cost is not; profits are before fees",
                 "SELECT symbol, ts, position_avg(size, price) OVER (PARTITION BY symbol ORDER BY \
                  ts) FROM trades",
             ),
             Method::Fifo => (
                 "position_fifo",
-                "position_fifo(quantity, price [, fee]) \
+                "position_fifo(quantity, price [, fee [, multiplier]]) \
                  -> struct(qty, avg_cost, realized_pnl, fees, cost_basis, open_lots)",
                 "A position and its profit after every trade, the oldest lots sold first.",
                 "every trade that adds opens a lot; one that reduces closes the oldest lots, and \
@@ -80,7 +81,7 @@ pub(crate) fn docs() -> impl Iterator<Item = FunctionDoc> {
             ),
             Method::Lifo => (
                 "position_lifo",
-                "position_lifo(quantity, price [, fee]) \
+                "position_lifo(quantity, price [, fee [, multiplier]]) \
                  -> struct(qty, avg_cost, realized_pnl, fees, cost_basis, open_lots)",
                 "A position and its profit after every trade, the latest lots sold first.",
                 "as position_fifo, with the latest lots first",
@@ -122,23 +123,74 @@ impl Position {
 
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let call = self.call();
-        call.count(types, 2, 3)?;
+        call.count(types, 2, 4)?;
         let price = call.number("price", &types[1])?;
-        let mut coerced = match call.size("quantity", &types[0], &price)? {
-            quantity @ DataType::Decimal128(..) => vec![quantity, price],
-            // A float among them makes all of it floats.
-            _ => vec![DataType::Float64, DataType::Float64],
+        let quantity = call.size("quantity", &types[0], &price)?;
+        let multiplier = types.get(MULTIPLIER);
+        let multiplier = multiplier.map(|found| call.size("multiplier", found, &price));
+        let multiplier = multiplier.transpose()?;
+        // A float among them makes all of it floats.
+        let is_exact = [Some(&quantity), multiplier.as_ref()]
+            .into_iter()
+            .flatten()
+            .all(|kind| matches!(kind, DataType::Decimal128(..)));
+        let mut coerced = match is_exact {
+            true => vec![quantity, price],
+            false => vec![DataType::Float64, DataType::Float64],
         };
         if let Some(fee) = types.get(2) {
             coerced.push(call.size("fee", fee, &coerced[1])?);
         }
+        coerced.extend(multiplier.map(|kind| if is_exact { kind } else { DataType::Float64 }));
         Ok(coerced)
+    }
+
+    /// Reads the multiplier among the physical arguments of a call; 1 if it is left out.
+    fn multiplier(&self, arguments: &[Arc<dyn PhysicalExpr>]) -> Result<ScalarValue> {
+        let call = self.call();
+        match arguments.get(MULTIPLIER) {
+            None => Ok(ScalarValue::Null),
+            Some(expr) => checked(call, call.constant("multiplier", expr)?),
+        }
     }
 
     fn shape(&self, types: &[DataType]) -> Result<Shape> {
         Shape::of(self.call(), self.method, types)
     }
+
+    /// Begins a partition of a call whose arguments have these coerced types.
+    fn trades(&self, arguments: &[Arc<dyn PhysicalExpr>], types: &[DataType]) -> Result<Trades> {
+        let mut shape = self.shape(types)?;
+        let multiplier = self.multiplier(arguments)?;
+        match multiplier.cast_to(types.get(MULTIPLIER).unwrap_or(&DataType::Null))? {
+            ScalarValue::Decimal128(Some(exact), ..) => shape.multiplier.1 = Exact(exact),
+            ScalarValue::Float64(Some(float)) => shape.multiplier.0 = float,
+            // NULL stands for 1, whatever the digits of its type.
+            _ => {}
+        }
+        Ok(Trades::new(self.call(), self.method, shape))
+    }
 }
+
+/// Refuses a multiplier that is not above zero; NULL stands for 1.
+fn checked(call: Call, value: ScalarValue) -> Result<ScalarValue> {
+    let number = value.cast_to(&DataType::Float64)?;
+    match number {
+        ScalarValue::Float64(Some(number)) if !(number > 0.0 && number.is_finite()) => {
+            Err(FunctionError::OutOfRange {
+                function: call.function,
+                argument: "multiplier",
+                value: value.to_string(),
+                range: "a positive number".into(),
+            }
+            .into())
+        }
+        _ => Ok(value),
+    }
+}
+
+/// Where the multiplier stands among the arguments.
+const MULTIPLIER: usize = 3;
 
 /// The types of the fields of a position.
 #[derive(Clone, Debug)]
@@ -148,6 +200,11 @@ struct Shape {
     amount: DataType,
     fees: DataType,
     has_lots: bool,
+    /// Digits of the price.
+    price_digits: i8,
+    /// What realized profit and cost basis are multiplied by: as a float, and as a decimal
+    /// without its point.
+    multiplier: (f64, Exact),
 }
 
 impl Shape {
@@ -169,9 +226,15 @@ impl Shape {
                 amount: float,
                 fees,
                 has_lots,
+                price_digits: 0,
+                multiplier: (1.0, Exact(1)),
             });
         };
-        let scale = quantity.saturating_add(*price);
+        let digits = match types.get(MULTIPLIER) {
+            Some(DataType::Decimal128(_, digits)) => *digits,
+            _ => 0,
+        };
+        let scale = quantity.saturating_add(*price).saturating_add(digits);
         if scale > DECIMAL128_MAX_PRECISION.cast_signed() {
             let (function, what) = (call.function, "the cost");
             let data_type = widest(DECIMAL128_MAX_PRECISION.cast_signed());
@@ -189,6 +252,8 @@ impl Shape {
             amount: widest(scale),
             fees,
             has_lots,
+            price_digits: *price,
+            multiplier: (1.0, Exact(10_i128.pow(u32::try_from(digits).unwrap_or(0)))),
         })
     }
 
@@ -229,17 +294,21 @@ impl WindowUDFImpl for Position {
             .iter()
             .map(|field| field.data_type().clone())
             .collect();
-        Ok(Box::new(Trades::new(
-            self.call(),
-            self.method,
-            self.shape(&types)?,
-        )))
+        Ok(Box::new(self.trades(args.input_exprs(), &types)?))
+    }
+
+    fn expressions(&self, args: ExpressionArgs<'_>) -> Vec<Arc<dyn PhysicalExpr>> {
+        let series = args.input_exprs().iter().take(MULTIPLIER);
+        series.map(Arc::clone).collect()
     }
 
     fn simplify(&self) -> Option<WindowFunctionSimplification> {
-        let name = self.call().function;
+        let call = self.call();
         Some(Box::new(move |function, _context| {
-            check_clauses(name, &function)?;
+            check_clauses(call.function, &function)?;
+            if let Some(Expr::Literal(value, _)) = function.params.args.get(MULTIPLIER) {
+                checked(call, value.clone())?;
+            }
             Ok(Expr::WindowFunction(Box::new(function)))
         }))
     }
@@ -268,7 +337,7 @@ impl WindowUDFImpl for Position {
 impl Position {
     /// Says how a call with these arguments runs along.
     pub(super) fn along(&self, arguments: &[Arc<dyn PhysicalExpr>]) -> Along {
-        let series = arguments.len();
+        let series = arguments.len().min(MULTIPLIER);
         Along::Running { series }
     }
 
@@ -276,9 +345,12 @@ impl Position {
     ///
     /// # Errors
     /// [`FunctionError`] if the types do not fit.
-    pub(super) fn start(&self, types: &[DataType]) -> Result<Box<dyn Running>> {
-        let shape = self.shape(&self.coerce(types)?)?;
-        Ok(Box::new(Trades::new(self.call(), self.method, shape)))
+    pub(super) fn start(
+        &self,
+        arguments: &[Arc<dyn PhysicalExpr>],
+        types: &[DataType],
+    ) -> Result<Box<dyn Running>> {
+        Ok(Box::new(self.trades(arguments, &self.coerce(types)?)?))
     }
 }
 
@@ -348,7 +420,15 @@ impl Running for Trades {
                 return Ok(None);
             }
             let (quantity, price) = (Exact(exact.value(row)), Exact(prices.value(row)));
-            match self.exact.trade(quantity, price) {
+            let state = self.exact.trade(quantity, price);
+            let fits = |state: &State<Exact>| {
+                let multiplier = self.shape.multiplier.1;
+                let amounts = [state.realized, state.basis];
+                amounts
+                    .iter()
+                    .all(|amount| amount.times(multiplier).is_some())
+            };
+            match state.filter(fits) {
                 Some(state) => Ok(Some(state)),
                 None => Err(beyond.clone().into()),
             }

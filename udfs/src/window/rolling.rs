@@ -10,7 +10,7 @@ use super::parameter::{Default, Parameter, integer, real};
 use super::step::{Ring, Step, Walk};
 
 /// The functions of this subject.
-pub(super) const DEFINITIONS: [Definition; 12] = [
+pub(super) const DEFINITIONS: [Definition; 13] = [
     Definition {
         name: "zscore",
         alias: None,
@@ -124,6 +124,22 @@ pub(super) const DEFINITIONS: [Definition; 12] = [
         reference: "Ornstein and Uhlenbeck 1930",
         example: "SELECT symbol, ts, half_life(price, 3) OVER (PARTITION BY symbol ORDER BY ts) \
                   FROM trades",
+    },
+    Definition {
+        name: "hurst",
+        alias: None,
+        inputs: &[Input::number("value")],
+        parameters: &[integer("length", 8, 100_000, Default::Refused)],
+        outputs: ONE_NUMBER,
+        gaps: Gaps::PassedOver,
+        compute: Compute::Ours(|p| rolling(p, hurst)),
+        description: "The Hurst exponent of the last rows: 0.5 for a random walk, more for a trend \
+                      that goes on, less for one that turns back.",
+        formula: "the slope of ln(avg((value - value t rows before)^2)) / 2 over ln(t) for t from \
+                  1 to length / 4, 20 at most; null below n rows or where a value does not change",
+        reference: "generalized Hurst exponent of order 2, Di Matteo 2007",
+        example: "SELECT symbol, ts, hurst(price, 8) OVER (PARTITION BY symbol ORDER BY ts) FROM \
+                  trades",
     },
     Definition {
         name: "autocorr",
@@ -399,6 +415,22 @@ fn half_life(window: &[&[f64]]) -> f64 {
     } else {
         f64::NAN
     }
+}
+
+/// The longest lag that tells about persistence.
+const HURST_LAG_MAX: usize = 20;
+
+fn hurst(window: &[&[f64]]) -> f64 {
+    let values = only(window);
+    let lags = 1..=(values.len() / 4).min(HURST_LAG_MAX);
+    let spread = |lag: usize| {
+        let changes = values.iter().zip(&values[lag..]);
+        let squares = changes.map(|(before, now)| (now - before).powi(2));
+        (squares.sum::<f64>() / (values.len() - lag) as f64).ln() / 2.0
+    };
+    let spreads: Vec<f64> = lags.clone().map(spread).collect();
+    let lags: Vec<f64> = lags.map(|lag| (lag as f64).ln()).collect();
+    Pair::of(&[&spreads, &lags]).slope()
 }
 
 fn autocorr(parameters: &[f64]) -> Result<Box<dyn Step>> {

@@ -16,6 +16,7 @@ import empyrical
 import numpy
 import statsmodels.api
 from scipy import stats
+from scipy.optimize import brentq
 
 GROUPS = 12
 COLUMNS = ["open", "high", "low", "close", "volume"]
@@ -53,6 +54,51 @@ class Table:
         call = re.sub(r"\bts\b", "to_timestamp_micros(day)", call)
         sql = f"SELECT x FROM (SELECT g, {call} AS x FROM {self.name} GROUP BY g) ORDER BY g"
         print(json.dumps({"sql": sql, "values": values, "tolerance": tolerance}))
+
+
+    def between(self, call, least, most, name):
+        """States that a call lies between two values for each group."""
+        picked = [numpy.asarray(self.columns[name])[self.group == group] for group in range(GROUPS)]
+        cases = " ".join(
+            f"WHEN {group} THEN x >= {float(least(p))!r} - 1e-9 AND x <= {float(most(p))!r} + 1e-9"
+            for group, p in enumerate(picked)
+        )
+        call = re.sub(r"\bts\b", "to_timestamp_micros(day)", call)
+        rows = f"(SELECT CAST(g AS INT) AS g, {call} AS x FROM {self.name} GROUP BY g)"
+        sql = f"SELECT CAST(CASE g {cases} END AS DOUBLE) FROM {rows} ORDER BY g"
+        print(json.dumps({"sql": sql, "values": [[1.0] * GROUPS], "tolerance": 0}))
+
+    def rollup(self, call, function, *names, tolerance):
+        """States the moments of all rows of a group, rolled up from uneven buckets."""
+        columns = []
+        for group in range(GROUPS):
+            picked = [numpy.asarray(self.columns[name])[self.group == group] for name in names]
+            columns.append(numpy.atleast_1d(function(*picked)).astype(float).tolist())
+        values = [list(v) for v in zip(*columns)]
+        buckets = f"SELECT g, {call} AS s FROM {self.name} GROUP BY g, day * day % 7"
+        sql = f"SELECT x FROM (SELECT g, rollup(s) AS x FROM ({buckets}) GROUP BY g) ORDER BY g"
+        print(json.dumps({"sql": sql, "values": values, "tolerance": tolerance}))
+
+
+def money_weighted():
+    """Cash flows over some years and the rate that solves them."""
+    random = numpy.random.default_rng(5)
+    lines = []
+    for _ in range(40):
+        count = random.integers(2, 12)
+        seconds = numpy.sort(random.choice(5 * 365 * 86400, count, replace=False))
+        flows = -random.uniform(1, 100, count)
+        flows[-1] = -flows[:-1].sum() * random.uniform(0.3, 3)
+        years = (seconds - seconds[0]) / (365 * 86400)
+        rate = brentq(lambda r: (flows / (1 + r) ** years).sum(), -0.999999, 1e8, xtol=1e-15)
+        if rate > 1e6 or rate < -0.9999:
+            continue
+        rows = ", ".join(f"({float(f)!r}, {int(s)})" for f, s in zip(flows, seconds))
+        lines.append((rows, rate))
+    assert len(lines) > 20
+    for rows, rate in lines:
+        sql = f"SELECT mwr(f, to_timestamp_seconds(s)) FROM (VALUES {rows}) AS t(f, s)"
+        print(json.dumps({"sql": sql, "values": [[float(rate)]], "tolerance": 1e-8}))
 
 
 def performance(t):
@@ -189,8 +235,77 @@ def yang_zhang(o, h, l, c):
     return math.sqrt(over.var(ddof=1) + k * within.var(ddof=1) + (1 - k) * rs)
 
 
+def histogram(values, low, high, buckets):
+    counts, _ = numpy.histogram(values[(low <= values) & (values < high)], buckets, (low, high))
+    return [(values < low).sum(), *counts, (values >= high).sum()]
+
+
+def triangle(values, count):
+    """Which rows largest-triangle-three-buckets keeps, by Steinarsson's description."""
+    rows = numpy.arange(len(values)) * float(GROUPS)
+    edges = [int(i * (len(values) - 2) / (count - 2)) + 1 for i in range(count - 1)]
+    kept = [0]
+    for i in range(count - 2):
+        behind = edges[i + 1 : i + 3] if i < count - 3 else [len(values) - 1, len(values)]
+        x, y = rows[slice(*behind)].mean(), values[slice(*behind)].mean()
+        a = kept[-1]
+        bucket = numpy.arange(edges[i], edges[i + 1])
+        area = abs(
+            (rows[a] - x) * (values[bucket] - values[a]) - (rows[a] - rows[bucket]) * (y - values[a])
+        )
+        kept.append(bucket[area.argmax()])
+    return [*kept, len(values) - 1]
+
+
+def time_weighted(values, volume):
+    flows = volume / 1e9
+    return numpy.prod((values[1:] - flows[1:]) / values[:-1]) - 1
+
+
 def market(t):
     step = GROUPS * 1e-6
+    low, high = float(t.columns["close"].min()) * 1.05, float(t.columns["close"].max()) * 0.9
+    for bucket in range(1, 10):
+        t.check(
+            f"histogram(close, {low!r}, {high!r}, 7)[{bucket}]",
+            lambda c: histogram(c, low, high, 7)[bucket - 1],
+            "close",
+        )
+    for point in [1, 2, 7, 19, 20]:
+        t.check(
+            f"lttb(ts, close, 20)[{point}]['value']",
+            lambda c: c[triangle(c, 20)[point - 1]],
+            "close",
+        )
+    for p in [0.0, 0.001, 0.05, 0.5, 0.9, 1.0]:
+        # Within a share of ranks that is widest in the middle.
+        wide = 0.01 if 0.01 < p < 0.99 else 0.002
+        call = f"approx_percentile({p}, tdigest(200, close))"
+        t.between(
+            call,
+            lambda c: numpy.quantile(c, max(p - wide, 0)),
+            lambda c: numpy.quantile(c, min(p + wide, 1)),
+            "close",
+        )
+    t.check("average(tdigest(50, close))", lambda c: c.mean(), "close")
+    t.check("approx_percentile_rank(0, tdigest(50, r))", lambda r: (r <= 0).mean(), "r", tolerance=0.02)
+    end = len(t.columns["close"])
+    t.check(
+        f"twap(close, ts, to_timestamp_micros(100), to_timestamp_micros({end + 90}))",
+        lambda c, d: numpy.average(
+            c,
+            weights=numpy.clip(numpy.append(d[1:], end + 90) - numpy.maximum(d, 100), 0, None),
+        ),
+        "close",
+        "stamp",
+    )
+    t.rollup("stats_agg(close)", one_variable, "close", tolerance=1e-7)
+    t.rollup("stats_agg(r)", one_variable, "r", tolerance=1e-8)
+    t.rollup("stats_agg(r, b)", two_variables, "r", "b", tolerance=1e-8)
+    t.rollup("stats_agg(close, volume)", two_variables, "close", "volume", tolerance=1e-7)
+    t.check("amihud(r, volume, 1000000)", lambda r, v: 1e6 * (abs(r) / v).mean(), "r", "volume")
+    t.check("value_at_risk(r, 0.99, 'normal', 10)", lambda r: 10**0.5 * normal_var(r, 0.99), "r")
+    t.check("twr(close, volume / 1e9, ts)", time_weighted, "close", "volume")
     t.check(
         "integral(time_weight('LINEAR', ts, close))",
         lambda c: numpy.trapezoid(c, dx=step),
@@ -278,6 +393,16 @@ def trading():
         "mid",
         "fee",
     )
+    t.check(
+        "trade_imbalance(size, CASE WHEN fee < 0.8 THEN side ELSE 'unknown' END, 'total')",
+        lambda q, d, f: (s(d) * q)[f < 0.8].sum() / q.sum(),
+        "size",
+        "side",
+        "fee",
+    )
+    t.check(
+        "trade_imbalance(size, side)", lambda q, d: (s(d) * q).sum() / q.sum(), "size", "side"
+    )
     t.check("fill_ratio(size, size + fee)", lambda q, f: q.sum() / (q + f).sum(), "size", "fee")
     t.check(
         "participation_rate(fee, size)", lambda f, q: f.sum() / q.sum(), "fee", "size"
@@ -294,11 +419,14 @@ def main():
         "r": bars["close"][1:] / bars["close"][:-1] - 1,
         "b": market_bars["close"][1:] / market_bars["close"][:-1] - 1,
     }
-    t = Table("daily", {name: values[1:] for name, values in bars.items()} | returns)
+    columns = {name: values[1:] for name, values in bars.items()} | returns
+    columns["stamp"] = numpy.arange(len(returns["r"])).astype(float)
+    t = Table("daily", columns)
     performance(t)
     risk(t)
     market(t)
     trading()
+    money_weighted()
 
 
 if __name__ == "__main__":

@@ -68,6 +68,15 @@ def rolling(y, x, r):
         rest = y[window] - alpha[row] - beta[row] * x[window]
         z[row] = rest.iloc[-1] / rest.std()
     check(f"pair_spread_z(y, x, {n})", z, tolerance=1e-6)
+    for length in [8, 40, 120]:
+        exponent = [math.nan] * len(y)
+        for row in range(length - 1, len(y)):
+            window = y.values[row - length + 1 : row + 1]
+            lags = numpy.arange(1, min(length // 4, 20) + 1)
+            spread = [((window[lag:] - window[:-lag]) ** 2).mean() for lag in lags]
+            if min(spread) > 0:
+                exponent[row] = numpy.polyfit(numpy.log(lags), numpy.log(spread) / 2, 1)[0]
+        check(f"hurst(y, {length})", exponent, tolerance=1e-7)
     half = [math.nan] * len(y)
     for row in range(n - 1, len(y)):
         window = y.values[row - n + 1 : row + 1]

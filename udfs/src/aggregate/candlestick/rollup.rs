@@ -3,76 +3,50 @@
 //! Times, prices, volume and trades are those of all ticks together. `vwap` is the mean of the
 //! bars' own, weighted by volume: equal to that over the ticks up to the rounding of each bar's.
 
-use std::sync::Arc;
-
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::{Result, internal_err};
-use datafusion::physical_plan::PhysicalExpr;
+use datafusion::common::Result;
 
 use super::bar::{At, Bar, BarOf};
 use super::columns::BarColumns;
 use super::shape::Shape;
-use crate::aggregate::Aggregate;
 use crate::arguments::Call;
 use crate::fold::{AnyFold, Fold, Rows};
 use crate::ordering::Key;
 use crate::weighting::{DecimalPrices, Decimals, Floats, Weighting, in_range};
 
-const CALL: Call = Call {
-    function: "rollup",
-    signature: "rollup(candlestick)",
-};
-
-/// The aggregate function `rollup`.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Rollup;
-
-impl Aggregate for Rollup {
-    fn call(&self) -> Call {
-        CALL
-    }
-
-    fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        CALL.count(types, 1, 1)?;
-        if Shape::of(&types[0]).is_none() {
-            return CALL.wrong_type("candlestick", "the result of candlestick_agg", &types[0]);
-        }
-        Ok(types.to_vec())
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(types[0].clone())
-    }
-
-    fn fold(
-        &self,
-        types: &[DataType],
-        _constants: Option<&[Arc<dyn PhysicalExpr>]>,
-    ) -> Result<Box<dyn AnyFold>> {
-        let Some(shape) = types.first().and_then(Shape::of) else {
-            return internal_err!("{} takes a candlestick", CALL.function);
-        };
-        Ok(match (&shape.price, &shape.volume) {
-            (DataType::Decimal128(..), DataType::Decimal128(..)) => {
-                let weighting = Decimals::of_bars(shape.vwap.clone(), shape.volume.clone());
-                Box::new(Bars { shape, weighting })
-            }
-            (DataType::Decimal128(_, scale), _) => {
-                let weighting = DecimalPrices::new(*scale);
-                Box::new(Bars { shape, weighting })
-            }
-            _ => Box::new(Bars {
+/// Returns the fold of bars of `found`; `None` for what is no bar.
+pub(crate) fn fold(call: Call, found: &DataType) -> Option<Box<dyn AnyFold>> {
+    let shape = Shape::of(found)?;
+    Some(match (&shape.price, &shape.volume) {
+        (DataType::Decimal128(..), DataType::Decimal128(..)) => {
+            let weighting = Decimals::of_bars(shape.vwap.clone(), shape.volume.clone());
+            Box::new(Bars {
+                call,
                 shape,
-                weighting: Floats,
-            }),
-        })
-    }
+                weighting,
+            })
+        }
+        (DataType::Decimal128(_, scale), _) => {
+            let weighting = DecimalPrices::new(*scale);
+            Box::new(Bars {
+                call,
+                shape,
+                weighting,
+            })
+        }
+        _ => Box::new(Bars {
+            call,
+            shape,
+            weighting: Floats,
+        }),
+    })
 }
 
 /// Folds bars into coarser bars.
 #[derive(Debug)]
 struct Bars<W: Weighting> {
+    call: Call,
     shape: Shape,
     weighting: W,
 }
@@ -98,11 +72,12 @@ impl<W: Weighting> Bars<W> {
         if bar.has_volume {
             let volume = bars.column(4).as_primitive::<W::Size>().value(row);
             let sum = self.weighting.add_size(bar.volumes, volume);
-            bar.volumes = in_range(sum, CALL.function, "the sum of volumes")?;
+            bar.volumes = in_range(sum, self.call.function, "the sum of volumes")?;
             if bars.column(5).is_valid(row) {
                 let vwap = bars.column(5).as_primitive::<W::Vwap>().value(row);
                 let product = self.weighting.product_of_vwap(vwap, volume);
-                bar.products = in_range(product, CALL.function, "the sum of price times volume")?;
+                bar.products =
+                    in_range(product, self.call.function, "the sum of price times volume")?;
             }
         }
         Ok(bar)
@@ -137,14 +112,14 @@ impl<W: Weighting> Fold for Bars<W> {
             {
                 return Ok(());
             }
-            states[group].merge(&self.bar(bars, &times, row)?, CALL.function)
+            states[group].merge(&self.bar(bars, &times, row)?, self.call.function)
         })
     }
 
     fn merge(&self, states: &mut [Self::State], rows: &Rows<'_>) -> Result<()> {
         let reader = BarColumns::<W>::reader(rows.columns);
         rows.each(&[], |row, group| {
-            states[group].merge(&reader.bar(row), CALL.function)
+            states[group].merge(&reader.bar(row), self.call.function)
         })
     }
 
@@ -161,7 +136,7 @@ impl<W: Weighting> Fold for Bars<W> {
             shape: &self.shape,
             weighting: &self.weighting,
         };
-        columns.evaluate(states, CALL.function)
+        columns.evaluate(states, self.call.function)
     }
 }
 

@@ -2,11 +2,45 @@
 
 use super::moments::{add_two, mean};
 use super::{ANY_SIDE, Linear, Sums, doc, slope};
-use crate::argument::{SIDE, number, optional};
+use crate::argument::{Argument, Kind, SIDE, number, optional};
 use crate::side::is_side;
 
+/// Which volume an imbalance is measured against.
+const OVER: Argument = Argument {
+    kind: Kind::Word(&[("known", 0.0), ("total", 1.0)], "'known' or 'total'"),
+    ..optional("over", 0.0)
+};
+
 /// The aggregates of this subject.
-pub(super) const AGGREGATES: [Linear; 6] = [
+pub(super) const AGGREGATES: [Linear; 7] = [
+    Linear {
+        doc: doc(
+            "trade_imbalance",
+            "trade_imbalance(size, side text | number [, over = 'known']) -> double precision",
+            "Bought less sold size over both, from -1 to 1.",
+            "(buys - sells) / (buys + sells) over rows with size > 0; side is 'B', 'buy' or 1 and \
+             'S', 'sell' or -1; sizes of other sides are left out, or with 'total' added to the \
+             denominator",
+            "standard",
+            "SELECT symbol, trade_imbalance(size, CASE WHEN price > 10 THEN 'buy' \
+             ELSE 'sell' END) FROM trades GROUP BY symbol",
+        ),
+        arguments: &[number("size"), ANY_SIDE],
+        constants: &[OVER],
+        outputs: &[],
+        add: |&[size, side, ..], constants, sums| {
+            let known = is_side(side);
+            if size <= 0.0 || !(known || constants[0] == 1.0) {
+                return false;
+            }
+            if known {
+                sums[1].add(side * size);
+            }
+            sums[2].add(size);
+            true
+        },
+        finish: |sums, _| vec![sums[1].rounded() / sums[2].rounded()],
+    },
     Linear {
         doc: doc(
             "kyle_lambda",

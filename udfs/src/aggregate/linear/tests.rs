@@ -120,6 +120,33 @@ fn a_side_that_is_unknown_is_taken_from_the_middle() {
 }
 
 #[test]
+fn an_imbalance_is_of_what_has_a_side_or_of_all() {
+    let check = |call: &str, values: &str, expected: f64| {
+        assert_eq!(number(call, values), Some(expected), "{call} of {values}");
+    };
+    let numbers = "(30, 1, 0), (10, -1, 0), (60, 0, 0), (-5, 1, 0), (NULL, 1, 0)";
+    check("trade_imbalance(x, y)", numbers, 0.5);
+    check("trade_imbalance(x, y, 'total')", numbers, 0.2);
+    let words = "(30, 'B', 0), (10, 'sell', 0), (40, 'x', 0), (20, NULL, 0)";
+    check("trade_imbalance(x, y)", words, 0.5);
+    check("trade_imbalance(x, y, over => 'total')", words, 0.2);
+    assert_eq!(number("trade_imbalance(x, y)", "(1, 0, 0)"), None);
+    assert_eq!(
+        number("trade_imbalance(x, y, 'total')", "(1, 0, 0)"),
+        Some(0.0)
+    );
+    assert_eq!(
+        refusal_text("SELECT trade_imbalance(size, 'B', 'most') FROM trades"),
+        "cannot use 'most' as argument over of trade_imbalance, expected 'known' or 'total'"
+    );
+    assert_eq!(
+        refusal_text("SELECT trade_imbalance(symbol, 1) FROM trades"),
+        "cannot use Utf8 as argument size of trade_imbalance, expected a number of at most 38 \
+         digits"
+    );
+}
+
+#[test]
 fn named_arguments_frames_and_refusals() {
     let last = "SELECT hit_rate(price - 10) OVER (ORDER BY ts ROWS 1 PRECEDING) FROM trades \
                 WHERE symbol = 'A' ORDER BY ts";

@@ -3,7 +3,6 @@
 use std::f64::consts::LN_2;
 
 use super::Mean;
-use crate::side::is_side;
 
 impl Mean {
     /// Returns numerator and denominator of a row whose values are finite; `None` if it does not
@@ -15,9 +14,6 @@ impl Mean {
             }
             (Self::EffectiveSpread, &[price, mid, size]) => {
                 (size > 0.0).then(|| (2.0 * (price - mid).abs() * size, size))
-            }
-            (Self::TradeImbalance, &[size, side]) => {
-                (is_side(side) && size > 0.0).then_some((side * size, size))
             }
             (Self::Parkinson, &[high, low]) => {
                 let range = positive([high, low]).map(|[high, low]| (high / low).ln())?;
@@ -43,7 +39,8 @@ impl Mean {
     pub(super) fn finish(self, mean: f64, factor: f64) -> f64 {
         match self {
             Self::Parkinson | Self::GarmanKlass | Self::RogersSatchell => (mean * factor).sqrt(),
-            _ => mean,
+            Self::Amihud => mean * factor,
+            Self::EffectiveSpread => mean,
         }
     }
 }

@@ -26,33 +26,23 @@ fn check(call: &str, values: &str, expected: f64) {
 }
 
 #[test]
-fn liquidity_and_flow() {
+fn liquidity() {
     // (0.01 / 1000 + 0.02 / 500) / 2; a day without volume does not count.
     check(
         "amihud(a, b)",
         "(0.01, 1000, 0, 0), (-0.02, 500, 0, 0), (0.5, 0, 0, 0)",
         2.5e-5,
     );
+    check(
+        "amihud(a, b, 1000000)",
+        "(0.01, 1000, 0, 0), (-0.02, 500, 0, 0)",
+        25.0,
+    );
     // (2 * 0.05 * 100 + 2 * 0.10 * 300) / 400
     check(
         "effective_spread(a, b, c)",
         "(10.05, 10.0, 100, 0), (9.90, 10.0, 300, 0), (5.0, 10.0, 0, 0)",
         0.175,
-    );
-    check(
-        "trade_imbalance(a, b)",
-        "(30, 1, 0, 0), (10, -1, 0, 0), (99, 0, 0, 0)",
-        0.5,
-    );
-    check(
-        "trade_imbalance(a, b)",
-        "(30, 'B', 0, 0), (10, 'sell', 0, 0), (9, 'x', 0, 0)",
-        0.5,
-    );
-    check(
-        "trade_imbalance(a, b)",
-        "(10, 'buy', 0, 0), (30, 's', 0, 0), (9, NULL, 0, 0)",
-        -0.5,
     );
 }
 
@@ -88,7 +78,6 @@ fn null_without_a_row_that_counts() {
     for (call, values) in [
         ("amihud(a, b)", "(0.01, 0, 0, 0)"),
         ("effective_spread(a, b, c)", "(NULL, 1, 1, 0)"),
-        ("trade_imbalance(a, b)", "(1, 0, 0, 0)"),
         (
             "parkinson_vol(a, b)",
             "(-1.0, 1.0, 0, 0), ('NaN'::double, 1.0, 0, 0)",
@@ -106,7 +95,7 @@ fn refusals() {
     check(
         "amihud(price)",
         "cannot call amihud with 1 arguments, expected amihud(return, \
-        dollar_volume)",
+        dollar_volume [, scale])",
     );
     check(
         "parkinson_vol(price, price, 0)",
@@ -115,11 +104,6 @@ fn refusals() {
     check(
         "parkinson_vol(price, price, size)",
         "cannot use an expression as argument annualization of parkinson_vol, expected a constant",
-    );
-    check(
-        "trade_imbalance(symbol, 1)",
-        "cannot use Utf8 as argument size of trade_imbalance, expected a number of at most 38 \
-         digits",
     );
 }
 

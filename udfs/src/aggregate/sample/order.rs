@@ -1,7 +1,7 @@
 //! What depends on the order of the rows in time: drawdowns, volatility across bars, toxicity of
 //! flow.
 
-use super::{Sample, doc};
+use super::{Sample, Time, doc};
 use crate::argument::{ANNUALIZATION, Argument, Kind, SIDE, factor, number, optional};
 
 /// The aggregates of this subject.
@@ -16,7 +16,7 @@ pub(super) const AGGREGATES: [Sample; 4] = [
             "SELECT symbol, max_drawdown_agg(price / 10 - 1, ts) FROM trades GROUP BY symbol",
         ),
         arguments: &[number("return")],
-        timed: true,
+        time: Time::Order,
         constants: &[],
         evaluate: |values, _| max_drawdown(values),
     },
@@ -31,7 +31,7 @@ pub(super) const AGGREGATES: [Sample; 4] = [
             "SELECT symbol, calmar_ratio(price / 10 - 1, ts) FROM trades GROUP BY symbol",
         ),
         arguments: &[number("return")],
-        timed: true,
+        time: Time::Order,
         constants: &[ANNUALIZATION],
         evaluate: |values, constants| {
             let growth: f64 = values.iter().map(|value| value.ln_1p()).sum();
@@ -63,7 +63,7 @@ pub(super) const AGGREGATES: [Sample; 4] = [
             number("low"),
             number("close"),
         ],
-        timed: true,
+        time: Time::Order,
         constants: &[factor("annualization", 1.0)],
         evaluate: yang_zhang,
     },
@@ -79,7 +79,7 @@ pub(super) const AGGREGATES: [Sample; 4] = [
             "SELECT symbol, vpin(size, 'B', ts, 1, 2) FROM trades GROUP BY symbol",
         ),
         arguments: &[number("size"), SIDE],
-        timed: true,
+        time: Time::Order,
         constants: &[
             Argument {
                 default: None,

@@ -1,7 +1,7 @@
 //! Quantiles of returns: value at risk, expected shortfall, tails; and how concentrated values are.
 
-use super::{Sample, doc};
-use crate::argument::{Argument, Kind, number, optional};
+use super::{Sample, Time, doc};
+use crate::argument::{Argument, Kind, factor, number, optional};
 use crate::distribution::{normal_density, normal_quantile, student_density, student_quantile};
 
 /// How the distribution of returns is estimated.
@@ -24,44 +24,47 @@ const CONFIDENCE: Argument = Argument {
     ..optional("confidence", 0.95)
 };
 
+/// Over how many periods a loss is meant.
+const HORIZON: Argument = factor("horizon", 1.0);
+
 /// The aggregates of this subject.
 pub(super) const AGGREGATES: [Sample; 4] = [
     Sample {
         doc: doc(
             "value_at_risk",
-            "value_at_risk(return [, confidence = 0.95 [, method = 'historical']]) \
-             -> double precision",
+            "value_at_risk(return [, confidence = 0.95 [, method = 'historical' \
+             [, horizon = 1]]]) -> double precision",
             "The loss that is exceeded with probability 1 - confidence; a loss is positive.",
             "historical: minus the quantile at 1 - confidence, interpolated linearly; normal: \
              -(mean + z * stddev_samp) with z = norm_ppf(1 - confidence); cornish_fisher: the same \
              with z + (z^2-1)s/6 + (z^3-3z)k/24 - (2z^3-5z)s^2/36 for skewness s and excess \
              kurtosis k over n; student_t: location and scale of a t distribution with \
-             4 + 6/k degrees of freedom, normal unless k > 0",
+             4 + 6/k degrees of freedom, normal unless k > 0; times sqrt(horizon)",
             "RiskMetrics 1996, Cornish and Fisher 1938",
             "SELECT value_at_risk(price / 10 - 1, 0.99, 'normal') FROM trades",
         ),
         arguments: &[number("return")],
-        timed: false,
-        constants: &[CONFIDENCE, METHOD],
-        evaluate: value_at_risk,
+        time: Time::None,
+        constants: &[CONFIDENCE, METHOD, HORIZON],
+        evaluate: |values, constants| scaled(value_at_risk(values, constants), constants),
     },
     Sample {
         doc: doc(
             "expected_shortfall",
-            "expected_shortfall(return [, confidence = 0.95 [, method = 'historical']]) \
-             -> double precision",
+            "expected_shortfall(return [, confidence = 0.95 [, method = 'historical' \
+             [, horizon = 1]]]) -> double precision",
             "The mean loss beyond value_at_risk; a loss is positive.",
             "historical: minus the mean of the floor((n - 1) * (1 - confidence)) + 1 least \
              returns; normal: -(mean - stddev_samp * pdf(z) / (1 - confidence)); cornish_fisher: \
              the mean of its quantile below 1 - confidence; student_t: that of the t distribution \
-             of value_at_risk",
+             of value_at_risk; times sqrt(horizon)",
             "empyrical conditional_value_at_risk, Acerbi and Tasche 2002",
             "SELECT expected_shortfall(price / 10 - 1, 0.9) FROM trades",
         ),
         arguments: &[number("return")],
-        timed: false,
-        constants: &[CONFIDENCE, METHOD],
-        evaluate: expected_shortfall,
+        time: Time::None,
+        constants: &[CONFIDENCE, METHOD, HORIZON],
+        evaluate: |values, constants| scaled(expected_shortfall(values, constants), constants),
     },
     Sample {
         doc: doc(
@@ -73,7 +76,7 @@ pub(super) const AGGREGATES: [Sample; 4] = [
             "SELECT tail_ratio(price / 10 - 1) FROM trades",
         ),
         arguments: &[number("return")],
-        timed: false,
+        time: Time::None,
         constants: &[],
         evaluate: |values, _| {
             let sorted = sorted(values);
@@ -90,7 +93,7 @@ pub(super) const AGGREGATES: [Sample; 4] = [
             "SELECT concentration(price * size, 2) FROM trades",
         ),
         arguments: &[number("market_value")],
-        timed: false,
+        time: Time::None,
         constants: &[Argument {
             kind: Kind::Between(0.0, f64::MAX, "a positive number"),
             ..optional("largest", 1.0)
@@ -160,8 +163,13 @@ impl Moments {
     }
 }
 
+/// Returns a loss of one period as one of the horizon, by the root of time.
+fn scaled(loss: f64, constants: &[f64]) -> f64 {
+    loss * constants.last().map_or(1.0, |horizon| horizon.sqrt())
+}
+
 fn value_at_risk(values: &[f64], constants: &[f64]) -> f64 {
-    let &[confidence, method] = constants else {
+    let &[confidence, method, _] = constants else {
         return f64::NAN;
     };
     let tail = 1.0 - confidence;
@@ -183,7 +191,7 @@ fn value_at_risk(values: &[f64], constants: &[f64]) -> f64 {
 }
 
 fn expected_shortfall(values: &[f64], constants: &[f64]) -> f64 {
-    let &[confidence, method] = constants else {
+    let &[confidence, method, _] = constants else {
         return f64::NAN;
     };
     let tail = 1.0 - confidence;

@@ -34,7 +34,7 @@ proptest! {
                 });
                 columns.push(Arc::new(values.collect::<Float64Array>()));
             }
-            if sample.timed {
+            if sample.timed() {
                 let times = (0..drawn.len()).map(|row| Some((row as i64 * 7) % 41));
                 columns.push(Arc::new(times.collect::<TimestampMicrosecondArray>()));
             }

@@ -199,3 +199,59 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn between_bounds_the_last_price_stands_until_the_end() {
+    let bounded = |ticks: &str, start: i64, end: i64| {
+        let call = format!(
+            "twap(p, t, to_timestamp_micros({start}), CAST(to_timestamp_micros({end}) AS \
+             TIMESTAMP(3)))"
+        );
+        value(&call, ticks)
+    };
+    let ticks = prices(&[(3_000, 20.0), (1_000, 10.0)]);
+    // Known from 1 to 5 ms only: 10 for two, 20 for two.
+    assert_eq!(bounded(&ticks, 0, 5_000), Some(15.0));
+    // 10 for one millisecond, 20 for two; what is behind the end does not count.
+    let more = prices(&[(3_000, 20.0), (1_000, 10.0), (6_000, 99.0)]);
+    let mean = bounded(&more, 2_000, 5_000).unwrap();
+    assert!(close(mean, 50.0 / 3.0, 1e-12), "{mean}");
+    // A price before the start stands from the start on.
+    assert_eq!(bounded(&prices(&[(1_000, 10.0)]), 4_000, 9_000), Some(10.0));
+    assert_eq!(bounded(&prices(&[(9_000, 10.0)]), 4_000, 9_000), None);
+    assert_eq!(bounded(&ticks, 5_000, 5_000), None);
+    // Of equal times the last arrival stands.
+    let ties = prices(&[(1_000, 10.0), (1_000, 30.0)]);
+    assert_eq!(bounded(&ties, 0, 2_000), Some(30.0));
+    let call = "twap(p, t, CAST(NULL AS TIMESTAMP), to_timestamp_micros(9000))";
+    assert_eq!(value(call, &ticks), None);
+    assert_eq!(
+        refusal_text("SELECT twap(price, ts, ts) FROM trades"),
+        "cannot call twap with 3 arguments, expected twap(price, ts [, start, end])"
+    );
+    assert_eq!(
+        refusal_text("SELECT twap(price, ts, 1, ts) FROM trades"),
+        "cannot use Int64 as argument start of twap, expected a timestamp"
+    );
+}
+
+#[test]
+fn bounds_survive_any_cut() {
+    let times = [3, 1, 9, 4, 4, 7_i64].map(|time| time * 1_000);
+    let time = |shift: i64| -> ArrayRef {
+        let times = times.iter().map(|time| Some(time / 2_000 * 2_000 + shift));
+        Arc::new(times.collect::<TimestampMicrosecondArray>())
+    };
+    let prices: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 5.0, 2.0, 8.0, 3.0, 7.0]));
+    let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times.to_vec()));
+    let input = Input {
+        columns: vec![prices, at, time(-500), time(2_500)],
+        groups: vec![0, 1, 0, 0, 0, 1],
+        group_count: 3,
+    };
+    let function = aggregate::function(Measure::Twap);
+    let expected = one_pass(&function, &input);
+    for cut in 0..=times.len() {
+        assert_close(&merged(&function, &input, &[cut], |_| ()), &expected);
+    }
+}

@@ -3,14 +3,17 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StructArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StructArray,
+};
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, Fields, Float64Type, TimeUnit};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Float64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::physical_plan::PhysicalExpr;
 
-use super::Measure;
 use super::path::{Path, PathFold, Point};
+use super::{Measure, per_second};
 use crate::aggregate::Aggregate;
 use crate::arguments::Call;
 use crate::error::FunctionError;
@@ -28,28 +31,53 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
     name: "time_weight",
     kind: FunctionKind::Aggregate,
     signature: "time_weight('LOCF' | 'LINEAR', ts timestamp, value) -> struct(weighted_sum, \
-                seconds, last_value)",
-    description: "The area under a value over time, for average and integral.",
+                seconds, last_value, first_value, first_time, last_time, is_linear)",
+    description: "The area under a value over time, for average, integral and \
+                  interpolated_average.",
     formula: "weighted_sum adds, from each row to the next in time, the seconds between them times \
               the first value (LOCF) or the mean of both (LINEAR); of equal times the last row \
-              counts; seconds is the time from the first row to the last; null for no row",
+              counts; seconds is the time from the first row to the last, whose times and values \
+              stand beside it; null for no row",
     reference: "TimescaleDB toolkit time_weight",
     example: "SELECT symbol, average(time_weight('LOCF', ts, price)), \
               integral(time_weight('LINEAR', ts, size)) FROM trades GROUP BY symbol",
 };
 
 /// The fields of the result. `average` and `integral` recognise it by the first.
-pub(crate) const FIELDS: [&str; 3] = ["weighted_sum", "seconds", "last_value"];
+pub(crate) const FIELDS: [&str; 7] = [
+    "weighted_sum",
+    "seconds",
+    "last_value",
+    "first_value",
+    "first_time",
+    "last_time",
+    "is_linear",
+];
 
 /// The aggregate function.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TimeWeight;
 
-fn fields() -> Fields {
+fn fields(time: &DataType) -> Fields {
+    let kind = |name: &str| match name {
+        "first_time" | "last_time" => time.clone(),
+        "is_linear" => DataType::Boolean,
+        _ => DataType::Float64,
+    };
     FIELDS
         .iter()
-        .map(|name| Arc::new(Field::new(*name, DataType::Float64, true)))
+        .map(|name| Arc::new(Field::new(*name, kind(name), true)))
         .collect()
+}
+
+/// Returns the type of the times of what `time_weight` gives; `None` for any other type.
+pub(crate) fn time_of(found: &DataType) -> Option<&DataType> {
+    let DataType::Struct(found) = found else {
+        return None;
+    };
+    let time = found.get(4)?.data_type();
+    let names = found.iter().map(|field| field.name().as_str());
+    names.eq(FIELDS).then_some(time)
 }
 
 impl Aggregate for TimeWeight {
@@ -74,8 +102,8 @@ impl Aggregate for TimeWeight {
         ])
     }
 
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Struct(fields()))
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Struct(fields(&types[1])))
     }
 
     fn fold(
@@ -99,19 +127,14 @@ impl Aggregate for TimeWeight {
                 }
             },
         };
-        let per_second = match types.get(1) {
-            Some(DataType::Timestamp(TimeUnit::Second, _)) => 1.0,
-            Some(DataType::Timestamp(TimeUnit::Millisecond, _)) => 1e3,
-            Some(DataType::Timestamp(TimeUnit::Nanosecond, _)) => 1e9,
-            _ => 1e6,
-        };
         Ok(Box::new(Areas {
             paths: PathFold {
                 measure: Measure::Twap,
                 factor: 1.0,
             },
             is_linear,
-            per_second,
+            per_second: per_second(types.get(1)),
+            time: types.get(1).cloned().unwrap_or(DataType::Null),
         }))
     }
 }
@@ -122,17 +145,27 @@ struct Areas {
     paths: PathFold<1>,
     is_linear: bool,
     per_second: f64,
+    /// The type of the times.
+    time: DataType,
+}
+
+/// What a group comes to.
+struct Area {
+    sum: f64,
+    seconds: f64,
+    first: Point<1>,
+    last: Point<1>,
 }
 
 impl Areas {
-    /// The area, the seconds and the last value of a group; `None` for no row.
-    fn area(&self, path: &Path<1>) -> Option<[f64; 3]> {
+    /// Returns the area of a group; `None` for no row.
+    fn area(&self, path: &Path<1>) -> Option<Area> {
         let mut points: Vec<Point<1>> = path.in_order();
         // Of equal times the last one to arrive counts.
         points.reverse();
         points.dedup_by_key(|point| point.time);
         points.reverse();
-        let (first, last) = (points.first()?, points.last()?);
+        let (first, last) = (*points.first()?, *points.last()?);
         let seconds = |from: i64, to: i64| (to - from) as f64 / self.per_second;
         let mut sum = 0.0;
         for pair in points.windows(2) {
@@ -144,8 +177,12 @@ impl Areas {
             };
             sum += height * seconds(pair[0].time, pair[1].time);
         }
-        let [value] = last.values;
-        Some([sum, seconds(first.time, last.time), value])
+        Some(Area {
+            sum,
+            seconds: seconds(first.time, last.time),
+            first,
+            last,
+        })
     }
 }
 
@@ -179,15 +216,30 @@ impl Fold for Areas {
     }
 
     fn evaluate(&self, states: &[Self::State]) -> Result<ArrayRef> {
-        let areas: Vec<Option<[f64; 3]>> = states.iter().map(|path| self.area(path)).collect();
+        let areas: Vec<Option<Area>> = states.iter().map(|path| self.area(path)).collect();
         let nulls = NullBuffer::from_iter(areas.iter().map(Option::is_some));
-        let part = |index: usize| -> ArrayRef {
-            let values = areas.iter().map(|area| area.map(|area| area[index]));
+        let number = |of: fn(&Area) -> f64| -> ArrayRef {
+            let values = areas.iter().map(|area| area.as_ref().map(of));
             Arc::new(values.collect::<Float64Array>())
         };
-        let columns = (0..FIELDS.len()).map(part).collect();
+        let time = |of: fn(&Area) -> i64| {
+            let times = areas.iter().map(|area| area.as_ref().map(of));
+            cast(&times.collect::<Int64Array>(), &self.time)
+        };
+        let linear = areas
+            .iter()
+            .map(|area| area.as_ref().map(|_| self.is_linear));
+        let columns = vec![
+            number(|area| area.sum),
+            number(|area| area.seconds),
+            number(|area| area.last.values[0]),
+            number(|area| area.first.values[0]),
+            time(|area| area.first.time)?,
+            time(|area| area.last.time)?,
+            Arc::new(linear.collect::<BooleanArray>()),
+        ];
         Ok(Arc::new(StructArray::try_new(
-            fields(),
+            fields(&self.time),
             columns,
             Some(nulls).filter(|nulls| nulls.null_count() > 0),
         )?))

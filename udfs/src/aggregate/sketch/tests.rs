@@ -60,3 +60,42 @@ fn edges() {
         "cannot use 1 as argument size of uddsketch, expected an integer from 8 to 100000"
     );
 }
+
+#[test]
+fn sketches_roll_up_to_that_of_all_values() {
+    let values = "CREATE TABLE trades AS SELECT 'A' AS symbol, CAST('2026-03-02' AS TIMESTAMP(6)) AS \
+                  ts, CAST((value * 7919 % 10007) - 2000 AS DOUBLE) AS price, CAST(value % 7 * value \
+                  % 13 AS DOUBLE) AS size FROM generate_series(1, 10000)";
+    let ctx = session_over(values);
+    for size in [8, 50, 2000] {
+        let sql = format!(
+            "SELECT a['num_vals'] = b['num_vals'], abs(a['error'] - b['error']) < 1e-9, \
+             a['counts'] = b['counts'], a['size'] = b['size'], abs(average(a) - average(b)) < 1e-9, \
+             abs(approx_percentile(0.3, a) - approx_percentile(0.3, b)) < 1e-6 FROM (SELECT \
+             rollup(s) AS a FROM (SELECT size, uddsketch({size}, 0.001, price) AS s FROM trades \
+             GROUP BY size)), (SELECT uddsketch({size}, 0.001, price) AS b FROM trades)"
+        );
+        assert_eq!(
+            lines(&run(&ctx, &sql).unwrap()),
+            ["true true true true true true"],
+            "{size}"
+        );
+    }
+    let sql = "SELECT num_vals(s), average(s), error(s) < 0.0011 FROM (SELECT rolling(s) AS s FROM \
+               (SELECT percentile_agg(price) AS s FROM trades GROUP BY symbol))";
+    assert_eq!(rows(sql), ["7 27.428571428571427 true"]);
+}
+
+#[test]
+fn sketches_that_were_made_otherwise_are_refused() {
+    let refused = |other: &str| {
+        refusal_text(&format!(
+            "SELECT rollup(s) FROM (SELECT uddsketch(100, 0.01, price) AS s FROM trades UNION ALL \
+             SELECT {other} FROM trades)"
+        ))
+    };
+    let message = "cannot use sketches of different size or error as argument summary of rollup, \
+                   expected sketches that were made with one size and error";
+    assert_eq!(refused("uddsketch(90, 0.01, price)"), message);
+    assert_eq!(refused("uddsketch(100, 0.011, price)"), message);
+}

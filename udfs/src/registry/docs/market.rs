@@ -4,7 +4,7 @@ use super::super::FunctionDoc;
 use super::super::FunctionKind::Aggregate;
 
 /// Measures along a path and quotients over rows.
-pub(super) const AGGREGATES: [FunctionDoc; 17] = [
+pub(super) const AGGREGATES: [FunctionDoc; 16] = [
     FunctionDoc {
         name: "ohlcv",
         kind: Aggregate,
@@ -83,10 +83,13 @@ pub(super) const AGGREGATES: [FunctionDoc; 17] = [
     FunctionDoc {
         name: "twap",
         kind: Aggregate,
-        signature: "twap(price, ts) -> double precision",
-        description: "The time-weighted average price.",
+        signature: "twap(price, ts [, start timestamp, end timestamp]) -> double precision",
+        description: "The time-weighted average price, or that between two bounds such as those \
+                      of a bucket of time.",
         formula: "sum of p[i] * (t[i+1] - t[i]) / (t[n] - t[1]); of equal times the last arrival \
-                  stands; one point in time gives its price",
+                  stands; one point in time gives its price; with bounds the last price stands \
+                  until end (the latest of the rows'), time before start (the earliest) or before \
+                  the first price does not count, and where none is left the result is null",
         reference: "QuestDB twap",
         example: "SELECT symbol, twap(price, ts) FROM trades GROUP BY symbol",
     },
@@ -114,9 +117,10 @@ pub(super) const AGGREGATES: [FunctionDoc; 17] = [
     FunctionDoc {
         name: "amihud",
         kind: Aggregate,
-        signature: "amihud(return, dollar_volume) -> double precision",
+        signature: "amihud(return, dollar_volume [, scale = 1]) -> double precision",
         description: "Illiquidity: the mean move per unit of money traded.",
-        formula: "mean of |return| / dollar_volume; rows without volume do not count",
+        formula: "scale * mean of |return| / dollar_volume, scale often 1e6; rows without volume \
+                  do not count",
         reference: "Amihud 2002",
         example: "SELECT symbol, amihud(simple_return(close(candle), open(candle)), \
                   vwap(candle) * volume(candle)) FROM bars GROUP BY symbol",
@@ -131,17 +135,6 @@ pub(super) const AGGREGATES: [FunctionDoc; 17] = [
         reference: "standard",
         example: "SELECT symbol, effective_spread(price, price + 0.01, size) FROM trades \
                   GROUP BY symbol",
-    },
-    FunctionDoc {
-        name: "trade_imbalance",
-        kind: Aggregate,
-        signature: "trade_imbalance(size, side text | number) -> double precision",
-        description: "Bought less sold size over both, from -1 to 1.",
-        formula: "(buys - sells) / (buys + sells); side is 'B', 'buy' or 1 and 'S', 'sell' or -1; \
-                  other sides do not count",
-        reference: "standard",
-        example: "SELECT symbol, trade_imbalance(size, CASE WHEN price > 10 THEN 'buy' \
-                  ELSE 'sell' END) FROM trades GROUP BY symbol",
     },
     FunctionDoc {
         name: "parkinson_vol",

@@ -4,7 +4,23 @@ use super::{Formula, Outputs, doc, number, one};
 use crate::argument::{number as argument, optional};
 
 /// The formulas of this subject.
-pub(super) const FORMULAS: [Formula; 5] = [
+pub(super) const FORMULAS: [Formula; 6] = [
+    number(
+        doc(
+            "mark_to_market",
+            "mark_to_market(quantity, mark [, multiplier = 1]) -> double precision",
+            "What a position is worth at a mark; a short one is negative.",
+            "quantity * mark * multiplier",
+            "standard",
+            "SELECT mark_to_market(-100, 9.5, 50)",
+        ),
+        &[
+            argument("quantity"),
+            argument("mark"),
+            optional("multiplier", 1.0),
+        ],
+        |&[a, b, c, ..]| one(a * b * c),
+    ),
     number(
         doc(
             "unrealized_pnl",

@@ -177,3 +177,11 @@ fn options_without_time_are_worth_what_they_pay() {
     let found = value(implied).unwrap();
     assert!(close(found, 0.37, 1e-9), "{found}");
 }
+
+#[test]
+fn positions_are_worth_their_mark() {
+    check("mark_to_market(100, 9.5)", 950.0);
+    check("mark_to_market(-2, 9.5, 50)", -950.0);
+    assert_eq!(value("mark_to_market(100, NULL)"), None);
+    assert_eq!(value("mark_to_market(100, 'NaN'::double)"), None);
+}

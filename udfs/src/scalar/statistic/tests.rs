@@ -17,8 +17,8 @@ fn parts_are_fields() {
 fn refusals() {
     assert_eq!(
         refusal_text("SELECT average(price) FROM trades"),
-        "cannot use Float64 as argument statistics of average, expected the result of stats_agg or \
-         time_weight that has this part"
+        "cannot use Float64 as argument statistics of average, expected the result of stats_agg, \
+         of time_weight or a sketch that has this part"
     );
     let message = refusal_text("SELECT slope(stats_agg(price)) FROM trades");
     assert!(message.starts_with("cannot use Struct"), "{message}");

@@ -236,10 +236,13 @@ fn kept(entry: &'static Entry, parameters: &[f64]) -> usize {
 
 #[test]
 fn every_function_runs_along_as_over_the_whole_partition() {
-    let mut random = StdRng::seed_from_u64(20_261_128);
     let (mut failures, mut compared) = (Vec::new(), 0);
     for entry in all() {
         let definition = &entry.definition;
+        // Of its own, so that a new function changes nothing for the others.
+        let name = definition.name.bytes().map(u64::from);
+        let seed = name.fold(20_261_128, |seed: u64, byte| seed.rotate_left(7) ^ byte);
+        let mut random = StdRng::seed_from_u64(seed);
         let mut worst: Vec<(f64, String)> = Vec::new();
         for parameters in choices(entry) {
             for market in MARKETS {

@@ -21,17 +21,18 @@ pub(super) fn floats(
     states: &[Option<State<f64>>],
     fees: ArrayRef,
 ) -> Result<ArrayRef> {
-    let column = |value: fn(&State<f64>) -> f64| -> ArrayRef {
+    let column = |value: &dyn Fn(&State<f64>) -> f64| -> ArrayRef {
         let values = states.iter().map(|state| state.as_ref().map(value));
         let values = values.map(|value| value.filter(|value| value.is_finite()));
         Arc::new(values.collect::<Float64Array>())
     };
+    let multiplier = shape.multiplier.0;
     let columns = vec![
-        column(|state| state.quantity),
-        column(|state| state.basis / state.quantity),
-        column(|state| state.realized),
+        column(&|state| state.quantity),
+        column(&|state| state.basis / state.quantity),
+        column(&|state| state.realized * multiplier),
         fees,
-        column(|state| state.basis),
+        column(&|state| state.basis * multiplier),
     ];
     assemble(shape, columns, states)
 }
@@ -49,13 +50,15 @@ pub(super) fn decimals(
         let values = values.collect::<Decimal128Array>();
         Arc::new(values.with_data_type(kind.clone()))
     };
+    // What does not fit was refused when the trade came.
+    let multiplier = shape.multiplier.1;
     let average = average(shape);
     let columns = vec![
         column(&shape.quantity, &|state| Some(state.quantity)),
         column(&shape.average, &average),
-        column(&shape.amount, &|state| Some(state.realized)),
+        column(&shape.amount, &|state| state.realized.times(multiplier)),
         fees,
-        column(&shape.amount, &|state| Some(state.basis)),
+        column(&shape.amount, &|state| state.basis.times(multiplier)),
     ];
     assemble(shape, columns, states)
 }
@@ -66,9 +69,8 @@ fn average(shape: &Shape) -> impl Fn(&State<Exact>) -> Option<Exact> {
         DataType::Decimal128(_, scale) => i32::from(*scale),
         _ => 0,
     };
-    // basis / quantity has the digits of amount less those of quantity.
-    let digits = scale(&shape.amount) - scale(&shape.quantity);
-    let shift = scale(&shape.average) - digits;
+    // basis / quantity has the digits of a price.
+    let shift = scale(&shape.average) - i32::from(shape.price_digits);
     let unit = Exact(10_i128.pow(shift.clamp(0, 37).unsigned_abs()));
     move |state| {
         let is_open = state.quantity != Exact::default();

@@ -51,6 +51,46 @@ fn lots_fees_and_gaps() {
 }
 
 #[test]
+fn a_multiplier_scales_profit_and_cost_but_no_price() {
+    let trades = "(1, 10, 10.00), (2, 10, 20.00), (3, -5, 30.00), (4, -20, 25.00), (5, 5, 20.00)";
+    assert_eq!(
+        positions("position_avg(q, x, NULL, 50)", trades),
+        [
+            "10 10.000000 0.00 5000.00",
+            "20 15.000000 0.00 15000.00",
+            "15 15.000000 3750.00 11250.00",
+            "-5 25.000000 11250.00 -6250.00",
+            "0 - 12500.00 0.00"
+        ]
+    );
+    let exact = "position_fifo(q, x, 0, CAST(0.25 AS DECIMAL(3,2)))";
+    assert_eq!(positions(exact, trades)[2], "15 16.666667 25.0000 62.5000");
+    // A float makes all of it floats.
+    let floats = "position_lifo(q, x, 0, CAST(0.25 AS DOUBLE))";
+    assert_eq!(
+        positions(floats, trades)[2],
+        "15.0 13.333333333333334 12.5 50.0"
+    );
+    assert_eq!(
+        positions("position_avg(q, x, NULL, NULL)", trades),
+        positions("position_avg(q, x)", trades)
+    );
+    let refused = |multiplier: &str| {
+        refusal_text(&format!(
+            "SELECT position_avg(size, price, 0, {multiplier}) OVER (ORDER BY ts) FROM trades"
+        ))
+    };
+    assert_eq!(
+        refused("0"),
+        "cannot use 0 as argument multiplier of position_avg, expected a positive number"
+    );
+    assert_eq!(
+        refused("size"),
+        "cannot use an expression as argument multiplier of position_avg, expected a constant"
+    );
+}
+
+#[test]
 fn refusals() {
     assert_eq!(
         refusal_text(
