@@ -7,6 +7,7 @@
 //! running     the same functions row after row in a streaming view, with a state that is saved
 //! fold        the frame that turns an aggregate's arithmetic into accumulators
 //! distribution  normal and Student's t, for options and for risk
+//! postgres/   casts, arithmetic and operators as PostgreSQL has them
 //! registry    all of them, with documentation
 //! ```
 //!
@@ -23,6 +24,7 @@ pub mod error;
 mod fold;
 mod ordering;
 mod overload;
+pub mod postgres;
 pub mod registry;
 pub mod running;
 mod scalar;
