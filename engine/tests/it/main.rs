@@ -10,3 +10,4 @@ mod recovery;
 mod subscriptions;
 mod system;
 mod transactions;
+mod upserts;

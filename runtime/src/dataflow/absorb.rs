@@ -6,7 +6,8 @@ use rtsap_plan::operator::OperatorSpec;
 pub(super) fn absorbs(spec: &OperatorSpec) -> bool {
     matches!(
         spec,
-        OperatorSpec::WindowAggregate(_)
+        OperatorSpec::LatestByKey { .. }
+            | OperatorSpec::WindowAggregate(_)
             | OperatorSpec::SessionAggregate(_)
             | OperatorSpec::GroupAggregate(_)
             | OperatorSpec::TopN(_)
