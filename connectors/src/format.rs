@@ -1,32 +1,33 @@
 //! Payload formats: bytes to columns, one module each, chosen by the option `format`. Owns the
-//! choice and what all formats share: columns from metadata and the SQL names of types.
+//! choice, what keys are for, and what all formats share: columns from metadata and the SQL names
+//! of types.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use rtsap_stream::decode::{DecodeSchema, Decoder};
 use rtsap_stream::error::ConnectorError;
 use rtsap_stream::registry::{Options, SourceRequest};
 
-use crate::options::nearest;
-
+mod avro;
+mod choice;
 pub(crate) mod column;
 pub mod csv;
+mod csv_topic;
 pub mod datetime;
 pub mod json;
 pub(crate) mod metadata;
+pub(crate) mod number;
+mod protobuf;
+mod raw;
+pub(crate) mod rows;
+mod schema_registry;
+pub(crate) mod upsert;
 
-/// Formats that a payload by itself can have.
-const FORMATS: [&str; 1] = ["json"];
-
-/// The options that the format named in `options` of source `name` reads besides `format`.
+/// The options that the formats named in `options` of source `name` read besides `format`.
 ///
 /// # Errors
 /// `Invalid` for a missing or unknown format.
-pub fn option_keys(
-    name: &str,
-    options: &Options,
-) -> Result<&'static [&'static str], ConnectorError> {
-    payload_format(name, options)?;
-    Ok(&json::OPTION_KEYS)
+pub fn option_keys(name: &str, options: &Options) -> Result<Vec<&'static str>, ConnectorError> {
+    choice::option_keys(name, options)
 }
 
 /// A decoder for payloads of the source in `request` that fills `columns`.
@@ -37,33 +38,7 @@ pub fn decoder(
     request: &SourceRequest,
     columns: &DecodeSchema,
 ) -> Result<Box<dyn Decoder>, ConnectorError> {
-    payload_format(&request.name, &request.options)?;
-    Ok(Box::new(json::JsonDecoder::new(request, columns)?))
-}
-
-fn payload_format(name: &str, options: &Options) -> Result<&'static str, ConnectorError> {
-    let list = FORMATS.join(", ");
-    let Some(format) = options.get("format") else {
-        return Err(ConnectorError::invalid(format!(
-            "option \"format\" of source \"{name}\" is missing"
-        ))
-        .with_hint(format!("Possible values: {list}.")));
-    };
-    let wanted = format.trim();
-    if let Some(found) = FORMATS
-        .iter()
-        .find(|known| known.eq_ignore_ascii_case(wanted))
-    {
-        return Ok(found);
-    }
-    let hint = match nearest(wanted, FORMATS) {
-        Some(near) => format!("Did you mean '{near}'? Possible values: {list}."),
-        None => format!("Possible values: {list}."),
-    };
-    Err(
-        ConnectorError::invalid(format!("unknown format \"{format}\" of source \"{name}\""))
-            .with_hint(hint),
-    )
+    choice::decoder(request, columns)
 }
 
 /// The SQL name of a column type, for messages: `DECIMAL(18,8)`, `TIMESTAMP(6) WITH TIME ZONE`.

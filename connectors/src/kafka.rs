@@ -45,8 +45,19 @@ pub fn source(request: &SourceRequest) -> Result<Arc<dyn Source>, ConnectorError
 }
 
 fn read_options(request: &SourceRequest) -> Result<KafkaOptions, ConnectorError> {
+    let upsert = request.options.get("connector").is_some_and(|name| {
+        let name = name.trim();
+        name.eq_ignore_ascii_case("upsert-kafka")
+    });
+    if upsert && request.primary_key.is_empty() {
+        let name = &request.name;
+        let message =
+            format!("source \"{name}\" with connector \"upsert-kafka\" has no primary key");
+        return Err(ConnectorError::invalid(message)
+            .with_hint("Declare it: PRIMARY KEY (column) NOT ENFORCED."));
+    }
     let format_keys = format::option_keys(&request.name, &request.options)?;
-    KafkaOptions::read(&request.name, &request.options, format_keys)
+    KafkaOptions::read(&request.name, &request.options, &format_keys)
 }
 
 /// A Kafka topic.

@@ -14,7 +14,7 @@ use crate::options::nearest;
 use crate::{blackhole, datagen, filesystem, format, kafka, nexmark, timescale};
 
 /// Source connectors, as written in `'connector' = '…'`.
-const SOURCES: [&str; 4] = ["datagen", "filesystem", "kafka", "nexmark"];
+const SOURCES: [&str; 5] = ["datagen", "filesystem", "kafka", "nexmark", "upsert-kafka"];
 
 /// Sink connectors, as written in `'connector' = '…'`.
 const SINKS: [&str; 3] = ["blackhole", "postgres", "timescaledb"];
@@ -34,7 +34,7 @@ impl ConnectorRegistry for BuiltinConnectors {
 
     fn check_source(&self, request: &SourceRequest) -> Result<(), ConnectorError> {
         match source_connector(request)? {
-            "kafka" => {
+            "kafka" | "upsert-kafka" => {
                 kafka::check(request)?;
                 format::decoder(request, &request.columns).map(|_| ())
             }
@@ -46,7 +46,7 @@ impl ConnectorRegistry for BuiltinConnectors {
 
     fn source(&self, request: &SourceRequest) -> Result<Arc<dyn Source>, ConnectorError> {
         match source_connector(request)? {
-            "kafka" => kafka::source(request),
+            "kafka" | "upsert-kafka" => kafka::source(request),
             "filesystem" => filesystem::source(request),
             "nexmark" => nexmark::source(request),
             _ => datagen::source(request),
@@ -59,7 +59,7 @@ impl ConnectorRegistry for BuiltinConnectors {
         columns: &DecodeSchema,
     ) -> Result<Box<dyn Decoder>, ConnectorError> {
         match source_connector(request)? {
-            "kafka" => format::decoder(request, columns),
+            "kafka" | "upsert-kafka" => format::decoder(request, columns),
             "filesystem" => filesystem::decoder(request, columns),
             other => Err(ConnectorError::invalid(format!(
                 "source \"{}\" with connector \"{other}\" makes rows itself and has no decoder",

@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod it {
     mod datagen;
+    mod formats;
     mod kafka;
     mod timescale;
 }

@@ -8,6 +8,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use rtsap_catalog::object::ObjectNumber;
 use rtsap_planner::statement::{CopyFormat as WrittenFormat, CopyStatement, Name};
+use rtsap_stream::change::ChangeBatch;
 
 use crate::error::EngineError;
 use crate::response::CommandTag;
@@ -156,7 +157,7 @@ impl CopyIn {
         let rows = PendingRows {
             table: self.table,
             name: self.name,
-            rows: self.rows,
+            changes: self.rows.into_iter().map(ChangeBatch::inserts).collect(),
         };
         match writes::accept(session, rows).await {
             Ok(count) => Ok(CommandTag::Affected("COPY", count)),

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rtsap_catalog::object::ObjectNumber;
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_catalog::store::CatalogStore;
@@ -47,9 +47,17 @@ pub(crate) struct Instance {
     pub(crate) sessions: AtomicU64,
     /// How many temporary views were made.
     pub(crate) temporaries: AtomicU64,
+    /// Who writes which table: writers of rows share it, one that changes rows it has read does
+    /// not.
+    pub(crate) table_locks: Mutex<HashMap<ObjectNumber, Arc<tokio::sync::RwLock<()>>>>,
 }
 
 impl Instance {
+    /// The lock of a table's writers.
+    pub(crate) fn table_lock(&self, table: ObjectNumber) -> Arc<tokio::sync::RwLock<()>> {
+        Arc::clone(self.table_locks.lock().entry(table).or_default())
+    }
+
     /// The catalog as of now.
     pub(crate) fn snapshot(&self) -> CatalogSnapshot {
         self.catalog.read().clone()

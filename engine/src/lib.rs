@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rtsap_catalog::store::CatalogStore;
 use rtsap_planner::Functions;
 use rtsap_runtime::config::RuntimeConfig;
@@ -96,6 +96,7 @@ impl Engine {
             statics,
             sessions: AtomicU64::new(0),
             temporaries: AtomicU64::new(0),
+            table_locks: Mutex::default(),
         });
         sequence::boot::boot(&instance).await?;
         instance.runtime.start().await?;

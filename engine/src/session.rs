@@ -33,6 +33,7 @@ use crate::variables::{KNOWN, Variables};
 pub(crate) mod block;
 pub(crate) mod change;
 pub(crate) mod execute;
+pub(crate) mod modify;
 pub(crate) mod prepared;
 pub(crate) mod writes;
 

@@ -108,8 +108,8 @@ pub(crate) fn pg_type(data_type: &DataType) -> PgType {
         T::Boolean => plain(BOOL, 1),
         T::Int8 | T::UInt8 | T::Int16 => plain(INT2, 2),
         T::UInt16 | T::Int32 => plain(INT4, 4),
-        T::UInt32 | T::Int64 => plain(INT8, 8),
-        T::UInt64 => numeric(20, 0),
+        // Numbers of rows are UInt64; nothing else is.
+        T::UInt32 | T::Int64 | T::UInt64 => plain(INT8, 8),
         T::Float16 | T::Float32 => plain(FLOAT4, 4),
         T::Float64 => plain(FLOAT8, 8),
         T::Decimal32(precision, scale)

@@ -61,6 +61,11 @@ pub fn operator(node: &Node) -> String {
     let names = column_names(node);
     match &node.spec {
         OperatorSpec::Input { name, .. } => format!("Input: {name} [{names}]"),
+        OperatorSpec::LatestByKey { key } => {
+            let fields = node.properties.schema.fields();
+            let key = key.iter().map(|index| fields[*index].name().as_str());
+            format!("LatestByKey: by [{}]", key.collect::<Vec<_>>().join(", "))
+        }
         OperatorSpec::Project { exprs } => {
             let fields = node.properties.schema.fields();
             let columns = exprs.iter().zip(fields).map(|(expr, field)| {

@@ -39,6 +39,11 @@ pub enum OperatorSpec {
         /// some view names here.
         columns: Vec<usize>,
     },
+    /// The present row of each key of a source that puts rows and takes them away. One input.
+    LatestByKey {
+        /// Indices of the columns that identify a row.
+        key: Vec<usize>,
+    },
     /// Computes columns. One input.
     Project {
         /// One expression a column of the node's schema.
@@ -96,6 +101,7 @@ impl OperatorSpec {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Input { .. } => "Input",
+            Self::LatestByKey { .. } => "LatestByKey",
             Self::Project { .. } => "Project",
             Self::Filter { .. } => "Filter",
             Self::WindowAssign { .. } => "WindowAssign",

@@ -32,6 +32,8 @@ pub struct BoundSource {
     pub relation: Relation,
     /// What a decoder fills: payload fields and metadata.
     pub physical: DecodeSchema,
+    /// The columns of [`BoundSource::physical`] that are its primary key.
+    pub primary_key: Vec<usize>,
     /// Computed columns: name and expression over all physical columns (never over other computed
     /// ones).
     pub computed: Vec<(String, Arc<dyn PhysicalExpr>)>,
@@ -178,6 +180,7 @@ fn bind(
     }
     let relation_schema = Arc::new(Schema::new(fields));
     let watermark = watermark(body, &relation_schema)?;
+    let primary_key = physical_key(body, &key, &columns)?;
     Ok(BoundSource {
         def: SourceDef {
             columns: defs,
@@ -194,10 +197,11 @@ fn bind(
         },
         relation: Relation {
             schema: relation_schema,
-            mode: ChangelogMode::Append,
-            key: Vec::new(),
+            mode: mode(&key),
+            key,
             event_time: watermark.map(|watermark| watermark.column),
         },
+        primary_key,
         physical: DecodeSchema {
             schema,
             origins: origins.into(),
@@ -205,15 +209,37 @@ fn bind(
         computed: computed.finish(),
         columns,
         watermark,
-        notices: notices(body),
+        notices: Vec::new(),
     })
 }
 
-fn notices(body: &TableBody) -> Vec<String> {
-    if body.primary_key.is_empty() {
-        return Vec::new();
+/// With a primary key rows replace others.
+fn mode(key: &[usize]) -> ChangelogMode {
+    match key.is_empty() {
+        true => ChangelogMode::Append,
+        false => ChangelogMode::Upsert,
     }
-    vec!["PRIMARY KEY of a source is not enforced: every payload is a row.".to_owned()]
+}
+
+/// The physical columns of a primary key.
+fn physical_key(
+    body: &TableBody,
+    key: &[usize],
+    columns: &[BoundColumn],
+) -> Result<Vec<usize>, PlanError> {
+    let physical = key
+        .iter()
+        .zip(&body.primary_key)
+        .map(|(index, (_, position))| match columns.get(*index) {
+            Some(BoundColumn::Physical(place)) => Ok(*place),
+            _ => {
+                let error = PlanError::unsupported("a computed column in a source's PRIMARY KEY");
+                Err(error
+                    .at(*position)
+                    .hint("Name the columns that it is computed from."))
+            }
+        });
+    physical.collect()
 }
 
 fn bind_own_table(body: &TableBody) -> Result<BoundTable, PlanError> {
@@ -253,11 +279,7 @@ fn bind_own_table(body: &TableBody) -> Result<BoundTable, PlanError> {
             .map(|(name, _)| name.clone())
             .collect(),
     };
-    let mode = if key.is_empty() {
-        ChangelogMode::Append
-    } else {
-        ChangelogMode::Upsert
-    };
+    let mode = mode(&key);
     let event_time = watermark.map(|watermark| watermark.column);
     let relation = Relation {
         schema,

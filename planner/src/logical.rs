@@ -6,6 +6,7 @@ pub mod batch;
 pub mod fill_node;
 pub mod horizon_node;
 pub mod join_marker;
+pub mod literal;
 pub mod sample;
 pub mod scope;
 pub mod spelling;
@@ -30,6 +31,7 @@ use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Analyzer, Optimizer, OptimizerContext};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
+use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics};
 
 use crate::error::{Cause, PlanError};
 use crate::logical::scope::Scope;
@@ -38,10 +40,11 @@ use crate::logical::scope::Scope;
 ///
 /// # Errors
 /// DataFusion's, to be given to [`translate::translate`].
-pub fn raw_plan(statement: Statement, scope: &Scope<'_>) -> DataFusionResult<LogicalPlan> {
+pub fn raw_plan(mut statement: Statement, scope: &Scope<'_>) -> DataFusionResult<LogicalPlan> {
     let options = ParserOptions::new()
         .with_map_string_types_to_utf8view(false)
         .with_collect_spans(true);
+    literal::exact_statement(&mut statement);
     SqlToRel::new_with_options(scope, options).sql_statement_to_plan(statement)
 }
 
@@ -51,10 +54,14 @@ pub fn raw_plan(statement: Statement, scope: &Scope<'_>) -> DataFusionResult<Log
 /// DataFusion's, to be given to [`translate::translate`].
 pub fn refine(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
     let options = scope::options();
-    // GROUPING() and type coercion: without them expressions cannot be evaluated.
+    // GROUPING() and type coercion: without them expressions cannot be evaluated. Before it,
+    // doubles that meet decimals; after it, casts as PostgreSQL has them. Integer arithmetic is
+    // checked where expressions become physical.
     let analyzer = Analyzer::with_rules(vec![
         Arc::new(ResolveGroupingFunction::new()),
+        Arc::new(DecimalsBesideDoubles),
         Arc::new(TypeCoercion::new()),
+        Arc::new(PostgresSemantics::new(Arithmetic::Constants)),
     ]);
     let plan = analyzer.execute_and_check(plan, &options, |_, _| {})?;
     // Why these and no others:

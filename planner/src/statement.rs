@@ -44,15 +44,12 @@ pub enum StatementKind {
         /// The whole statement.
         statement: Box<Statement>,
     },
-    /// `DELETE FROM table …`.
-    Delete {
+    /// `UPDATE table …` or `DELETE FROM table …`.
+    Modify {
         /// The table.
         table: Name,
-    },
-    /// `UPDATE table …`.
-    Update {
-        /// The table.
-        table: Name,
+        /// The whole statement.
+        statement: Box<Statement>,
     },
     /// `FLUSH`: waits until everything written before is visible.
     Flush,

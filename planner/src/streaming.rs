@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod bucket;
+pub mod checked;
 pub mod conflate;
 pub mod event_time;
 pub mod fill;
@@ -55,6 +56,7 @@ use crate::logical::{sample, view_spelling};
 use crate::parse::emit::split_emit;
 use crate::parse::lexeme::{Lexeme, lexemes};
 use crate::parse::query;
+use crate::streaming::checked::checked_arithmetic;
 
 /// A streaming view, compiled.
 #[derive(Clone, Debug)]
@@ -213,7 +215,8 @@ fn plain_type(found: &DataType) -> Option<DataType> {
         DataType::UInt8 => Some(DataType::Int16),
         DataType::UInt16 => Some(DataType::Int32),
         DataType::UInt32 => Some(DataType::Int64),
-        DataType::UInt64 => Some(DataType::Decimal128(20, 0)),
+        // Numbers of rows: PostgreSQL's `bigint`.
+        DataType::UInt64 => Some(DataType::Int64),
         DataType::Float16 => Some(DataType::Float32),
         DataType::Null => Some(DataType::Utf8),
         DataType::Dictionary(_, value) => {
@@ -352,6 +355,7 @@ impl<'a> Compiler<'a> {
 
     fn physical(&self, expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, PlanError> {
         create_physical_expr(expr, schema, &self.props, &self.planning)
+            .and_then(checked_arithmetic)
             .map_err(|error| self.ours(&error))
     }
 

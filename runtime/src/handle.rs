@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 use rtsap_plan::operator::ObjectId;
+use rtsap_stream::change::ChangeBatch;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
@@ -196,10 +197,24 @@ impl Runtime {
         table: ObjectId,
         rows: Vec<RecordBatch>,
     ) -> Result<u64, RuntimeError> {
-        let count = rows.iter().map(|batch| batch.num_rows() as u64).sum();
+        let rows = rows.into_iter().map(ChangeBatch::inserts);
+        self.write(table, rows.collect()).await
+    }
+
+    /// Applies changes to a table, in order; rows are taken away by key. When this returns they are
+    /// durable and published.
+    ///
+    /// # Errors
+    /// As [`Runtime::insert`].
+    pub async fn write(
+        &self,
+        table: ObjectId,
+        changes: Vec<ChangeBatch>,
+    ) -> Result<u64, RuntimeError> {
+        let count = changes.iter().map(|changes| changes.len() as u64).sum();
         // One writer at a time: the core must take entries in the order of their numbers.
         let mut log = self.inner.log.lock().await;
-        let entry = log.append(table.0, rows).await?;
+        let entry = log.append(table.0, changes).await?;
         let (answer, answered) = oneshot::channel();
         self.send(Command::Insert(entry, answer)).await?;
         drop(log);

@@ -15,6 +15,7 @@ pub mod horizon;
 pub mod instantiate;
 pub mod interval_join;
 pub mod join;
+pub mod latest_by_key;
 pub mod open_windows;
 pub mod over;
 pub mod regular_join;

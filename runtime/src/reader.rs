@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arrow::array::Int8Array;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rtsap_stream::decode::{DecodeSchema, Decoder, Reject};
+use rtsap_stream::decode::{DecodeSchema, Decoded, Decoder, Reject};
 use rtsap_stream::error::{ConnectorError, ErrorKind};
-use rtsap_stream::source::{Offset, Payloads, SourceReader, SplitBatch, SplitId};
+use rtsap_stream::source::{Offset, Payloads, RawBatch, SourceReader, SplitBatch, SplitId};
 
 use crate::clock::Clock;
 use crate::error::RuntimeError;
@@ -38,6 +39,8 @@ pub struct ReadBatch {
     pub split: SplitId,
     /// The rows, in the projected schema.
     pub rows: RecordBatch,
+    /// What each row does: +1 puts it, −1 takes the row of its key away. `None` means all +1.
+    pub ops: Option<Int8Array>,
     /// The offset of each row.
     pub offsets: RowOffsets,
     /// Payloads that gave no row.
@@ -220,6 +223,14 @@ pub fn start(
     })
 }
 
+/// Puts an event into the queue and rings; false if nobody reads it any more.
+fn send(events: &Sender<ReadEvent>, bell: &Sender<()>, event: ReadEvent) -> bool {
+    let sent = events.send(event).is_ok();
+    // A full bell has been rung already.
+    let _ = bell.try_send(());
+    sent
+}
+
 struct ReaderTask {
     setup: ReaderSetup,
     reader: Box<dyn SourceReader>,
@@ -264,10 +275,34 @@ impl ReaderTask {
     }
 
     fn send(&self, event: ReadEvent) -> bool {
-        let sent = self.events.send(event).is_ok();
-        // A full bell has been rung already.
-        let _ = self.setup.bell.try_send(());
-        sent
+        send(&self.events, &self.setup.bell, event)
+    }
+
+    /// Lets `decoder` fetch what it needs, for as long as that is away: rows wait, none is lost.
+    fn prepare(
+        decoder: &mut Box<dyn Decoder>,
+        raw: &dyn RawBatch,
+        events: &Sender<ReadEvent>,
+        setup: &ReaderSetup,
+        stop: &AtomicBool,
+    ) -> Result<(), ConnectorError> {
+        let mut told = false;
+        loop {
+            match decoder.prepare(raw) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind != ErrorKind::Unavailable => return Err(error),
+                Err(error) => {
+                    if !told {
+                        let event = ReadEvent::Unavailable(error.to_string());
+                        told = send(events, &setup.bell, event);
+                    }
+                    if stop.load(Ordering::Acquire) {
+                        return Err(error);
+                    }
+                    std::thread::sleep(RETRY_WAIT);
+                }
+            }
+        }
     }
 
     fn decode(&mut self, batch: SplitBatch) -> Result<ReadBatch, ConnectorError> {
@@ -280,20 +315,26 @@ impl ReaderTask {
                 resume_at,
             } => {
                 let offsets = RowOffsets::From(first.0);
+                let decoded = Decoded {
+                    rows,
+                    rejects: Vec::new(),
+                    ops: None,
+                };
                 self.finisher
-                    .finish(split, rows, offsets, Vec::new(), resume_at, None)
+                    .finish(split, decoded, offsets, resume_at, None)
             }
             Payloads::Raw(raw) => {
                 let decoder = match &mut self.decoder {
                     Some(decoder) => decoder,
                     none => none.insert((self.setup.spec.decoder)(&self.columns)?),
                 };
+                Self::prepare(decoder, raw.as_ref(), &self.events, &self.setup, &self.stop)?;
                 let decoded = decoder.decode(&split, raw.as_ref());
                 let offsets = finish::offsets(raw.as_ref(), &decoded.rejects);
                 let resume_at = raw.resume_at();
-                let (rows, rejects) = (decoded.rows, decoded.rejects);
+                let raw = Some(raw.as_ref() as &dyn RawBatch);
                 self.finisher
-                    .finish(split, rows, offsets, rejects, resume_at, Some(raw.as_ref()))
+                    .finish(split, decoded, offsets, resume_at, raw)
             }
         })
     }

@@ -105,6 +105,14 @@ impl Failure {
         Self { text, sqlstate }
     }
 
+    /// The same with its SQLSTATE before the message.
+    pub(crate) fn with_state(mut self) -> Self {
+        if let Some(state) = &self.sqlstate {
+            self.text = format!("{state}: {}", self.text);
+        }
+        self
+    }
+
     pub(crate) fn sqlstate(&self) -> Option<&str> {
         self.sqlstate.as_deref()
     }

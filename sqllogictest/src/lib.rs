@@ -9,6 +9,8 @@
 //!                                          └─ a socket a connection ─▶ WireDatabase ─▶ pgwire ─▶ engine
 //! ```
 //!
+//! The files of `pg_compat` run against a real PostgreSQL besides: both must do what they say.
+//!
 //! Each file begins with an empty engine in memory. Time is driven by statements: `INSERT`, then
 //! `FLUSH`; nothing sleeps.
 
@@ -16,7 +18,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sqllogictest::{Runner, default_normalizer, default_validator, strict_column_validator};
+use sqllogictest::{
+    AsyncDB, MakeConnection, Runner, default_normalizer, default_validator, strict_column_validator,
+};
 
 use crate::database::{Database, Failure, Server};
 use crate::restarts::Lives;
@@ -113,6 +117,72 @@ pub async fn run_with_restarts(file: &Path) -> Result<bool, String> {
     result.map_err(|error| error.display(false).to_string())?;
     stopped.map_err(said)?;
     Ok(true)
+}
+
+/// Runs one file of `pg_compat` through the PostgreSQL protocol against a new engine, to its end.
+/// Failures of statements begin with their SQLSTATE.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_like_postgres(file: &Path) -> Result<(), String> {
+    let said = |failure: Failure| failure.to_string();
+    let server = Server::start().await.map_err(said)?;
+    let wire = WireServer::start(server.engine().clone()).await;
+    let wire = wire.map_err(said)?;
+    let port = wire.port();
+    let connect = move || async move { Ok(WireDatabase::connect(port).await?.with_state()) };
+    let result = run_to_the_end(Runner::new(connect), file).await;
+    let closed = wire.stop().await;
+    let stopped = server.stop().await;
+    result?;
+    closed.and(stopped).map_err(said)
+}
+
+/// Runs every record of a file, whatever became of those before it.
+async fn run_to_the_end<D: AsyncDB, M: MakeConnection<Conn = D>>(
+    mut runner: Runner<D, M>,
+    file: &Path,
+) -> Result<(), String> {
+    let records = sqllogictest::parse_file(file).map_err(|error| error.to_string())?;
+    let mut failures = Vec::new();
+    for record in records {
+        if let Err(error) = runner.run_async(record).await {
+            failures.push(error.display(false).to_string());
+        }
+    }
+    match failures.is_empty() {
+        true => Ok(()),
+        false => Err(failures.join("\n")),
+    }
+}
+
+/// Runs the same file against the PostgreSQL server at `url`, in a schema of its own.
+///
+/// # Errors
+/// What the file expects and PostgreSQL did not do; a server that cannot be reached.
+pub async fn run_on_postgres(file: &Path, url: &str) -> Result<(), String> {
+    let said = |failure: Failure| failure.to_string();
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let schema = format!("like_pg_{}_{stem}", std::process::id());
+    let admin = WireDatabase::open(url, "postgres").await.map_err(said)?;
+    let create = format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}");
+    admin.execute(&create).await.map_err(said)?;
+    let (address, path) = (url.to_owned(), schema.clone());
+    let connect = move || {
+        let (address, path) = (address.clone(), path.clone());
+        async move {
+            let database = WireDatabase::open(&address, "postgres").await?;
+            let settings = format!("SET search_path = {path}; SET TimeZone = 'UTC'");
+            database.execute(&settings).await?;
+            Ok(database.with_state())
+        }
+    };
+    let result = run_to_the_end(Runner::new(connect), file).await;
+    let dropped = admin
+        .execute(&format!("DROP SCHEMA {schema} CASCADE"))
+        .await;
+    result?;
+    dropped.map_err(said)
 }
 
 /// Writes what the engine answers into the file as what is expected: to be read line by line before

@@ -58,6 +58,9 @@ impl WireServer {
 /// One connection.
 pub struct WireDatabase {
     client: Client,
+    name: &'static str,
+    /// Whether a failure begins with its SQLSTATE.
+    with_state: bool,
 }
 
 impl WireDatabase {
@@ -67,9 +70,60 @@ impl WireDatabase {
     /// What the server or the socket said.
     pub async fn connect(port: u16) -> Result<Self, Failure> {
         let address = format!("host=127.0.0.1 port={port} user=rtsap dbname=rtsap");
-        let (client, connection) = tokio_postgres::connect(&address, NoTls).await?;
+        Self::open(&address, "rtsap").await
+    }
+
+    /// Connects to the server at `address`, which calls itself `name` in conditions of the files.
+    ///
+    /// # Errors
+    /// What the server or the socket said.
+    pub async fn open(address: &str, name: &'static str) -> Result<Self, Failure> {
+        let (client, connection) = tokio_postgres::connect(address, NoTls).await?;
         tokio::spawn(connection);
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            name,
+            with_state: false,
+        })
+    }
+
+    /// The same with failures that begin with their SQLSTATE: `22012: division by zero`.
+    #[must_use]
+    pub fn with_state(mut self) -> Self {
+        self.with_state = true;
+        self
+    }
+
+    /// Runs statements whose rows nobody wants.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub async fn execute(&self, sql: &str) -> Result<(), Failure> {
+        Ok(self.client.batch_execute(sql).await?)
+    }
+
+    async fn rows(&self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
+        let mut columns = None;
+        let mut rows = Vec::new();
+        let mut changed = 0;
+        for message in self.client.simple_query(sql).await? {
+            match message {
+                SimpleQueryMessage::RowDescription(described) => {
+                    columns = Some(described.len());
+                    rows.clear();
+                }
+                SimpleQueryMessage::Row(row) => rows.push(cells(&row)?),
+                SimpleQueryMessage::CommandComplete(count) => changed = count,
+                _ => {}
+            }
+        }
+        Ok(match columns {
+            Some(columns) => DBOutput::Rows {
+                types: vec![DefaultColumnType::Any; columns],
+                rows,
+            },
+            None => DBOutput::StatementComplete(changed),
+        })
     }
 }
 
@@ -93,33 +147,17 @@ impl AsyncDB for WireDatabase {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
-        let mut columns = None;
-        let mut rows = Vec::new();
-        let mut changed = 0;
-        for message in self.client.simple_query(sql).await? {
-            match message {
-                SimpleQueryMessage::RowDescription(described) => {
-                    columns = Some(described.len());
-                    rows.clear();
-                }
-                SimpleQueryMessage::Row(row) => rows.push(cells(&row)?),
-                SimpleQueryMessage::CommandComplete(count) => changed = count,
-                _ => {}
-            }
+        let done = self.rows(sql).await;
+        match self.with_state {
+            true => done.map_err(Failure::with_state),
+            false => done,
         }
-        Ok(match columns {
-            Some(columns) => DBOutput::Rows {
-                types: vec![DefaultColumnType::Any; columns],
-                rows,
-            },
-            None => DBOutput::StatementComplete(changed),
-        })
     }
 
     async fn shutdown(&mut self) {}
 
     fn engine_name(&self) -> &str {
-        "rtsap"
+        self.name
     }
 
     fn error_sql_state(failure: &Failure) -> Option<String> {

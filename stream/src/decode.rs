@@ -6,6 +6,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 
+use crate::error::ConnectorError;
 use crate::source::{Offset, RawBatch, SplitId};
 
 /// Where a physical column's value comes from.
@@ -57,6 +58,15 @@ pub trait Decoder: Send {
     /// Returns no `Result` on purpose: a bad payload is data, not a failure of the stream
     /// (rust-analyzer's `(T, Vec<Error>)`; Feldera's `Parser`; Materialize's errors as data).
     fn decode(&mut self, split: &SplitId, raw: &dyn RawBatch) -> Decoded;
+
+    /// Fetches what decoding `raw` needs from outside, such as schemas from a registry. Called
+    /// before [`Decoder::decode`] of the same batch, and again until it succeeds.
+    ///
+    /// # Errors
+    /// `Unavailable` to be asked again later; any other kind ends the source.
+    fn prepare(&mut self, _raw: &dyn RawBatch) -> Result<(), ConnectorError> {
+        Ok(())
+    }
 }
 
 /// What a decoder made of a batch.
@@ -65,6 +75,10 @@ pub struct Decoded {
     pub rows: RecordBatch,
     /// The bad payloads, in order.
     pub rejects: Vec<Reject>,
+    /// What each row does to the relation of a source with a primary key: +1 to put it in the place
+    /// of its key's row, −1 to take that away (its other columns mean nothing), 0 for nothing.
+    /// `None` means all +1.
+    pub ops: Option<Vec<i8>>,
 }
 
 /// A payload that could not be decoded, with what somebody needs to find it.

@@ -35,6 +35,8 @@ pub struct SourceRequest {
     pub name: String,
     /// All physical columns (no computed ones).
     pub columns: DecodeSchema,
+    /// Indices of the physical columns of its primary key; none if it has no such key.
+    pub primary_key: Vec<usize>,
     /// The `WITH` options.
     pub options: Options,
 }

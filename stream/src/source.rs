@@ -120,7 +120,7 @@ pub struct SplitBatch {
 /// Payloads as a reader delivers them.
 pub enum Payloads {
     /// Undecoded bytes, still in the client library's buffers.
-    Raw(Box<dyn RawBatch>),
+    Raw(Box<dyn RawBatch + Send>),
     /// Rows that the source itself makes (generator, Parquet), in the projected schema, from
     /// `first` on, one offset a row.
     Rows {
@@ -139,7 +139,7 @@ pub enum Payloads {
 ///
 /// Dropping it gives the buffers back. *n* payloads, keys and broker timestamps by index; a null
 /// payload is a Kafka tombstone.
-pub trait RawBatch: Send {
+pub trait RawBatch {
     /// Number of payloads.
     fn len(&self) -> usize;
     /// Whether there is none.

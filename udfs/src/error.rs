@@ -76,6 +76,16 @@ pub enum FunctionError {
         /// The type of the timestamps.
         data_type: DataType,
     },
+    /// A value that PostgreSQL refuses too, in its words.
+    #[error("{message}")]
+    Value {
+        /// PostgreSQL's SQLSTATE.
+        sqlstate: &'static str,
+        /// PostgreSQL's message.
+        message: String,
+        /// PostgreSQL's detail, if it has one.
+        detail: Option<String>,
+    },
     /// A result does not fit into its type.
     #[error("cannot express {what} of {function} in {data_type}")]
     Overflow {
@@ -111,13 +121,41 @@ impl FunctionError {
             Self::Resolution { .. } => "22023",
             Self::Clause { .. } => "0A000",
             Self::Overflow { .. } => "22003",
+            Self::Value { sqlstate, .. } => sqlstate,
         }
     }
 
-    /// Returns complete sentences that say what to do.
+    /// A value that PostgreSQL refuses with `sqlstate` and `message`.
+    pub(crate) fn value(sqlstate: &'static str, message: String) -> Self {
+        Self::Value {
+            sqlstate,
+            message,
+            detail: None,
+        }
+    }
+
+    /// The same with more to say about a value; other causes stay as they are.
+    pub(crate) fn detail(mut self, text: String) -> Self {
+        if let Self::Value { detail, .. } = &mut self {
+            *detail = Some(text);
+        }
+        self
+    }
+
+    /// Returns complete sentences that say more than the message, if there are any.
+    #[must_use]
+    pub fn details(&self) -> Option<&str> {
+        match self {
+            Self::Value { detail, .. } => detail.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Returns complete sentences that say what to do; none where the message says it.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
+            Self::Value { .. } => String::new(),
             Self::ArgumentCount { signature, .. } => format!("Write {signature}."),
             Self::ArgumentType {
                 argument, expected, ..

@@ -8,6 +8,7 @@
 //! fold        the frame that turns an aggregate's arithmetic into accumulators
 //! exact       sums from which values can be taken away again
 //! distribution  normal and Student's t, for options and for risk
+//! postgres/   casts, arithmetic and operators as PostgreSQL has them
 //! registry    all of them, with documentation
 //! ```
 //!
@@ -25,6 +26,7 @@ mod exact;
 mod fold;
 mod ordering;
 mod overload;
+pub mod postgres;
 pub mod registry;
 pub mod running;
 mod scalar;

@@ -21,6 +21,7 @@ use crate::aggregate::series::{Measure, downsample, time_weight};
 use crate::aggregate::sketch::{self, Sketch};
 use crate::aggregate::{self, Aggregate as _, histogram, linear, profile, sample, vwap::Vwap};
 use crate::overload::OverloadPlanner;
+use crate::postgres::PostgresOperators;
 use crate::scalar::{
     accessor, calendar, candlestick, formula, interpolated, list, percentile, signed_qty,
     statistic, time_bucket,
@@ -129,7 +130,8 @@ impl FunctionRegistry {
             .chain(window::position::functions())
             .collect();
         let docs = all_docs();
-        let expr_planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(OverloadPlanner)];
+        let expr_planners: Vec<Arc<dyn ExprPlanner>> =
+            vec![Arc::new(OverloadPlanner), Arc::new(PostgresOperators)];
         Self {
             scalars,
             aggregates,

@@ -100,7 +100,7 @@ impl RecordReader {
     pub fn batch(
         &mut self,
         records_max: usize,
-    ) -> Result<Option<Box<dyn RawBatch>>, ConnectorError> {
+    ) -> Result<Option<Box<dyn RawBatch + Send>>, ConnectorError> {
         if self.header.is_none() && self.csv.is_some_and(|layout| layout.header) {
             self.read_header()?;
         }
@@ -123,7 +123,7 @@ impl RecordReader {
                 batch.records.push((number, from, batch.bytes.len()));
             }
         }
-        Ok((!batch.records.is_empty()).then(|| Box::new(batch) as Box<dyn RawBatch>))
+        Ok((!batch.records.is_empty()).then(|| Box::new(batch) as Box<dyn RawBatch + Send>))
     }
 
     /// How many records have been read.

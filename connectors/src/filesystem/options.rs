@@ -63,7 +63,7 @@ impl FileOptions {
             Some(Name::Csv) => FileFormat::Csv(CsvLayout::read(&mut reader)?),
             Some(Name::Parquet) => FileFormat::Parquet,
             Some(Name::Json) | None => {
-                reader.accept(format::option_keys(&request.name, &request.options)?);
+                reader.accept(&format::option_keys(&request.name, &request.options)?);
                 FileFormat::Json
             }
         };

@@ -31,6 +31,7 @@ fn request(path: &str, options: &[(&str, &str)]) -> SourceRequest {
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
     SourceRequest {
+        primary_key: Vec::new(),
         name: "f".to_owned(),
         columns: DecodeSchema {
             schema: Arc::new(Schema::new(fields)),

@@ -269,6 +269,7 @@ impl Decoder for CsvDecoder {
             return Decoded {
                 rows: RecordBatch::new_empty(Arc::clone(self.schema())),
                 rejects,
+                ops: None,
             };
         };
         let mut cells = Vec::with_capacity(builders.len());
@@ -286,7 +287,11 @@ impl Decoder for CsvDecoder {
             }
         }
         match self.finish(good.len(), builders) {
-            Some(rows) => Decoded { rows, rejects },
+            Some(rows) => Decoded {
+                rows,
+                rejects,
+                ops: None,
+            },
             None => {
                 // Every cell was checked against its type; if Arrow disagrees, no row may be lost.
                 let reason = "the columns cannot be put together".to_owned();
@@ -296,6 +301,7 @@ impl Decoder for CsvDecoder {
                 Decoded {
                     rows: RecordBatch::new_empty(Arc::clone(self.schema())),
                     rejects,
+                    ops: None,
                 }
             }
         }

@@ -24,6 +24,7 @@ use super::metadata::MetadataColumns;
 use super::sql_type;
 
 mod cursor;
+pub(crate) mod debezium;
 mod fault;
 mod number;
 mod object;
@@ -190,7 +191,11 @@ impl Decoder for JsonDecoder {
             }
         }
         match self.finish(rows) {
-            Ok(rows) => Decoded { rows, rejects },
+            Ok(rows) => Decoded {
+                rows,
+                rejects,
+                ops: None,
+            },
             Err(error) => {
                 // A bug; but even then no payload may vanish.
                 self.truncate(0);
@@ -200,6 +205,7 @@ impl Decoder for JsonDecoder {
                 Decoded {
                     rows,
                     rejects: all.collect(),
+                    ops: None,
                 }
             }
         }

@@ -10,6 +10,7 @@ use super::BuiltinConnectors;
 
 fn refusal(pairs: &[(&str, &str)], data_type: DataType) -> String {
     let request = SourceRequest {
+        primary_key: Vec::new(),
         name: "t".to_owned(),
         columns: DecodeSchema {
             schema: Arc::new(Schema::new(vec![Field::new("a", data_type, true)])),
@@ -33,12 +34,12 @@ fn connectors_are_found_by_name_or_refused_with_the_nearest() {
     assert_eq!(
         refusal(&[("connector", "kafak")], DataType::Int64),
         "unknown connector \"kafak\" for source \"t\" | Did you mean 'kafka'? Possible values: \
-         datagen, filesystem, kafka, nexmark."
+         datagen, filesystem, kafka, nexmark, upsert-kafka."
     );
     assert_eq!(
         refusal(&[("topic", "x")], DataType::Int64),
         "option \"connector\" of source \"t\" is missing | Possible values: datagen, filesystem, \
-         kafka, nexmark."
+         kafka, nexmark, upsert-kafka."
     );
 }
 
@@ -60,6 +61,7 @@ fn a_kafka_source_needs_a_format_that_can_fill_its_columns() {
     );
     assert_eq!(
         refusal(&kafka[..3], DataType::Int64),
-        "option \"format\" of source \"t\" is missing | Possible values: json."
+        "option \"format\" of source \"t\" is missing | Possible values: json, csv, avro, \
+         avro-confluent, protobuf, protobuf-confluent, debezium-json, raw."
     );
 }

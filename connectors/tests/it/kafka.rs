@@ -34,6 +34,7 @@ fn source(servers: &str, topic: &str, extra: &[(&str, &str)]) -> Arc<dyn Source>
         options.insert((*key).to_owned(), (*value).to_owned());
     }
     let request = SourceRequest {
+        primary_key: Vec::new(),
         name: "t".to_owned(),
         columns: DecodeSchema {
             schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),

@@ -7,6 +7,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::DataType as SqlType;
 use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
+use rtsap_udfs::postgres::PostgresTypes;
 
 /// A type of PostgreSQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +37,7 @@ pub(crate) fn pg_type(data_type: &DataType) -> PgType {
         DataType::Boolean => plain(16, 1),
         DataType::Int8 | DataType::UInt8 | DataType::Int16 => plain(21, 2),
         DataType::UInt16 | DataType::Int32 => plain(23, 4),
-        DataType::UInt32 | DataType::Int64 => plain(20, 8),
-        DataType::UInt64 => PgType {
-            modifier: numeric(20, 0),
-            ..plain(1700, -1)
-        },
+        DataType::UInt32 | DataType::Int64 | DataType::UInt64 => plain(20, 8),
         DataType::Float16 | DataType::Float32 => plain(700, 4),
         DataType::Float64 => plain(701, 8),
         DataType::Decimal32(precision, scale)
@@ -131,6 +128,9 @@ impl TypePlanner for PgTypePlanner {
         if text {
             return Ok(Some(Arc::new(Field::new("", DataType::Utf8, true))));
         }
-        PgOidTypePlanner.plan_type_field(sql_type)
+        match PostgresTypes.plan_type_field(sql_type)? {
+            Some(field) => Ok(Some(field)),
+            None => PgOidTypePlanner.plan_type_field(sql_type),
+        }
     }
 }

@@ -4,14 +4,18 @@
 //! other queries only through the rules that cannot change what they mean.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
-use datafusion::sql::sqlparser::ast::{Ident, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, SelectItem, SetExpr, Statement, visit_expressions_mut,
+};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_pg_catalog::sql::rules::{
-    CurrentUserVariableToSessionUserFunctionCall, FixArrayLiteral, RewriteArrayAnyAllOperation,
+    CurrentUserVariableToSessionUserFunctionCall, RewriteArrayAnyAllOperation,
     SqlStatementRewriteRule, StripCallableQualifier, StripCollate,
 };
+use rtsap_planner::logical::literal::exact_statement;
 
 mod rewrite;
 
@@ -31,17 +35,18 @@ pub(crate) fn compatible(text: &str, statement: &Statement) -> Statement {
         rewrite::rewrite(&mut statement);
         statement
     } else {
-        harmless(statement.clone())
+        let mut statement = harmless(statement.clone());
+        exact_statement(&mut statement);
+        statement
     };
     distinguish(&mut statement);
     statement
 }
 
 fn harmless(statement: Statement) -> Statement {
-    let rules: [&dyn SqlStatementRewriteRule; 5] = [
+    let rules: [&dyn SqlStatementRewriteRule; 4] = [
         &RewriteArrayAnyAllOperation,
         &StripCallableQualifier,
-        &FixArrayLiteral,
         &CurrentUserVariableToSessionUserFunctionCall,
         &StripCollate,
     ];
@@ -62,7 +67,7 @@ fn distinguish(statement: &mut Statement) {
     let mut seen = HashSet::new();
     for (item, number) in select.projection.iter_mut().zip(1..) {
         let name = match item {
-            SelectItem::UnnamedExpr(expr) => expr.to_string(),
+            SelectItem::UnnamedExpr(expr) => without_casts(expr),
             SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
             _ => continue,
         };
@@ -79,6 +84,18 @@ fn distinguish(statement: &mut Statement) {
             };
         }
     }
+}
+
+/// The text that DataFusion names an expression by: it reads over casts.
+fn without_casts(expr: &Expr) -> String {
+    let mut bare = expr.clone();
+    let _: ControlFlow<()> = visit_expressions_mut(&mut bare, |expr| {
+        while let Expr::Cast { expr: inner, .. } | Expr::Nested(inner) = expr {
+            *expr = inner.as_ref().clone();
+        }
+        ControlFlow::Continue(())
+    });
+    bare.to_string()
 }
 
 fn reads_system_catalog(text: &str) -> bool {

@@ -7,11 +7,14 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry as _, SessionState};
+use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
 use datafusion_pg_catalog::pg_catalog::generate_series_arg_coercion::CoerceIntArgsToBigInt;
 use rtsap_planner::batch_extension;
 use rtsap_udfs::FunctionRegistry;
+use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics};
 
 use crate::config::EngineConfig;
 use crate::pg_catalog::functions;
@@ -41,7 +44,13 @@ pub(crate) fn base_state(
         .with_runtime_env(runtime)
         .with_default_features()
         .with_type_planner(Arc::new(PgTypePlanner))
-        .with_analyzer_rule(Arc::clone(&windows.analyzer_rule));
+        .with_analyzer_rules(vec![
+            Arc::new(ResolveGroupingFunction::new()),
+            Arc::new(DecimalsBesideDoubles),
+            Arc::new(TypeCoercion::new()),
+            Arc::clone(&windows.analyzer_rule),
+            Arc::new(PostgresSemantics::new(Arithmetic::Everywhere)),
+        ]);
     let mut state = builder.build();
     state.register_relation_planner(windows.relation_planner)?;
     for planner in registry.expr_planners.iter().rev() {
@@ -56,6 +65,7 @@ pub(crate) fn base_state(
     for function in &registry.aggregates {
         state.register_udaf(Arc::clone(function))?;
     }
+    state.register_udaf(rtsap_udfs::postgres::sum())?;
     for function in &registry.windows {
         state.register_udwf(Arc::clone(function))?;
     }

@@ -41,9 +41,14 @@ fn function(refusal: &FunctionError) -> EngineError {
         "0A000" => "RT0502",
         _ => "RT0535",
     };
-    EngineError::invalid(code, refusal.to_string())
-        .sqlstate(sqlstate)
-        .hint(refusal.hint())
+    let mut error = EngineError::invalid(code, refusal.to_string()).sqlstate(sqlstate);
+    if let Some(detail) = refusal.details() {
+        error = error.detail(detail);
+    }
+    match refusal.hint() {
+        hint if hint.is_empty() => error,
+        hint => error.hint(hint),
+    }
 }
 
 fn root(error: DataFusionError, scene: Scene<'_>) -> EngineError {

@@ -45,6 +45,7 @@ pub(crate) fn source(
     let request = SourceRequest {
         name: name.to_owned(),
         columns: bound.physical.clone(),
+        primary_key: bound.primary_key.clone(),
         options,
     };
     instance.connectors.check_source(&request)?;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
 use rtsap_catalog::object::ObjectNumber;
 use rtsap_runtime::serve::Cut;
+use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::error::ErrorKind;
+use tokio::sync::OwnedRwLockWriteGuard;
 
 use crate::error::EngineError;
 use crate::session::TransactionStatus;
@@ -21,8 +22,8 @@ pub(crate) struct PendingRows {
     pub(crate) table: ObjectNumber,
     /// Its name.
     pub(crate) name: String,
-    /// The rows, in the table's schema.
-    pub(crate) rows: Vec<RecordBatch>,
+    /// What they do to it, in the table's schema.
+    pub(crate) changes: Vec<ChangeBatch>,
 }
 
 /// An open transaction block.
@@ -32,6 +33,8 @@ pub(crate) struct Block {
     pub(crate) cut: Option<Arc<Cut>>,
     /// What `COMMIT` writes.
     pub(crate) pending: Vec<PendingRows>,
+    /// Keeps others from writing the table that an `UPDATE` or `DELETE` of the block has read.
+    pub(crate) lock: Option<(ObjectNumber, OwnedRwLockWriteGuard<()>)>,
     /// Whether a statement failed.
     pub(crate) failed: bool,
     before: Variables,
@@ -44,6 +47,7 @@ impl Block {
         Self {
             cut: None,
             pending: Vec::new(),
+            lock: None,
             failed: false,
             before,
             savepoints: Vec::new(),
@@ -83,8 +87,8 @@ impl Block {
             .pending
             .iter()
             .chain([&rows])
-            .flat_map(|pending| &pending.rows)
-            .map(RecordBatch::get_array_memory_size)
+            .flat_map(|pending| &pending.changes)
+            .map(|changes| changes.rows().get_array_memory_size())
             .sum();
         if bytes > bytes_max {
             return Err(too_many_bytes(bytes_max));

@@ -7,7 +7,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use rtsap_planner::statement::{
-    CopyDirection, CopyStatement, DeclareCursor, Name, StatementKind, TransactionStatement,
+    CopyDirection, CopyStatement, DeclareCursor, StatementKind, TransactionStatement,
 };
 use rtsap_runtime::serve::Cut;
 
@@ -22,7 +22,7 @@ use crate::response::{BatchStream, CommandTag, Response};
 use crate::session::block::Block;
 use crate::session::change::change;
 use crate::session::prepared::{self, PlannedRead, Work};
-use crate::session::{Prepared, Session, writes};
+use crate::session::{Prepared, Session, modify, writes};
 use crate::show;
 use crate::subscribe;
 
@@ -48,6 +48,19 @@ pub(super) async fn execute(
             let (_, batches) = run(session, prepared, rows, parameters, guard).await?;
             let written = writes::insert(session, *id, &table.name, batches).await?;
             Ok(Response::Done(CommandTag::Affected("INSERT 0", written)))
+        }
+        (StatementKind::Modify { table, .. }, Work::Modify { rows, modification }) => {
+            let word = modification.word();
+            refuse_read_only(session, word)?;
+            let target = modify::target(session, table, word)?;
+            let locked = guard
+                .wait(modify::lock(session, target.table, word))
+                .await?;
+            let (_, batches) = run(session, prepared, rows, parameters, guard).await?;
+            let name = &table.name;
+            let count = modify::apply(session, &target, name, *modification, batches).await?;
+            drop(locked);
+            Ok(Response::Done(CommandTag::Affected(word, count)))
         }
         (StatementKind::Subscribe(_), Work::Subscribe(followed)) => {
             let changes = subscribe::start(&session.instance, followed).await?;
@@ -130,9 +143,6 @@ async fn execute_plain(
             session.instance.runtime.flush().await?;
             Ok(done)
         }
-        StatementKind::Delete { table } | StatementKind::Update { table } => {
-            Err(refused_change(session, table))
-        }
         // Prepared statements of SQL's own PREPARE do not exist; protocols keep theirs.
         StatementKind::Deallocate { .. } | StatementKind::Unlisten => Ok(done),
         kind => {
@@ -143,16 +153,6 @@ async fn execute_plain(
             Ok(Response::Done(outcome.tag))
         }
     }
-}
-
-/// Why rows of `table` cannot be changed in place.
-fn refused_change(session: &Session, table: &Name) -> EngineError {
-    if let Err(error) = prepared::writable(&session.instance.snapshot(), table) {
-        return error;
-    }
-    EngineError::unsupported("UPDATE or DELETE")
-        .hint("INSERT into a table with a PRIMARY KEY replaces the row of the same key.")
-        .at(Some(table.position))
 }
 
 fn refuse_read_only(session: &Session, what: &str) -> Result<(), EngineError> {
@@ -208,7 +208,10 @@ async fn run(
             let message = "cached plan must not change result type";
             return Err(EngineError::invalid("RT0514", message).sqlstate("0A000"));
         }
-        let (Work::Read(planned) | Work::Insert { rows: planned, .. }) = again.work else {
+        let (Work::Read(planned)
+        | Work::Insert { rows: planned, .. }
+        | Work::Modify { rows: planned, .. }) = again.work
+        else {
             return Err(EngineError::internal("a read became something else"));
         };
         // Once more at most: a second change in between is caught by the names themselves.
@@ -224,7 +227,11 @@ async fn run_plan(
     values: &[ScalarValue],
     guard: &Guard,
 ) -> Result<(SchemaRef, BatchStream), EngineError> {
-    let cut = cut(session);
+    let cut = match prepared.work {
+        // What is changed is what is there now.
+        Work::Modify { .. } => session.instance.runtime.cut(),
+        _ => cut(session),
+    };
     let plan = parameters::filled(&planned.plan, &prepared.parameter_types, values)?;
     writes::refuse_own_writes(session, &plan)?;
     writes::refuse_suspended(session, &plan)?;

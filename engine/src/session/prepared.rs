@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::logical_expr::{LogicalPlan, WriteOp};
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use rtsap_catalog::object::{ObjectKind, ObjectNumber};
 use rtsap_planner::statement::{
-    CopyDirection, CursorSource, Name, ShowTarget, StatementKind, SubscribeStatement,
-    TransactionStatement,
+    CopyDirection, CursorSource, DeclareCursor, Name, ShowTarget, StatementKind,
+    SubscribeStatement, TransactionStatement,
 };
 
 use crate::error::EngineError;
@@ -19,6 +20,7 @@ use crate::query::names::{names, renamed};
 use crate::query::parameters;
 use crate::response::CommandTag;
 use crate::sequence::{existing, own_name};
+use crate::session::modify::{self, Modification};
 use crate::session::writes::table_schema;
 use crate::session::{Prepared, Session, Statement};
 use crate::show;
@@ -35,6 +37,13 @@ pub(crate) enum Work {
         table: ObjectNumber,
         /// Its rows.
         rows: Arc<PlannedRead>,
+    },
+    /// Run this plan and change the rows of a table that it gives.
+    Modify {
+        /// Its rows.
+        rows: Arc<PlannedRead>,
+        /// What becomes of them.
+        modification: Modification,
     },
     /// Follow a relation.
     Subscribe(Followed),
@@ -76,6 +85,14 @@ pub(super) async fn prepare(
             let (work, types) = prepare_insert(session, statement, table, insert, declared).await?;
             (CommandTag::Affected("INSERT 0", 0), None, work, types)
         }
+        StatementKind::Modify {
+            table,
+            statement: sql,
+        } => {
+            let (tag, work, types) =
+                prepare_modification(session, statement, table, sql, declared).await?;
+            (tag, None, work, types)
+        }
         StatementKind::Subscribe(subscribe) => {
             let followed = follow(session, subscribe)?;
             let schema = Some(followed.schema());
@@ -91,21 +108,8 @@ pub(super) async fn prepare(
             (tag, None, work, types)
         }
         StatementKind::DeclareCursor(declare) => {
-            let work = match &declare.source {
-                CursorSource::Query(query) => {
-                    let (read, types, _) = read(session, statement, query, declared).await?;
-                    let tag = CommandTag::Plain("DECLARE CURSOR");
-                    return Ok(assemble(
-                        statement,
-                        tag,
-                        None,
-                        Work::Read(Arc::new(read)),
-                        types,
-                    ));
-                }
-                CursorSource::Subscribe(subscribe) => Work::Subscribe(follow(session, subscribe)?),
-            };
-            (CommandTag::Plain("DECLARE CURSOR"), None, work, Vec::new())
+            let (work, types) = prepare_cursor(session, statement, declare, declared).await?;
+            (CommandTag::Plain("DECLARE CURSOR"), None, work, types)
         }
         StatementKind::Fetch(fetch) => {
             let schema = session.cursor(&fetch.cursor)?.schema();
@@ -122,6 +126,23 @@ pub(super) async fn prepare(
         }
     };
     Ok(assemble(statement, tag, result, work, parameter_types))
+}
+
+async fn prepare_cursor(
+    session: &Session,
+    statement: &Statement,
+    declare: &DeclareCursor,
+    declared: &[Option<DataType>],
+) -> Result<(Work, Vec<DataType>), EngineError> {
+    match &declare.source {
+        CursorSource::Query(query) => {
+            let (read, types, _) = read(session, statement, query, declared).await?;
+            Ok((Work::Read(Arc::new(read)), types))
+        }
+        CursorSource::Subscribe(subscribe) => {
+            Ok((Work::Subscribe(follow(session, subscribe)?), Vec::new()))
+        }
+    }
 }
 
 /// The answer of a statement that needs no plan: what it will say, and its columns.
@@ -235,6 +256,40 @@ async fn prepare_insert(
         },
         types,
     ))
+}
+
+async fn prepare_modification(
+    session: &Session,
+    statement: &Statement,
+    table: &Name,
+    sql: &SqlStatement,
+    declared: &[Option<DataType>],
+) -> Result<(CommandTag, Work, Vec<DataType>), EngineError> {
+    let modification = match sql {
+        SqlStatement::Delete(_) => Modification::Delete,
+        _ => Modification::Update,
+    };
+    let catalog = session.instance.snapshot();
+    let version = catalog.version();
+    let target = modify::target(session, table, modification.word())?;
+    let planning = session.planning(catalog, &statement.whole);
+    let query = modify::query(sql, &target)?;
+    let plan = planning
+        .plan_read(&compatible(statement.text(), &query))
+        .await?;
+    let plan = match modification {
+        Modification::Update => modify::assigned(plan, &target, &planning)?,
+        Modification::Delete => plan,
+    };
+    let (plan, types) =
+        parameters::typed(plan, declared).map_err(|error| diagnose(error, planning.scene()))?;
+    let rows = Arc::new(PlannedRead {
+        plan,
+        version,
+        names: None,
+    });
+    let tag = CommandTag::Affected(modification.word(), 0);
+    Ok((tag, Work::Modify { rows, modification }, types))
 }
 
 /// The number of a table that can be written.

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
-use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -16,6 +15,9 @@ use rtsap_catalog::object::ObjectNumber;
 use rtsap_plan::operator::ObjectId;
 use rtsap_runtime::serve::Part;
 use rtsap_runtime::status::Health;
+use rtsap_stream::change::ChangeBatch;
+use rtsap_udfs::FunctionError;
+use rtsap_udfs::postgres::cast_array;
 
 use crate::error::EngineError;
 use crate::instance::Instance;
@@ -53,7 +55,7 @@ pub(super) async fn insert(
     let rows = PendingRows {
         table,
         name: name.to_owned(),
-        rows: kept,
+        changes: kept.into_iter().map(ChangeBatch::inserts).collect(),
     };
     accept(session, rows).await
 }
@@ -63,23 +65,49 @@ pub(super) async fn insert(
 /// # Errors
 /// Limits of the block; failures to make them durable.
 pub(crate) async fn accept(session: &mut Session, rows: PendingRows) -> Result<u64, EngineError> {
-    let count = rows.rows.iter().map(|batch| batch.num_rows() as u64).sum();
+    let count = rows
+        .changes
+        .iter()
+        .map(|changes| changes.len() as u64)
+        .sum();
     if count == 0 {
         return Ok(0);
     }
     let bytes_max = session.instance.config.uncommitted_bytes_max;
     match &mut session.block {
         Some(block) => block.add(rows, bytes_max)?,
-        None => write(&session.instance, rows.table, rows.rows).await?,
+        None => {
+            let lock = session.instance.table_lock(rows.table);
+            let _shared = lock.read().await;
+            write(&session.instance, rows.table, rows.changes).await?;
+        }
     }
     Ok(count)
+}
+
+/// The same for a session that keeps others from writing the table.
+///
+/// # Errors
+/// As [`accept`].
+pub(super) async fn accept_locked(
+    session: &mut Session,
+    rows: PendingRows,
+) -> Result<(), EngineError> {
+    if rows.changes.is_empty() {
+        return Ok(());
+    }
+    let bytes_max = session.instance.config.uncommitted_bytes_max;
+    match &mut session.block {
+        Some(block) => block.add(rows, bytes_max),
+        None => write(&session.instance, rows.table, rows.changes).await,
+    }
 }
 
 /// Writes what a block has kept.
 ///
 /// # Errors
 /// Failures to make it durable: nothing is written then.
-pub(super) async fn commit(session: &mut Session, block: Block) -> Result<(), EngineError> {
+pub(super) async fn commit(session: &mut Session, mut block: Block) -> Result<(), EngineError> {
     session.variables.lock().end_block();
     session.cursors.retain(|_, cursor| cursor.is_held());
     let Some(first) = block.pending.first() else {
@@ -87,12 +115,16 @@ pub(super) async fn commit(session: &mut Session, block: Block) -> Result<(), En
     };
     // All of one table: `Block::add` sees to that.
     let table = first.table;
-    let rows: Vec<RecordBatch> = block
-        .pending
-        .into_iter()
-        .flat_map(|pending| pending.rows)
-        .collect();
-    write(&session.instance, table, rows).await
+    let pending = std::mem::take(&mut block.pending);
+    let changes: Vec<ChangeBatch> = pending.into_iter().flat_map(|rows| rows.changes).collect();
+    let lock = session.instance.table_lock(table);
+    // A lock on another table is given back first: who waits must not be waited for.
+    let held = block.lock.take().filter(|(held, _)| *held == table);
+    let _shared = match &held {
+        Some(_) => None,
+        None => Some(lock.read().await),
+    };
+    write(&session.instance, table, changes).await
 }
 
 /// Forgets what a block has kept, and its variables.
@@ -107,10 +139,10 @@ pub(super) fn roll_back(session: &mut Session, block: Block) {
 async fn write(
     instance: &Arc<Instance>,
     table: ObjectNumber,
-    rows: Vec<RecordBatch>,
+    changes: Vec<ChangeBatch>,
 ) -> Result<(), EngineError> {
     let runtime = instance.runtime.clone();
-    let written = tokio::spawn(async move { runtime.insert(ObjectId(table), rows).await }).await;
+    let written = tokio::spawn(async move { runtime.write(ObjectId(table), changes).await }).await;
     written.map_err(|error| EngineError::internal(format!("a write was lost: {error}")))??;
     Ok(())
 }
@@ -146,18 +178,18 @@ pub(crate) fn fitted(
     schema: &SchemaRef,
     table: &str,
 ) -> Result<RecordBatch, EngineError> {
-    let strict = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for (field, column) in schema.fields().iter().zip(given) {
-        let column = cast_with_options(column, field.data_type(), &strict).map_err(|error| {
-            let message = format!(
-                "cannot write column \"{}\": {}",
-                field.name(),
-                tidy(&error.to_string())
-            );
+        let column = cast_array(column, field.data_type()).map_err(|error| {
+            let name = field.name();
+            if let Some(refusal) = FunctionError::find(&error) {
+                let detail = format!("It is a value of column \"{name}\".");
+                return EngineError::invalid("RT0536", refusal.to_string())
+                    .sqlstate(refusal.sqlstate())
+                    .detail(detail);
+            }
+            let why = tidy(&error.to_string());
+            let message = format!("cannot write column \"{name}\": {why}");
             EngineError::invalid("RT0536", message).sqlstate("22P02")
         })?;
         if !field.is_nullable() && column.null_count() > 0 {

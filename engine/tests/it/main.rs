@@ -14,3 +14,4 @@ mod retention;
 mod subscriptions;
 mod system;
 mod transactions;
+mod upserts;

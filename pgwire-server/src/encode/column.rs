@@ -161,8 +161,7 @@ fn shape(data_type: &DataType) -> Option<DataType> {
     Some(match data_type {
         T::Int8 | T::UInt8 => T::Int16,
         T::UInt16 => T::Int32,
-        T::UInt32 => T::Int64,
-        T::UInt64 => T::Decimal128(20, 0),
+        T::UInt32 | T::UInt64 => T::Int64,
         T::Float16 => T::Float32,
         T::Decimal32(precision, scale) | T::Decimal64(precision, scale) => {
             T::Decimal128(*precision, *scale)

@@ -22,14 +22,17 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use rtsap_catalog::snapshot::CatalogSnapshot;
+use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics};
 
 use crate::data_type::SqlType;
 use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
+use crate::logical::literal;
 use crate::logical::scope::Scope;
 use crate::logical::translate::translate;
 use crate::parse::query::syntax;
 use crate::statement::ColumnClause;
+use crate::streaming::checked::checked_arithmetic;
 
 /// The computed columns of one relation, in order.
 pub struct ComputedColumns<'a> {
@@ -88,6 +91,7 @@ impl<'a> ComputedColumns<'a> {
         let planning = PhysicalPlanningContext::default();
         let physical =
             create_physical_expr(&expr, &self.physical, &props, &planning).map_err(inner)?;
+        let physical = checked_arithmetic(physical).map_err(inner)?;
         self.expressions.insert(column.name.clone(), expr);
         let extra = DFSchema::try_from(Schema::new(vec![Arc::clone(&field)]));
         let visible = extra
@@ -110,7 +114,8 @@ impl<'a> ComputedColumns<'a> {
     /// The expression over physical columns, coerced and simplified, and its type.
     fn logical(&self, text: &str) -> Result<(Expr, SqlType), PlanError> {
         let translated = |error: DataFusionError| translate(&error, text, self.functions);
-        let parsed = parse_expression(text)?;
+        let mut parsed = parse_expression(text)?;
+        literal::exact(&mut parsed);
         let scope = Scope::new(&self.catalog, self.functions);
         let options = ParserOptions::new()
             .with_map_string_types_to_utf8view(false)
@@ -124,7 +129,12 @@ impl<'a> ComputedColumns<'a> {
             .with_schema(Arc::clone(&self.visible))
             .build();
         let simplifier = ExprSimplifier::new(context);
+        let expr = DecimalsBesideDoubles.rewrite(expr, &self.visible);
+        let expr = expr.map_err(translated)?.data;
         let expr = simplifier.coerce(expr, &self.visible).map_err(translated)?;
+        let semantics = PostgresSemantics::new(Arithmetic::Constants);
+        let expr = semantics.rewrite(expr, &self.visible).map_err(translated)?;
+        let expr = expr.data;
         let expr = simplifier.simplify(expr).map_err(translated)?;
         let expr = self.inline(expr).map_err(translated)?;
         let found = expr.get_type(self.physical.as_ref()).map_err(translated)?;

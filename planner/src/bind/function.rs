@@ -30,10 +30,12 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use rtsap_catalog::object::{FunctionDef, ObjectKind, ObjectNumber, ParameterDef};
 use rtsap_catalog::snapshot::{CatalogObject, CatalogSnapshot};
+use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics};
 
 use crate::data_type::SqlType;
 use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
+use crate::logical::literal;
 use crate::logical::scope::Scope;
 use crate::logical::translate::translate;
 use crate::parse::query::syntax;
@@ -158,7 +160,8 @@ fn logical(
     functions: &Functions,
 ) -> Result<Expr, PlanError> {
     let translated = |error: DataFusionError| translate(&error, text, functions);
-    let parsed = parse_body(text)?;
+    let mut parsed = parse_body(text)?;
+    literal::exact(&mut parsed);
     let options = ParserOptions::new()
         .with_map_string_types_to_utf8view(false)
         .with_collect_spans(true);
@@ -171,18 +174,25 @@ fn logical(
     let context = SimplifyContext::builder()
         .with_schema(Arc::clone(schema))
         .build();
+    let expr = DecimalsBesideDoubles.rewrite(expr, schema);
+    let expr = expr.map_err(translated)?.data;
     let expr = ExprSimplifier::new(context)
         .coerce(expr, schema)
         .map_err(translated)?;
     let found = expr.get_type(schema.as_ref()).map_err(translated)?;
-    if found == *returns {
-        return Ok(expr);
-    }
     if !can_cast_types(&found, returns) {
         let message = format!("the body is {found}, which cannot become {returns}");
         return Err(PlanError::new(Cause::Type { message }).at(1));
     }
-    Ok(cast(expr, returns.clone()))
+    let expr = if found == *returns {
+        expr
+    } else {
+        cast(expr, returns.clone())
+    };
+    // Bodies are put in the place of calls after the rules for whole statements have run.
+    let semantics = PostgresSemantics::new(Arithmetic::Everywhere);
+    let expr = semantics.rewrite(expr, schema).map_err(translated)?;
+    Ok(expr.data)
 }
 
 /// Puts parameters in the place of `$1`, `$2`, …

@@ -9,10 +9,13 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner};
+use datafusion::logical_expr::planner::{
+    ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
+};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 use rtsap_catalog::object::{ObjectNumber, Relation};
 use rtsap_catalog::snapshot::CatalogSnapshot;
+use rtsap_udfs::postgres::PostgresTypes;
 
 use crate::bind::function::function_of;
 use crate::error::{Cause, PlanError, nearest};
@@ -147,6 +150,10 @@ impl ContextProvider for Scope<'_> {
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         &self.functions.expr_planners
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(PostgresTypes))
     }
 
     fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {

@@ -114,8 +114,10 @@ pub fn write(cursor: &mut Cursor<'_>, word: &str) -> Result<StatementKind, PlanE
             table: target,
             statement: Box::new(statement),
         },
-        "DELETE" => StatementKind::Delete { table: target },
-        _ => StatementKind::Update { table: target },
+        _ => StatementKind::Modify {
+            table: target,
+            statement: Box::new(statement),
+        },
     })
 }
 

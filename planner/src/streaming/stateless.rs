@@ -8,6 +8,8 @@ use datafusion::logical_expr::logical_plan::{Filter, Projection, Union};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
+use rtsap_catalog::object::ObjectKind;
+use rtsap_catalog::snapshot::CatalogObject;
 use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::operator::{Emit, ObjectId, OperatorSpec};
 use rtsap_plan::properties::{StateBound, StreamProperties};
@@ -54,15 +56,26 @@ impl Compiler<'_> {
         };
         self.depends_on.insert(table.id);
         let (object, name) = (ObjectId(table.id), table.name.clone());
-        Ok(self.push(
-            OperatorSpec::Input {
-                object,
-                name,
-                columns,
-            },
-            vec![],
-            properties,
-        ))
+        let spec = OperatorSpec::Input {
+            object,
+            name,
+            columns,
+        };
+        let of_source =
+            |object: &Arc<CatalogObject>| matches!(object.def.kind, ObjectKind::Source(_));
+        let replaces = relation.mode == ChangelogMode::Upsert
+            && self.catalog.by_id(table.id).is_some_and(of_source);
+        let input = self.push(spec, vec![], properties.clone());
+        if !replaces {
+            return Ok(input);
+        }
+        // Payloads say what is now, not what was: what was must be remembered.
+        let key = properties.key.clone();
+        let properties = StreamProperties {
+            state: StateBound::PerKey,
+            ..properties
+        };
+        Ok(self.push(OperatorSpec::LatestByKey { key }, vec![input], properties))
     }
 
     pub(super) fn project(

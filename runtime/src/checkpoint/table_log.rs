@@ -4,19 +4,30 @@
 //! far it contains the log, and what lies before that is deleted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::array::{AsArray, Int8Array};
+use arrow::datatypes::{DataType, Field, FieldRef, Int8Type, Schema};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use rtsap_stream::change::ChangeBatch;
 
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::store::{Put, Store};
-use crate::state::{decode, encode};
+use crate::state::{StateError, decode, encode};
 
 /// Where entries lie.
 const PREFIX: &str = "table-log";
 
 /// How often an unclear write is tried again.
 const ATTEMPTS_MAX: usize = 3;
+
+/// Ends the name of an entry that also takes rows away.
+const WITH_OPS: &str = "/ops";
+
+/// The column that says what a row of such an entry does.
+const OPS: &str = "rtsap_op";
 
 /// One write.
 #[derive(Clone, Debug)]
@@ -25,8 +36,8 @@ pub struct LogEntry {
     pub number: u64,
     /// The table.
     pub table: u64,
-    /// The inserted rows.
-    pub rows: Vec<RecordBatch>,
+    /// What it did to the table, in order.
+    pub changes: Vec<ChangeBatch>,
 }
 
 /// The writer's end of the log.
@@ -80,7 +91,7 @@ impl TableLog {
         ))
     }
 
-    /// Makes `rows` of `table` durable and returns the entry.
+    /// Makes `changes` of `table` durable and returns the entry.
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if another process writes this log; [`CheckpointError::Store`]
@@ -88,13 +99,24 @@ impl TableLog {
     pub async fn append(
         &mut self,
         table: u64,
-        rows: Vec<RecordBatch>,
+        changes: Vec<ChangeBatch>,
     ) -> Result<LogEntry, CheckpointError> {
         let number = self.next;
         let path = format!("{PREFIX}/{number:020}");
         // The generation makes the bytes of two writers differ.
-        let name = format!("{table}/{}/{number}", self.generation);
-        let bytes = Bytes::from(encode(&BTreeMap::from([(name, rows.clone())]))?);
+        let mut name = format!("{table}/{}/{number}", self.generation);
+        let rows = match changes.iter().all(|changes| changes.ops().is_none()) {
+            true => changes
+                .iter()
+                .map(|changes| changes.rows().clone())
+                .collect(),
+            false => {
+                name.push_str(WITH_OPS);
+                let rows = changes.iter().map(with_ops).collect::<Result<_, _>>();
+                rows.map_err(StateError::Arrow)?
+            }
+        };
+        let bytes = Bytes::from(encode(&BTreeMap::from([(name, rows)]))?);
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -118,9 +140,30 @@ impl TableLog {
         Ok(LogEntry {
             number,
             table,
-            rows,
+            changes,
         })
     }
+}
+
+/// The rows of `changes` with one column more, behind the others: what each does.
+fn with_ops(changes: &ChangeBatch) -> Result<RecordBatch, ArrowError> {
+    let rows = changes.rows();
+    let inserts = || Int8Array::from(vec![1; rows.num_rows()]);
+    let ops = changes.ops().cloned().unwrap_or_else(inserts);
+    let schema = rows.schema();
+    let mut fields: Vec<FieldRef> = schema.fields().iter().map(Arc::clone).collect();
+    fields.push(Arc::new(Field::new(OPS, DataType::Int8, false)));
+    let mut columns = rows.columns().to_vec();
+    columns.push(Arc::new(ops));
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+/// The other way round; `None` for rows that were not made so.
+fn without_ops(rows: &RecordBatch) -> Option<ChangeBatch> {
+    let last = rows.num_columns().checked_sub(1)?;
+    let ops = rows.column(last).as_primitive_opt::<Int8Type>()?.clone();
+    let columns: Vec<usize> = (0..last).collect();
+    ChangeBatch::try_new(rows.project(&columns).ok()?, ops).ok()
 }
 
 /// Deletes the entries up to number `contained`.
@@ -147,9 +190,17 @@ fn read_entry(number: u64, bytes: &[u8], path: &str) -> Result<LogEntry, Checkpo
         .next()
         .and_then(|id| id.parse().ok())
         .ok_or_else(damaged)?;
+    let changes = match name.ends_with(WITH_OPS) {
+        true => rows
+            .iter()
+            .map(without_ops)
+            .collect::<Option<_>>()
+            .ok_or_else(damaged)?,
+        false => rows.into_iter().map(ChangeBatch::inserts).collect(),
+    };
     Ok(LogEntry {
         number,
         table,
-        rows,
+        changes,
     })
 }

@@ -287,7 +287,8 @@ impl Core {
         let Body::Table { event_time, latest } = &mut relation.body else {
             return Err(not_a_table);
         };
-        for rows in entry.rows {
+        for changes in entry.changes {
+            let rows = changes.rows();
             if let Some(time) = event_time {
                 let times = reader::nanos(rows.column(time.column));
                 let newest = times.and_then(|times| arrow::compute::max(&times));
@@ -295,9 +296,7 @@ impl Core {
             }
             relation.saved.ledger[0] += rows.num_rows() as u64;
             relation.saved.ledger[1] += rows.num_rows() as u64;
-            relation
-                .inbox
-                .push((id, Arrival::Changes(ChangeBatch::inserts(rows))));
+            relation.inbox.push((id, Arrival::Changes(changes)));
         }
         relation.touched = true;
         self.touched = true;

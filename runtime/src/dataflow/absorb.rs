@@ -10,7 +10,8 @@ use crate::operator::Output;
 pub(super) fn absorbs(spec: &OperatorSpec) -> bool {
     matches!(
         spec,
-        OperatorSpec::WindowAggregate(_)
+        OperatorSpec::LatestByKey { .. }
+            | OperatorSpec::WindowAggregate(_)
             | OperatorSpec::SessionAggregate(_)
             | OperatorSpec::GroupAggregate(_)
             | OperatorSpec::TopN(_)

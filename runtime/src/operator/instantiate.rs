@@ -9,6 +9,7 @@ use super::fill::Fill;
 use super::group_aggregate::GroupAggregation;
 use super::horizon::Horizon;
 use super::interval_join::IntervalJoin;
+use super::latest_by_key::LatestByKey;
 use super::open_windows::OpenWindows;
 use super::over::Over;
 use super::regular_join::RegularJoin;
@@ -44,6 +45,7 @@ pub fn operator(
                 found,
             });
         }
+        OperatorSpec::LatestByKey { key } => Box::new(LatestByKey::new(node, input, key)?),
         OperatorSpec::Project { exprs } => Box::new(Project::new(node, exprs)),
         OperatorSpec::Filter { predicate } => Box::new(Filter::new(node, predicate)),
         OperatorSpec::WindowAssign { window, time } => {

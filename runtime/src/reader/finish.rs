@@ -4,14 +4,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array};
+use arrow::array::{Array, ArrayRef, BooleanArray, Int8Array, Int64Array, new_null_array};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::Bytes;
+use datafusion::common::ScalarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::reassign_expr_columns;
-use rtsap_stream::decode::{DecodeSchema, Reject};
+use rtsap_stream::decode::{DecodeSchema, Decoded, Reject};
 use rtsap_stream::source::{Offset, RawBatch, SplitId};
 use rtsap_stream::time::{EventTime, nanos_per};
 
@@ -78,6 +79,7 @@ impl Finisher {
         ReadBatch {
             split,
             rows: RecordBatch::new_empty(Arc::clone(&self.schema)),
+            ops: None,
             offsets: RowOffsets::From(0),
             rejects: Vec::new(),
             resume_at: Offset(0),
@@ -88,20 +90,29 @@ impl Finisher {
     pub(super) fn finish(
         &self,
         split: SplitId,
-        physical: RecordBatch,
-        offsets: RowOffsets,
-        mut rejects: Vec<Reject>,
+        decoded: Decoded,
+        mut offsets: RowOffsets,
         resume_at: Offset,
         raw: Option<&dyn RawBatch>,
     ) -> ReadBatch {
+        let Decoded {
+            rows: physical,
+            mut rejects,
+            mut ops,
+        } = decoded;
         let mut bad: Vec<(usize, String)> = Vec::new();
         let mut rows = match self.compute(&physical) {
             Ok(rows) => rows,
-            Err(_) => self.compute_each(&physical, &mut bad),
+            Err(_) => self.compute_each(&physical, ops.as_deref(), &mut bad),
         };
         self.guard_future(&rows, &mut bad);
-        let mut offsets = offsets;
-        if !bad.is_empty() {
+        if let Some(ops) = &ops {
+            // Of a row that is taken away only the key is looked at.
+            bad.retain(|(row, _)| ops.get(*row).is_none_or(|op| *op > 0));
+        }
+        let silent = ops.iter().flatten().enumerate().filter(|(_, op)| **op == 0);
+        let silent: Vec<usize> = silent.map(|(row, _)| row).collect();
+        if !bad.is_empty() || !silent.is_empty() {
             for (row, reason) in &bad {
                 let offset = offset_of(&offsets, *row);
                 let payload = raw
@@ -116,7 +127,12 @@ impl Finisher {
                 });
             }
             rejects.sort_by_key(|reject| reject.offset);
-            let (kept, listed) = without(&rows, &offsets, &bad);
+            let out: HashSet<usize> = bad.iter().map(|(row, _)| *row).chain(silent).collect();
+            if let Some(ops) = &mut ops {
+                let mut row = 0..;
+                ops.retain(|_| row.next().is_some_and(|row| !out.contains(&row)));
+            }
+            let (kept, listed) = without(&rows, &offsets, &out);
             // Bad rows stood as nulls; what is kept has the relation's own schema again.
             let options = RecordBatchOptions::new().with_row_count(Some(kept.num_rows()));
             let schema = Arc::clone(&self.schema);
@@ -124,9 +140,11 @@ impl Finisher {
                 .unwrap_or(kept);
             offsets = listed;
         }
+        let ops = ops.filter(|ops| ops.iter().any(|op| *op < 0));
         ReadBatch {
             split,
             rows,
+            ops: ops.map(Int8Array::from),
             offsets,
             rejects,
             resume_at,
@@ -153,13 +171,43 @@ impl Finisher {
             .map_err(|error| error.to_string())
     }
 
+    /// A row that is taken away, whose computed columns nobody looks at.
+    fn only_physical(&self, physical: &RecordBatch) -> Result<RecordBatch, String> {
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for (column, field) in self.columns.iter().zip(self.schema.fields()) {
+            columns.push(match column {
+                Column::Physical(place) => Arc::clone(physical.column(*place)),
+                Column::Broken(reason) => return Err(reason.clone()),
+                Column::Computed(_) => match field.is_nullable() {
+                    true => new_null_array(field.data_type(), physical.num_rows()),
+                    false => ScalarValue::new_default(field.data_type())
+                        .and_then(|value| value.to_array_of_size(physical.num_rows()))
+                        .map_err(|error| error.to_string())?,
+                },
+            });
+        }
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| error.to_string())
+    }
+
     /// Computes row by row, so that one row that cannot be computed costs only itself. A bad row
-    /// keeps its place, as nulls, until [`without`] takes it out.
-    fn compute_each(&self, physical: &RecordBatch, bad: &mut Vec<(usize, String)>) -> RecordBatch {
+    /// keeps its place, as nulls, until [`without`] takes it out; of a row that is taken away the
+    /// key is kept.
+    fn compute_each(
+        &self,
+        physical: &RecordBatch,
+        ops: Option<&[i8]>,
+        bad: &mut Vec<(usize, String)>,
+    ) -> RecordBatch {
         let mut good = Vec::with_capacity(physical.num_rows());
         let mut fine = Vec::with_capacity(physical.num_rows());
         for row in 0..physical.num_rows() {
-            match self.compute(&physical.slice(row, 1)) {
+            let one = physical.slice(row, 1);
+            let goes = ops.is_some_and(|ops| ops.get(row).is_some_and(|op| *op < 0));
+            let computed = match self.compute(&one) {
+                Err(_) if goes => self.only_physical(&one),
+                computed => computed,
+            };
+            match computed {
                 Ok(batch) => {
                     good.push(batch);
                     fine.push(row);
@@ -270,9 +318,8 @@ fn payload_at(raw: &dyn RawBatch, offset: Offset) -> Option<Bytes> {
 fn without(
     rows: &RecordBatch,
     offsets: &RowOffsets,
-    bad: &[(usize, String)],
+    bad: &HashSet<usize>,
 ) -> (RecordBatch, RowOffsets) {
-    let bad: HashSet<usize> = bad.iter().map(|(row, _)| *row).collect();
     let keep: BooleanArray = (0..rows.num_rows())
         .map(|row| Some(!bad.contains(&row)))
         .collect();

@@ -31,6 +31,7 @@ fn request(columns: &[(&str, DataType)], options: &[(&str, &str)]) -> SourceRequ
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     SourceRequest {
+        primary_key: Vec::new(),
         name: "g".to_owned(),
         columns: DecodeSchema {
             schema: Arc::new(Schema::new(fields)),

@@ -65,6 +65,7 @@ fn schema() -> DecodeSchema {
 
 fn request() -> SourceRequest {
     SourceRequest {
+        primary_key: Vec::new(),
         name: "f".to_owned(),
         columns: schema(),
         options: Options::default(),

@@ -117,7 +117,18 @@ impl Core {
         }
         let intake = &mut self.intakes[index];
         if batch.rows.num_rows() > 0 {
-            let changes = ChangeBatch::inserts(batch.rows);
+            let changes = match batch.ops {
+                None => Ok(ChangeBatch::inserts(batch.rows)),
+                Some(ops) => ChangeBatch::try_new(batch.rows, ops),
+            };
+            let changes = match changes {
+                Ok(changes) => changes,
+                Err(error) => {
+                    let reason = format!("a decoder broke its contract: {error}");
+                    self.intakes[index].phase = Phase::Failed { reason };
+                    return;
+                }
+            };
             let place_of = |column: usize| intake.column_of.get(&column).copied();
             for view in &intake.views {
                 if let Some(relation) = self.relations.get_mut(view) {

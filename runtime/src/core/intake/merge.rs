@@ -114,6 +114,7 @@ impl Intake {
         let before = ReadBatch {
             split: split.clone(),
             rows: front.rows.slice(0, count),
+            ops: front.ops.as_ref().map(|ops| ops.slice(0, count)),
             offsets: front.offsets.clone(),
             rejects: front
                 .rejects
@@ -125,6 +126,7 @@ impl Intake {
             ended: false,
         };
         front.rows = front.rows.slice(count, rest);
+        front.ops = front.ops.as_ref().map(|ops| ops.slice(count, rest));
         front.offsets = front.offsets.skip(count);
         front.rejects.retain(|reject| reject.offset >= limit);
         Some(before)

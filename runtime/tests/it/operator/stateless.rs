@@ -142,3 +142,48 @@ fn what_would_be_wrong_is_refused_at_the_start() {
     };
     assert!(instantiate::operator(&input, &[]).is_err());
 }
+
+#[test]
+fn latest_by_key_turns_puts_and_deletes_into_changes_of_rows() {
+    let spec = OperatorSpec::LatestByKey { key: vec![1] };
+    let script = "
+        changes k=a qty=1; k=b qty=2
+        changes k=a qty=3; k=a qty=4; -k=b
+        changes -k=b; -k=zz
+        recover
+        changes k=a qty=5; k=b qty=6; -k=b; k=b qty=7
+        changes -k=a; k=a qty=5
+        changes -k=a; -k=b
+        recover
+        changes k=a qty=8
+    ";
+    let upsert = node(spec, input(), ChangelogMode::Upsert, None);
+    check(
+        &upsert,
+        script,
+        &expect![[r#"
+        changes k=a qty=1; k=b qty=2
+          + - a - - - 1 - 0
+          + - b - - - 2 - 0
+        changes k=a qty=3; k=a qty=4; -k=b
+          - - b - - - 2 - 0
+          - - a - - - 1 - 0
+          + - a - - - 4 - 0
+        changes -k=b; -k=zz
+        recover
+        changes k=a qty=5; k=b qty=6; -k=b; k=b qty=7
+          - - a - - - 4 - 0
+          + - a - - - 5 - 0
+          + - b - - - 7 - 0
+        changes -k=a; k=a qty=5
+          - - a - - - 5 - 0
+          + - a - - - 5 - 0
+        changes -k=a; -k=b
+          - - a - - - 5 - 0
+          - - b - - - 7 - 0
+        recover
+        changes k=a qty=8
+          + - a - - - 8 - 0
+    "#]],
+    );
+}

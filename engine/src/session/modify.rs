@@ -1,0 +1,345 @@
+//! `UPDATE` and `DELETE`: rows of a table with a primary key, found by a read and written as
+//! changes.
+//!
+//! From the read to the write nobody else writes the table: other writers wait, in a transaction
+//! block until it ends. So no write is lost between the two.
+
+use std::sync::Arc;
+
+use arrow::array::Int8Array;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::Transformed;
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, ident};
+use datafusion::sql::sqlparser::ast::{
+    AssignmentTarget, Delete, FromTable, Ident, SelectItem, SetExpr, Statement as SqlStatement,
+    TableWithJoins, Update,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use futures::StreamExt;
+use rtsap_catalog::object::ObjectNumber;
+use rtsap_planner::statement::Name;
+use rtsap_stream::change::ChangeBatch;
+
+use crate::error::EngineError;
+use crate::query::Planning;
+use crate::query::diagnose::diagnose;
+use crate::response::BatchStream;
+use crate::session::block::{PendingRows, too_many_bytes};
+use crate::session::{Session, writes};
+
+/// What becomes of the rows that are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Modification {
+    /// They go.
+    Delete,
+    /// The row of their key is replaced.
+    Update,
+}
+
+impl Modification {
+    /// The command's name.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Delete => "DELETE",
+            Self::Update => "UPDATE",
+        }
+    }
+}
+
+/// The columns of a table that can be modified, and its primary key.
+pub(super) struct Target {
+    /// The table's number.
+    pub(super) table: ObjectNumber,
+    /// Its columns.
+    pub(super) schema: SchemaRef,
+    /// Indices of the key's columns.
+    pub(super) key: Vec<usize>,
+}
+
+/// The table called `name`, which must have a primary key: without one nothing tells its rows apart
+/// and views on it take them as unchanging.
+///
+/// # Errors
+/// `RT0201`, `RT0533`; `RT0502` for a table without a key.
+pub(super) fn target(session: &Session, name: &Name, word: &str) -> Result<Target, EngineError> {
+    let catalog = session.instance.snapshot();
+    let table = super::prepared::writable(&catalog, name)?;
+    let relation = catalog
+        .by_id(table)
+        .and_then(|object| object.relation.as_ref());
+    let Some(relation) = relation else {
+        return Err(EngineError::internal("a table without columns"));
+    };
+    if relation.key.is_empty() {
+        let what = format!("{word} of a table without a PRIMARY KEY");
+        return Err(EngineError::unsupported(&what)
+            .detail("Views on such a table count on its rows staying as they are.")
+            .hint("Create the table with a PRIMARY KEY.")
+            .at(Some(name.position)));
+    }
+    Ok(Target {
+        table,
+        schema: Arc::clone(&relation.schema),
+        key: relation.key.clone(),
+    })
+}
+
+/// The query for the rows that `statement` deletes, or for the rows that it puts in the place of
+/// others.
+///
+/// # Errors
+/// `RT0502` for clauses that are known and refused, `RT0202` for an unknown column.
+pub(super) fn query(
+    statement: &SqlStatement,
+    target: &Target,
+) -> Result<SqlStatement, EngineError> {
+    match statement {
+        SqlStatement::Delete(delete) => deleted(delete),
+        SqlStatement::Update(update) => updated(update, target),
+        _ => Err(EngineError::internal("neither UPDATE nor DELETE")),
+    }
+}
+
+fn deleted(delete: &Delete) -> Result<SqlStatement, EngineError> {
+    let refused = [
+        (delete.using.is_some(), "DELETE … USING"),
+        (delete.returning.is_some(), "DELETE … RETURNING"),
+        (!delete.order_by.is_empty(), "DELETE … ORDER BY"),
+        (delete.limit.is_some(), "DELETE … LIMIT"),
+        (!delete.tables.is_empty(), "DELETE from several tables"),
+    ];
+    refuse(&refused)?;
+    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    let Some(from) = from.first() else {
+        return Err(EngineError::unsupported("DELETE from nothing"));
+    };
+    select(from, delete.selection.clone(), None)
+}
+
+fn updated(update: &Update, target: &Target) -> Result<SqlStatement, EngineError> {
+    let refused = [
+        (update.from.is_some(), "UPDATE … FROM"),
+        (update.returning.is_some(), "UPDATE … RETURNING"),
+        (!update.table.joins.is_empty(), "UPDATE of a join"),
+        (update.limit.is_some(), "UPDATE … LIMIT"),
+    ];
+    refuse(&refused)?;
+    let fields = target.schema.fields();
+    let mut items: Vec<Option<SelectItem>> = vec![None; fields.len()];
+    for assignment in &update.assignments {
+        let AssignmentTarget::ColumnName(name) = &assignment.target else {
+            return Err(EngineError::unsupported("UPDATE … SET (a, b) = (…)")
+                .hint("Write one assignment for each column: SET a = …, b = …."));
+        };
+        let written = name.0.last().and_then(|part| part.as_ident());
+        let written = written.map(|ident| match ident.quote_style {
+            Some(_) => ident.value.clone(),
+            None => ident.value.to_lowercase(),
+        });
+        let column = written.unwrap_or_default();
+        let Ok(index) = target.schema.index_of(&column) else {
+            let message = format!("column \"{column}\" of relation does not exist");
+            return Err(EngineError::invalid("RT0202", message).sqlstate("42703"));
+        };
+        if target.key.contains(&index) {
+            let what = format!("UPDATE of the PRIMARY KEY column \"{column}\"");
+            return Err(
+                EngineError::unsupported(&what).hint("DELETE the row and INSERT the new one.")
+            );
+        }
+        if items[index].is_some() {
+            let message = format!("multiple assignments to same column \"{column}\"");
+            return Err(EngineError::invalid("RT0206", message).sqlstate("42601"));
+        }
+        items[index] = Some(SelectItem::UnnamedExpr(assignment.value.clone()));
+    }
+    let column = |name: &str| {
+        let ident = Ident::with_quote('"', name);
+        SelectItem::UnnamedExpr(datafusion::sql::sqlparser::ast::Expr::Identifier(ident))
+    };
+    let items = items
+        .into_iter()
+        .zip(fields)
+        .enumerate()
+        .map(|(index, (item, field))| {
+            let expr = match item.unwrap_or_else(|| column(field.name())) {
+                SelectItem::UnnamedExpr(expr) => expr,
+                other => return other,
+            };
+            let alias = Ident::with_quote('"', format!("set {index}"));
+            SelectItem::ExprWithAlias { expr, alias }
+        });
+    select(
+        &update.table,
+        update.selection.clone(),
+        Some(items.collect()),
+    )
+}
+
+fn refuse(refused: &[(bool, &str)]) -> Result<(), EngineError> {
+    match refused.iter().find(|(found, _)| *found) {
+        Some((_, what)) => Err(EngineError::unsupported(what)),
+        None => Ok(()),
+    }
+}
+
+/// `SELECT items FROM from WHERE selection`; all columns without items.
+fn select(
+    from: &TableWithJoins,
+    selection: Option<datafusion::sql::sqlparser::ast::Expr>,
+    items: Option<Vec<SelectItem>>,
+) -> Result<SqlStatement, EngineError> {
+    let parsed = Parser::parse_sql(&PostgreSqlDialect {}, "SELECT * FROM t");
+    let mut parsed = parsed.map_err(|error| EngineError::internal(error.to_string()))?;
+    let Some(SqlStatement::Query(mut query)) = parsed.pop() else {
+        return Err(EngineError::internal("a query became something else"));
+    };
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.from = vec![from.clone()];
+        select.selection = selection;
+        if let Some(items) = items {
+            select.projection = items;
+        }
+    }
+    Ok(SqlStatement::Query(query))
+}
+
+/// `plan` with its columns in the types of the table's, parameters that are assigned included.
+///
+/// # Errors
+/// A value that no cast brings into its column.
+pub(super) fn assigned(
+    plan: LogicalPlan,
+    target: &Target,
+    planning: &Planning,
+) -> Result<LogicalPlan, EngineError> {
+    let told = |error| diagnose(error, planning.scene());
+    let fields = target.schema.fields();
+    let plan = match plan {
+        LogicalPlan::Projection(projection) => {
+            let mut types = fields.iter().map(|field| field.data_type().clone());
+            let typed = LogicalPlan::Projection(projection).map_expressions(|expr| {
+                let wanted = types.next().unwrap_or(DataType::Null);
+                Ok(parameter(expr, &wanted))
+            });
+            let typed = typed.and_then(|plan| plan.map_data(LogicalPlan::recompute_schema));
+            typed.map_err(told)?.data
+        }
+        other => other,
+    };
+    let names: Vec<String> = plan
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
+    let exprs = names
+        .iter()
+        .zip(fields)
+        .map(|(name, field)| cast(ident(name), field.data_type().clone()).alias(field.name()));
+    let exprs: Vec<Expr> = exprs.collect();
+    let built = LogicalPlanBuilder::from(plan).project(exprs);
+    built.and_then(LogicalPlanBuilder::build).map_err(told)
+}
+
+/// A parameter that is assigned as it is has its column's type.
+fn parameter(expr: Expr, wanted: &DataType) -> Transformed<Expr> {
+    let typed = |inner: Expr| match inner {
+        Expr::Placeholder(Placeholder { id, field: None }) => {
+            let field = Some(Arc::new(Field::new(&id, wanted.clone(), true)));
+            Transformed::yes(Expr::Placeholder(Placeholder { id, field }))
+        }
+        other => Transformed::no(other),
+    };
+    match expr {
+        Expr::Alias(mut alias) => {
+            let inner = typed(*alias.expr);
+            alias.expr = Box::new(inner.data);
+            match inner.transformed {
+                true => Transformed::yes(Expr::Alias(alias)),
+                false => Transformed::no(Expr::Alias(alias)),
+            }
+        }
+        other => typed(other),
+    }
+}
+
+/// Keeps everybody else from writing `table`: to the end of the block, if there is one.
+///
+/// # Errors
+/// `RT0527` if the block has rows waiting for its commit, which a read would not see; `RT0522` if
+/// it keeps others from another table.
+pub(super) async fn lock(
+    session: &mut Session,
+    table: ObjectNumber,
+    word: &str,
+) -> Result<Option<tokio::sync::OwnedRwLockWriteGuard<()>>, EngineError> {
+    let lock = session.instance.table_lock(table);
+    let Some(block) = &mut session.block else {
+        return Ok(Some(lock.write_owned().await));
+    };
+    if !block.pending.is_empty() {
+        let message = format!("cannot {word} in a transaction that has written already");
+        return Err(EngineError::invalid("RT0527", message)
+            .sqlstate("0A000")
+            .detail("Rows become visible when their transaction commits.")
+            .hint("Commit first."));
+    }
+    match &block.lock {
+        Some((held, _)) if *held == table => {}
+        // Who waits for a second table may be waited for.
+        Some(_) => {
+            let message = format!("cannot {word} two tables in one transaction");
+            return Err(EngineError::invalid("RT0522", message)
+                .sqlstate("0A000")
+                .hint("Commit between the two tables."));
+        }
+        None => block.lock = Some((table, lock.write_owned().await)),
+    }
+    Ok(None)
+}
+
+/// Writes what `rows` say, or keeps it for `COMMIT`. Returns how many rows are concerned.
+///
+/// # Errors
+/// Those of `rows`; `RT0536` for a null where none may be; limits; failures to make them durable.
+pub(super) async fn apply(
+    session: &mut Session,
+    target: &Target,
+    name: &str,
+    modification: Modification,
+    mut rows: BatchStream,
+) -> Result<u64, EngineError> {
+    let bytes_max = session.instance.config.uncommitted_bytes_max;
+    let (mut changes, mut bytes, mut count) = (Vec::new(), 0, 0);
+    while let Some(batch) = rows.next().await {
+        let batch = writes::fitted(batch?.columns(), &target.schema, name)?;
+        bytes += batch.get_array_memory_size();
+        if bytes > bytes_max {
+            return Err(too_many_bytes(bytes_max));
+        }
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        count += batch.num_rows() as u64;
+        changes.push(match modification {
+            Modification::Update => ChangeBatch::inserts(batch),
+            Modification::Delete => deletes(batch)?,
+        });
+    }
+    let pending = PendingRows {
+        table: target.table,
+        name: name.to_owned(),
+        changes,
+    };
+    writes::accept_locked(session, pending).await?;
+    Ok(count)
+}
+
+fn deletes(batch: RecordBatch) -> Result<ChangeBatch, EngineError> {
+    let ops = Int8Array::from(vec![-1; batch.num_rows()]);
+    ChangeBatch::try_new(batch, ops).map_err(|error| EngineError::internal(error.to_string()))
+}

@@ -1,0 +1,64 @@
+//! Operators that DataFusion's planner gives to us: quotients of decimals, parts of JSON, and dates
+//! moved by intervals.
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator, binary_expr, cast};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use crate::postgres::arithmetic::quotient;
+use crate::postgres::json::{JsonOperator, part};
+
+/// Plans `/` over decimals and the operators of JSON.
+#[derive(Debug)]
+pub(crate) struct PostgresOperators;
+
+impl ExprPlanner for PostgresOperators {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let operator = match expr.op {
+            BinaryOperator::Arrow => JsonOperator::Get,
+            BinaryOperator::LongArrow => JsonOperator::GetText,
+            BinaryOperator::HashArrow => JsonOperator::Path,
+            BinaryOperator::HashLongArrow => JsonOperator::PathText,
+            BinaryOperator::Divide => {
+                let types = (expr.left.get_type(schema), expr.right.get_type(schema));
+                let (Ok(left), Ok(right)) = types else {
+                    return Ok(PlannerResult::Original(expr));
+                };
+                let planned = quotient(expr.left.clone(), expr.right.clone(), [&left, &right]);
+                return Ok(match planned {
+                    Some(planned) => PlannerResult::Planned(planned),
+                    None => PlannerResult::Original(expr),
+                });
+            }
+            BinaryOperator::Plus | BinaryOperator::Minus => return Ok(moved_date(expr, schema)),
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        Ok(PlannerResult::Planned(part(
+            operator, expr.left, expr.right,
+        )))
+    }
+}
+
+/// A date moved by an interval is a time of a day: DataFusion would drop the hours.
+fn moved_date(expr: RawBinaryExpr, schema: &DFSchema) -> PlannerResult<RawBinaryExpr> {
+    let is_date = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Date32));
+    let is_interval = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Interval(_)));
+    let time = |date: Expr| cast(date, DataType::Timestamp(TimeUnit::Microsecond, None));
+    let op = match expr.op {
+        BinaryOperator::Plus => Operator::Plus,
+        _ => Operator::Minus,
+    };
+    if is_date(&expr.left) && is_interval(&expr.right) {
+        return PlannerResult::Planned(binary_expr(time(expr.left), op, expr.right));
+    }
+    if op == Operator::Plus && is_interval(&expr.left) && is_date(&expr.right) {
+        return PlannerResult::Planned(binary_expr(expr.left, op, time(expr.right)));
+    }
+    PlannerResult::Original(expr)
+}
