@@ -1,8 +1,8 @@
 //! Sources with a primary key, and rows of tables that are changed, across restarts.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-
 use std::time::Duration;
 
 use rdkafka::ClientConfig;

@@ -24,6 +24,7 @@ fn request(columns: &[(&str, DataType)], options: &[(&str, &str)]) -> SourceRequ
             schema: Arc::new(Schema::new(fields)),
             origins: vec![ColumnOrigin::Payload; columns.len()].into(),
         },
+        primary_key: Vec::new(),
         options: Options(options.collect::<BTreeMap<_, _>>()),
     }
 }
