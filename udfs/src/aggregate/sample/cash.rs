@@ -43,9 +43,9 @@ pub(super) const AGGREGATES: [Sample; 2] = [
             "mwr(flow, ts) -> double precision",
             "The money-weighted return per year of cash flows, their internal rate of return.",
             "the rate r with sum(flow[i] / (1 + r)^years[i]) = 0, years the seconds since the \
-             first flow over those of 365 days; what is paid in and what comes out \
-             have opposite signs, and the value at the end is a flow that comes out; null where no rate solves it or \
-             more than one does",
+             first flow over those of 365 days; what is paid in and what comes out have opposite \
+             signs, and the value at the end is a flow that comes out; null where no rate solves \
+             it or more than one does",
             "spreadsheets' XIRR",
             "SELECT mwr(flow, ts) FROM (VALUES (-100.0, TIMESTAMP '2026-01-01 00:00:00'), \
              (104.0, TIMESTAMP '2026-07-02 00:00:00')) AS t(flow, ts)",
