@@ -1,8 +1,8 @@
-//! The outside: Kafka, files and the generator in; TimescaleDB and PostgreSQL out.
+//! The outside: Kafka, files and the generator in; TimescaleDB, PostgreSQL and Kafka out.
 //!
 //! ```text
 //! options ─▶ registry ─▶ kafka | filesystem | datagen ─RawBatch─▶ format ─▶ rows + rejects
-//!                    └─▶ timescale (also plain PostgreSQL) | blackhole
+//!                    └─▶ timescale (also plain PostgreSQL) | kafka | filesystem | blackhole
 //! ```
 //!
 //! One module per system, one per format. A connector author needs `rtsap-stream` and Arrow,
@@ -18,6 +18,7 @@ pub mod filesystem;
 pub mod format;
 pub mod kafka;
 pub mod metrics;
+mod net_changes;
 pub mod options;
 pub mod registry;
 pub mod timescale;

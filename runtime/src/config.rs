@@ -31,6 +31,9 @@ pub struct RuntimeConfig {
     pub side_rows_max: usize,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whether the caller moves the core by [`crate::handle::Runtime::turn`], and readers are
+    /// polled in its turns: no thread is started, so that a simulation decides what comes when.
+    pub driven: bool,
 }
 
 impl RuntimeConfig {
@@ -51,6 +54,7 @@ impl RuntimeConfig {
             subscriber_batches_max: 2_048,
             side_rows_max: 100_000,
             clock: Arc::new(SystemClock::default()),
+            driven: false,
         }
     }
 }
