@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod it {
     mod datagen;
+    mod files_sink;
     mod kafka;
+    mod kafka_sink;
     mod timescale;
 }
