@@ -9,7 +9,8 @@ SIGKILL or SIGSTOP of one of the parts, or an end of the server's sessions in Ti
 lives of the server have a failpoint armed, at which it dies, stalls or loses an answer by itself. In
 the end everything is compared with a count over the topic itself: both views, the sinks in
 TimescaleDB, Kafka and Parquet files, the late rows, the bad rows, the ledger. Nothing may be lost,
-repeated or wrong; the naive consumer must have failed. RTSAP_TEST_BINARY names the server; its log and data stay with --keep.
+repeated or wrong; the naive consumer must have failed. RTSAP_TEST_BINARY names the server; its log
+and data stay with --keep.
 
 Its last line is "N passed, N failed".
 """

@@ -25,8 +25,8 @@ fn holds(model: Commit, name: &str) {
     checker.assert_properties();
 }
 
-/// Epochs of a short run; with `RTSAP_MODEL` = `full` there are three, and some minutes and gigabytes
-/// go into them.
+/// Epochs of a short run; with `RTSAP_MODEL` = `full` there are three, and some minutes and
+/// gigabytes go into them.
 const EPOCHS_SHORT: u8 = 2;
 
 fn epochs() -> u8 {

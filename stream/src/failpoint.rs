@@ -128,9 +128,9 @@ pub enum ArmError {
     Form(String),
 }
 
-/// Arms the points in `specification`: `name=action`, separated by `;`, where the action is `abort`,
-/// `fail` or `sleep(ms)`; `@3` behind it says the third time (the first is the default), `+` that it
-/// acts each time from then on.
+/// Arms the points in `specification`: `name=action`, separated by `;`, where the action is
+/// `abort`, `fail` or `sleep(ms)`; `@3` behind it says the third time (the first is the default),
+/// `+` that it acts each time from then on.
 ///
 /// # Errors
 /// [`ArmError`] for the first part that cannot be read; then none is armed.

@@ -1,5 +1,5 @@
-//! What a target remembers of a sink, and what follows from it. Pure: each sink reads and writes its
-//! record in its own way, and asks here what it means.
+//! What a target remembers of a sink, and what follows from it. Pure: each sink reads and writes
+//! its record in its own way, and asks here what it means.
 //!
 //! A record says which generation owns the sink and which epoch was applied last. It is written in
 //! one step with the rows of that epoch, so that it can be believed whatever answers were lost.

@@ -1,7 +1,7 @@
-//! The real planner, engine, dataflows, checkpoints and sink tasks in a simulated world: one thread,
-//! one seed, a clock that is moved by hand, and a Kafka, an object store and a target that lose
-//! answers, go away, are slow and see their clients die. What a seed does it does again, step by
-//! step.
+//! The real planner, engine, dataflows, checkpoints and sink tasks in a simulated world: one
+//! thread, one seed, a clock that is moved by hand, and a Kafka, an object store and a target that
+//! lose answers, go away, are slow and see their clients die. What a seed does it does again, step
+//! by step.
 //!
 //! `RTSAP_SIMULATION_SEEDS` says how many seeds to run (default 40), `RTSAP_SIMULATION_FIRST` from
 //! which one on.

@@ -134,7 +134,8 @@ impl TableLog {
         }
     }
 
-    /// Whether what lies at `path` is entry `number` and was put behind that with the hash `before`.
+    /// Whether what lies at `path` is entry `number` and was put behind that with the hash
+    /// `before`.
     async fn follows(
         &self,
         number: u64,

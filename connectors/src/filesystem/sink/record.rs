@@ -1,6 +1,6 @@
-//! The record of what has been applied: a chain of small objects, each put only where none lies. Its
-//! last one counts. Old ones are deleted, oldest first; so a place counts only while the one before
-//! it is there.
+//! The record of what has been applied: a chain of small objects, each put only where none lies.
+//! Its last one counts. Old ones are deleted, oldest first; so a place counts only while the one
+//! before it is there.
 
 use std::sync::Arc;
 
@@ -119,8 +119,8 @@ impl Records {
         }
     }
 
-    /// Fails if place `number` was free for `progress` only because what lay there has been deleted:
-    /// then what lay before it is gone too.
+    /// Fails if place `number` was free for `progress` only because what lay there has been
+    /// deleted: then what lay before it is gone too.
     async fn check_place(&self, number: u64, progress: Progress) -> Result<(), ConnectorError> {
         let overtaken = if number > 1 {
             let before = self.read(number - 1).await?;

@@ -23,7 +23,8 @@ const SPREAD_MAX: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// `Unavailable` if Kafka does not answer, `Denied` if it does not let us, `Invalid` if a topic is
-/// missing and may not be made, or the progress topic is of another kind; `Data` if a topic is gone.
+/// missing and may not be made, or the progress topic is of another kind; `Data` if a topic is
+/// gone.
 pub(super) fn prepare(options: &SinkOptions, written: bool) -> Result<String, ConnectorError> {
     let client = client::open(&options.consumer_config())?;
     let wait = Instant::now() + SPREAD_MAX;

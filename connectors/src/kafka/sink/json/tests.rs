@@ -197,7 +197,10 @@ proptest! {
 
     #[test]
     fn times_and_bytes_are_read_back(
-        micros in prop::collection::vec(-62_000_000_000_000_000_i64..253_000_000_000_000_000, 1..20),
+        micros in prop::collection::vec(
+            -62_000_000_000_000_000_i64..253_000_000_000_000_000,
+            1..20,
+        ),
         days in prop::collection::vec(-700_000_i32..2_900_000, 1..20),
         bytes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 1..20),
     ) {
