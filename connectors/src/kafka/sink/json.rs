@@ -4,7 +4,7 @@
 //! | column | JSON |
 //! |---|---|
 //! | SMALLINT, INT, BIGINT, DECIMAL | numbers with all their digits |
-//! | REAL, DOUBLE PRECISION | numbers that read back as the same; `"NaN"`, `"±Infinity"` |
+//! | REAL, DOUBLE PRECISION | numbers that read back as the same; strings like `"-Infinity"` |
 //! | BOOLEAN | `true`, `false` |
 //! | TEXT | strings |
 //! | BYTEA | base64 strings |
