@@ -156,6 +156,7 @@ step "lints" - cargo clippy --workspace --all-targets -- -D warnings || true
 # The same targets and features as the tests have, and the server's binary for the clients.
 essential "build" cargo build --workspace --bins --tests
 step "Rust tests" count_cargo cargo test --workspace --no-fail-fast || true
+step "model of the protocol" count_cargo cargo test --manifest-path simulation/Cargo.toml || true
 python_tests
 step "torture, short" count_walk "$RTSAP_TEST_PYTHON" scripts/torture.py --kills 8 --seed 3 || true
 step "quickstart and README" count_walk "$RTSAP_TEST_PYTHON" scripts/quickstart.py || true

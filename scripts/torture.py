@@ -1,14 +1,16 @@
 """Kills, stops and cuts off the server, Kafka and TimescaleDB at random, and counts every row.
 
-usage: torture.py [--kills EVENTS] [--seed N] [--rate N] [--keep]
+usage: torture.py [--kills EVENTS] [--seed N] [--rate N] [--no-failpoints] [--keep]
 
 Real parts, each a process of its own: a Kafka and a TimescaleDB of this run's own instance, the
 server, a producer, and as negative control a naive consumer that adds what it reads to a table and
 stores its offsets afterwards. While messages flow, one event after another is drawn by the seed:
-SIGKILL or SIGSTOP of one of the parts, or an end of the server's sessions in TimescaleDB. In the
-end everything is compared with a count over the topic itself: both views, both sinks, the late
-rows, the bad rows, the ledger. Nothing may be lost, repeated or wrong; the naive consumer must have
-failed. RTSAP_TEST_BINARY names the server; its log and data stay with --keep.
+SIGKILL or SIGSTOP of one of the parts, or an end of the server's sessions in TimescaleDB; and most
+lives of the server have a failpoint armed, at which it dies, stalls or loses an answer by itself. In
+the end everything is compared with a count over the topic itself: both views, the sinks in
+TimescaleDB, Kafka and Parquet files, the late rows, the bad rows, the ledger. Nothing may be lost,
+repeated or wrong; the naive consumer must have failed. RTSAP_TEST_BINARY names the server; its log
+and data stay with --keep.
 
 Its last line is "N passed, N failed".
 """
@@ -35,10 +37,13 @@ import psycopg
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+import torture_sinks
+
 SCRIPTS = pathlib.Path(__file__).resolve().parent
 TOPIC = "torture"
 PARTITIONS = 3
 START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+FAILPOINTS = SCRIPTS.parent / "stream/src/failpoint.rs"
 SETTLE_SECONDS_MAX = 180
 READY_SECONDS_MAX = 60
 # Brokers that are away are what this is about.
@@ -115,8 +120,9 @@ def send(pids, number):
 class Server:
     """The server as a child, started again after each kill on the same directory."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, failpoints):
+        self.folder, self.failpoints = folder, failpoints
+        self.died = 0
         self.ports = [free_port() for _ in range(3)]
         self.process = None
         self.start()
@@ -125,15 +131,17 @@ class Server:
         command = [os.environ["RTSAP_TEST_BINARY"], "serve", "--data-dir", self.folder / "data"]
         for option, port in zip(["--pg-port", "--flight-port", "--http-port"], self.ports, strict=True):
             command += [option, str(port)]
+        environment = dict(os.environ)
+        if self.failpoints:
+            environment["RTSAP_FAILPOINTS"] = self.failpoints.draw()
         with (self.folder / "server.log").open("a") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
     def wait_until_ready(self):
         end = time.monotonic() + READY_SECONDS_MAX
         while time.monotonic() < end:
-            if self.process.poll() is not None:
-                # It gave up, as when Kafka was away for too long at a start: what a supervisor does.
-                self.start()
+            # It gave up, as when Kafka was away for too long at a start: what a supervisor does.
+            self.revive()
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[2]}/ready", timeout=1) as answer:
                     if answer.status == 200:
@@ -143,10 +151,21 @@ class Server:
             time.sleep(0.05)
         raise RuntimeError("the server does not get ready")
 
+    def revive(self):
+        """Starts it again if it has died by itself."""
+        if self.process.poll() is not None:
+            self.died += 1
+            self.start()
+
     def kill(self):
         self.process.kill()
         self.process.wait()
         self.start()
+
+    def calm(self):
+        """From now on it is to live."""
+        self.failpoints = None
+        self.kill()
 
     def pause(self, seconds):
         send([self.process.pid], signal.SIGSTOP)
@@ -209,49 +228,6 @@ class Feed(threading.Thread):
             self.producer.produce(TOPIC, json.dumps(trade), partition=partition)
 
 
-NAIVE = """
-import json, os, sys
-import psycopg
-from confluent_kafka import Consumer
-consumer = Consumer({"bootstrap.servers": sys.argv[1], "group.id": "naive", "auto.offset.reset": "earliest",
-                     "enable.auto.commit": False, "session.timeout.ms": 6000})
-consumer.subscribe([sys.argv[3]])
-target = psycopg.connect(sys.argv[2], autocommit=True)
-while True:
-    volume = 0
-    for message in consumer.consume(500, 1):
-        try:
-            volume += json.loads(message.value())["size"]
-        except (ValueError, TypeError):
-            pass
-    target.execute("UPDATE naive SET volume = volume + %s", [volume])
-    try:
-        consumer.commit(asynchronous=False)
-    except Exception:
-        pass
-"""
-
-
-class Naive:
-    """The sink that everybody writes first: it must fail where ours does not."""
-
-    def __init__(self, brokers, timescale):
-        self.command = [sys.executable, "-c", NAIVE, brokers, timescale, TOPIC]
-        self.process = None
-        with psycopg.connect(timescale, autocommit=True) as target:
-            target.execute("CREATE TABLE naive (volume BIGINT)")
-            target.execute("INSERT INTO naive VALUES (0)")
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(self.command, stderr=subprocess.DEVNULL)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        self.start()
-
-
 class Chaos:
     """Draws what happens next."""
 
@@ -269,6 +245,7 @@ class Chaos:
         }  # fmt: skip
         name = self.random.choices(list(events), [weight for weight, _ in events.values()])[0]
         time.sleep(self.random.uniform(0.05, 1.8))
+        self.server.revive()
         events[name][1]()
         self.done[name] += 1
         return name
@@ -398,15 +375,29 @@ def judge(server, kafka, timescale):
         verdict.same("ledger", ledger.fetchall(), wanted)
     verdict.same("candles in TimescaleDB", settled_table(timescale, "candles", candles), candles)
     verdict.same("totals in TimescaleDB", settled_table(timescale, "totals", totals), totals)
+    for what, wanted, read in [
+        ("candles in Kafka", candles, lambda: torture_sinks.kafka_candles(kafka.address)),
+        ("totals in Kafka", totals, lambda: torture_sinks.kafka_totals(kafka.address)),
+        ("candles in files", candles, lambda: torture_sinks.file_candles(server.folder)),
+    ]:
+        verdict.same(what, settled(read, wanted), wanted)
     return verdict, len(trades), len(late), naive_error(timescale, trades)
 
 
 def settled_table(timescale, table, wanted):
-    end = time.monotonic() + SETTLE_SECONDS_MAX
-    while True:
+    def read():
         with psycopg.connect(timescale.address, autocommit=True) as target:
             target.execute("SET TimeZone = 'UTC'")
-            found = sorted(target.execute(f"SELECT * FROM {table}").fetchall())
+            return sorted(target.execute(f"SELECT * FROM {table}").fetchall())
+
+    return settled(read, wanted)
+
+
+def settled(read, wanted):
+    """What `read` gives once that is what is wanted, or in the end."""
+    end = time.monotonic() + SETTLE_SECONDS_MAX
+    while True:
+        found = read()
         if found == wanted or time.monotonic() > end:
             return found
         time.sleep(0.5)
@@ -419,6 +410,22 @@ def naive_error(timescale, trades):
     return volume - sum(size for _, _, size, _ in trades.values())
 
 
+def define(server, statement):
+    """Runs a definition, again if the server dies in the midst of it."""
+    for noun in ["SOURCE", "STREAMING VIEW", "SINK"]:
+        statement = statement.replace(f"CREATE {noun} ", f"CREATE {noun} IF NOT EXISTS ")
+    end = time.monotonic() + READY_SECONDS_MAX
+    while True:
+        server.wait_until_ready()
+        try:
+            with server.connect() as connection:
+                connection.execute(statement)
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > end:
+                raise
+
+
 def torture(options, folder):
     instance = f"torture-{os.getpid()}"
     kafka, timescale = Service("kafka", instance), Service("timescale", instance)
@@ -427,13 +434,13 @@ def torture(options, folder):
         admin = AdminClient(QUIET | {"bootstrap.servers": kafka.address})
         for future in admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)]).values():
             future.result()
-        server, naive = Server(folder), Naive(kafka.address, timescale.address)
+        failpoints = torture_sinks.Failpoints(options.seed, FAILPOINTS) if options.failpoints else None
+        server, naive = Server(folder, failpoints), torture_sinks.Naive(kafka.address, timescale.address, TOPIC)
         parts = [server, naive]
-        server.wait_until_ready()
-        with server.connect() as connection:
-            sql = DEFINITIONS.format(topic=TOPIC, brokers=kafka.address, timescale=timescale.address)
-            for statement in filter(str.strip, sql.split(";")):
-                connection.execute(statement)
+        names = {"topic": TOPIC, "brokers": kafka.address, "timescale": timescale.address, "folder": folder}
+        sql = (DEFINITIONS + torture_sinks.DEFINITIONS).format(**names)
+        for statement in filter(str.strip, sql.split(";")):
+            define(server, statement)
         feed = Feed(kafka.address, options.rate, options.seed)
         feed.start()
         chaos = Chaos(options.seed, server, kafka, timescale, naive)
@@ -442,8 +449,12 @@ def torture(options, folder):
             print(f"[{number + 1}/{options.kills}] {name}", flush=True)
         feed.stopping.set()
         feed.join()
+        server.calm()
         verdict, rows, late, error = judge(server, kafka, timescale)
         print(f"{rows} trades, {late} late; {dict(chaos.done)}")
+        if failpoints:
+            armed = f"{len(failpoints.armed)} failpoints armed, {len(set(failpoints.armed))} of {len(failpoints.names)}"
+            print(f"{armed}; the server died by itself {server.died} times")
         print(f"the naive consumer is wrong by {error} shares")
         if options.kills >= 100 and error == 0:
             verdict.failed += 1
@@ -462,6 +473,7 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--rate", type=int, default=4000)
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--no-failpoints", dest="failpoints", action="store_false")
     options = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="rtsap-torture-"))
     print(f"seed {options.seed}, {options.kills} events, {options.rate} messages/s", flush=True)

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use rtsap_stream::failpoint;
 use rtsap_stream::message::Generation;
 use serde::{Deserialize, Serialize};
 
@@ -120,7 +121,9 @@ impl CatalogStore {
         base: &CatalogSnapshot,
         change: &CatalogChange,
     ) -> Result<CatalogSnapshot, CatalogError> {
+        failpoint::pass("catalog.swap_begun");
         let written = self.write(base.apply(change)?).await?;
+        failpoint::pass("catalog.swapped");
         self.forget_old(written.version()).await;
         Ok(written)
     }

@@ -21,6 +21,7 @@ mod listing;
 mod options;
 mod parquet;
 mod reader;
+pub mod sink;
 
 use options::{FileFormat, FileOptions};
 

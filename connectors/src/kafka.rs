@@ -21,6 +21,7 @@ mod consumer;
 pub mod options;
 mod positions;
 mod reader;
+pub mod sink;
 
 use client::Client;
 use options::KafkaOptions;

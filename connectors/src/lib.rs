@@ -1,8 +1,8 @@
-//! The outside: Kafka, files and the generator in; TimescaleDB and PostgreSQL out.
+//! The outside: Kafka, files and the generator in; TimescaleDB, PostgreSQL and Kafka out.
 //!
 //! ```text
 //! options ─▶ registry ─▶ kafka | filesystem | datagen | nexmark ─RawBatch─▶ format ─▶ rows + rejects
-//!                    └─▶ timescale (also plain PostgreSQL) | blackhole
+//!                    └─▶ timescale (also plain PostgreSQL) | kafka | filesystem | blackhole
 //! ```
 //!
 //! One module per system, one per format. A connector author needs `rtsap-stream` and Arrow,
@@ -19,6 +19,7 @@ pub mod format;
 mod generated;
 pub mod kafka;
 pub mod metrics;
+mod net_changes;
 pub mod nexmark;
 pub mod options;
 pub mod registry;

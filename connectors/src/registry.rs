@@ -17,7 +17,14 @@ use crate::{blackhole, datagen, filesystem, format, kafka, nexmark, timescale};
 const SOURCES: [&str; 5] = ["datagen", "filesystem", "kafka", "nexmark", "upsert-kafka"];
 
 /// Sink connectors, as written in `'connector' = '…'`.
-const SINKS: [&str; 3] = ["blackhole", "postgres", "timescaledb"];
+const SINKS: [&str; 6] = [
+    "blackhole",
+    "filesystem",
+    "kafka",
+    "postgres",
+    "timescaledb",
+    "upsert-kafka",
+];
 
 /// All connectors of this crate.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,6 +78,8 @@ impl ConnectorRegistry for BuiltinConnectors {
     fn check_sink(&self, options: &Options) -> Result<ChangelogMode, ConnectorError> {
         match connector(options, "the sink", &SINKS)? {
             "blackhole" => blackhole::check(options),
+            "filesystem" => filesystem::sink::check(options),
+            "kafka" | "upsert-kafka" => kafka::sink::check(options),
             _ => timescale::check(options),
         }
     }
@@ -78,6 +87,8 @@ impl ConnectorRegistry for BuiltinConnectors {
     fn sink(&self, input: &SinkInput, options: &Options) -> Result<Box<dyn Sink>, ConnectorError> {
         match connector(options, &format!("sink \"{}\"", input.sink), &SINKS)? {
             "blackhole" => blackhole::sink(input, options),
+            "filesystem" => filesystem::sink::sink(input, options),
+            "kafka" | "upsert-kafka" => kafka::sink::sink(input, options),
             _ => timescale::sink(input, options),
         }
     }

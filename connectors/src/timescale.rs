@@ -17,7 +17,6 @@ use rtsap_stream::sink::{Sink, SinkInput};
 mod binary;
 mod column;
 mod connection;
-mod net;
 mod numeric;
 mod options;
 mod progress;

@@ -5,7 +5,9 @@
 #[cfg(test)]
 mod it {
     mod datagen;
+    mod files_sink;
     mod formats;
     mod kafka;
+    mod kafka_sink;
     mod timescale;
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ObjectStore;
+use rtsap_runtime::clock::Clock;
 
 /// How an engine behaves.
 #[derive(Clone, Debug)]
@@ -32,6 +33,19 @@ pub struct EngineConfig {
     pub check_edges: bool,
     /// Partitions a large read is split into; usually the number of cores.
     pub read_partitions: usize,
+    /// A clock of a simulation, which then also moves the engine by [`crate::Engine::turn`];
+    /// `None` for the machine's clock and threads of its own.
+    pub simulated: Option<Simulated>,
+}
+
+/// A world in which time is what somebody says.
+#[derive(Clone)]
+pub struct Simulated(pub Arc<dyn Clock>);
+
+impl std::fmt::Debug for Simulated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Simulated({:?})", self.0.elapsed())
+    }
 }
 
 impl EngineConfig {
@@ -49,6 +63,7 @@ impl EngineConfig {
             view_bytes_max: 4 << 30,
             check_edges: false,
             read_partitions: 2,
+            simulated: None,
         }
     }
 }

@@ -81,6 +81,10 @@ impl Engine {
         runtime.checkpoint_interval = config.checkpoint_interval;
         runtime.view_bytes_max = config.view_bytes_max;
         runtime.check_edges = config.check_edges;
+        if let Some(config::Simulated(clock)) = &config.simulated {
+            runtime.clock = Arc::clone(clock);
+            runtime.driven = true;
+        }
         let runtime = Runtime::open(runtime).await?;
         let instance = Arc::new(Instance {
             config,
@@ -109,6 +113,11 @@ impl Engine {
     /// `Internal` only: settings that cannot be taken over become notices.
     pub fn session(&self, settings: SessionSettings) -> Result<Session, EngineError> {
         Session::new(Arc::clone(&self.instance), settings)
+    }
+
+    /// Moves a simulated engine once; `false` once it has ended.
+    pub fn turn(&self) -> bool {
+        self.instance.runtime.turn()
     }
 
     /// Stops after a last checkpoint. Sessions get errors from then on.

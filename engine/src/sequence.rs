@@ -14,6 +14,7 @@ use rtsap_plan::graph::StreamPlan;
 use rtsap_planner::statement::{Name, ObjectNoun};
 use rtsap_runtime::error::RuntimeError;
 use rtsap_runtime::spec::{SinkSpec, SourceSpec, TableSpec, ViewSpec};
+use rtsap_stream::failpoint;
 
 use crate::error::{EngineError, Notice, Severity};
 use crate::instance::Instance;
@@ -131,10 +132,12 @@ pub(crate) async fn create(
     if let Some(relation) = candidate.relation {
         after = after.with_relation(id, relation);
     }
+    failpoint::pass("ddl.committed");
     if let Err(error) = candidate.start.start(instance).await {
         undo(instance, &store, &after, id).await;
         return Err(error.into());
     }
+    failpoint::pass("ddl.attached");
     *instance.catalog.write() = after;
     let notices = candidate
         .notices

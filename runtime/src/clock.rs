@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures::future::BoxFuture;
 use rtsap_stream::time::WallTime;
 
 /// Where the runtime gets the time from.
@@ -11,6 +12,11 @@ pub trait Clock: Send + Sync {
 
     /// Time since some fixed point; never goes back.
     fn elapsed(&self) -> Duration;
+
+    /// Waits for `time`.
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(time))
+    }
 }
 
 /// The machine's own clock.

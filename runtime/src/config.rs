@@ -34,6 +34,9 @@ pub struct RuntimeConfig {
     pub check_edges: bool,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whether the caller moves the core by [`crate::handle::Runtime::turn`], and readers are
+    /// polled in its turns: no thread is started, so that a simulation decides what comes when.
+    pub driven: bool,
 }
 
 impl RuntimeConfig {
@@ -55,6 +58,7 @@ impl RuntimeConfig {
             side_rows_max: 100_000,
             check_edges: false,
             clock: Arc::new(SystemClock::default()),
+            driven: false,
         }
     }
 }

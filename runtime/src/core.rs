@@ -222,28 +222,36 @@ impl Core {
     pub(crate) fn run(mut self) {
         loop {
             self.wait();
-            while let Ok(message) = self.messages.try_recv() {
-                self.receive(message);
-            }
-            // Whoever stops reads no further: what comes never ends.
-            let more = self.stopping.is_none() && self.step();
-            self.publish_if_due(more);
-            self.housekeep();
-            self.checkpoint_if_due();
-            if self.fenced {
-                self.end("a newer process has taken over this data directory");
-                return;
-            }
-            if self.stopping.is_some() && self.in_flight.is_none() && !self.changed_since_checkpoint
-            {
-                let answer = self.stopping.take();
-                self.end("stopped");
-                if let Some(answer) = answer {
-                    let _ = answer.send(Ok(()));
-                }
+            if !self.turn() {
                 return;
             }
         }
+    }
+
+    /// Does once what there is to do; `false` once the core has ended.
+    pub(crate) fn turn(&mut self) -> bool {
+        while let Ok(message) = self.messages.try_recv() {
+            self.receive(message);
+        }
+        // Whoever stops reads no further: what comes never ends.
+        let more = self.stopping.is_none() && self.step();
+        self.publish_if_due(more);
+        self.housekeep();
+        self.checkpoint_if_due();
+        if self.fenced {
+            self.end("a newer process has taken over this data directory");
+            return false;
+        }
+        let saved = self.in_flight.is_none() && !self.changed_since_checkpoint;
+        if self.stopping.is_some() && saved {
+            let answer = self.stopping.take();
+            self.end("stopped");
+            if let Some(answer) = answer {
+                let _ = answer.send(Ok(()));
+            }
+            return false;
+        }
+        true
     }
 
     /// Blocks until there is something to do, at most until the next deadline.

@@ -45,6 +45,7 @@ struct Inner {
     log: tokio::sync::Mutex<TableLog>,
     boot: Mutex<Option<Boot>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    driven: Mutex<Option<Box<Core>>>,
     generation: u64,
 }
 
@@ -107,6 +108,7 @@ impl Runtime {
             log: tokio::sync::Mutex::new(log),
             boot: Mutex::new(Some(boot)),
             thread: Mutex::new(None),
+            driven: Mutex::new(None),
             generation,
         };
         Ok(Self {
@@ -173,9 +175,21 @@ impl Runtime {
     pub async fn start(&self) -> Result<(), RuntimeError> {
         let boot = self.inner.boot.lock().take();
         let Some(boot) = boot else { return Ok(()) };
-        let thread = boot::start(boot, &self.inner.shared, &self.inner.messages).await?;
-        *self.inner.thread.lock() = Some(thread);
+        match boot::start(boot, &self.inner.shared, &self.inner.messages).await? {
+            boot::Started::Thread(thread) => *self.inner.thread.lock() = Some(thread),
+            boot::Started::Driven(core) => *self.inner.driven.lock() = Some(core),
+        }
         Ok(())
+    }
+
+    /// Moves a driven runtime once; `false` once it has ended or where it has a thread of its own.
+    pub fn turn(&self) -> bool {
+        let mut driven = self.inner.driven.lock();
+        let goes_on = driven.as_mut().is_some_and(|core| core.turn());
+        if !goes_on {
+            *driven = None;
+        }
+        goes_on
     }
 
     /// Removes objects and everything they hold. The caller names dependents too.
@@ -212,13 +226,24 @@ impl Runtime {
         changes: Vec<ChangeBatch>,
     ) -> Result<u64, RuntimeError> {
         let count = changes.iter().map(|changes| changes.len() as u64).sum();
-        // One writer at a time: the core must take entries in the order of their numbers.
-        let mut log = self.inner.log.lock().await;
-        let entry = log.append(table.0, changes).await?;
-        let (answer, answered) = oneshot::channel();
-        self.send(Command::Insert(entry, answer)).await?;
-        drop(log);
-        answered.await.map_err(|_| self.gone())??;
+        let runtime = self.clone();
+        // A task of its own, which ends what it began even if the caller goes away: the core must
+        // get every entry.
+        let writing = tokio::spawn(async move {
+            // One writer at a time: the core must take entries in the order of their numbers.
+            let mut log = runtime.inner.log.lock().await;
+            let mut last = None;
+            for entry in log.append(table.0, changes).await? {
+                let (answer, answered) = oneshot::channel();
+                runtime.send(Command::Insert(entry, answer)).await?;
+                last = Some(answered);
+            }
+            Ok::<_, RuntimeError>(last)
+        });
+        let answered = writing.await.map_err(|_| self.gone())??;
+        if let Some(answered) = answered {
+            answered.await.map_err(|_| self.gone())??;
+        }
         Ok(count)
     }
 

@@ -13,8 +13,10 @@ use arrow::array::Int8Array;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
 use rtsap_stream::decode::{DecodeSchema, Decoded, Decoder, Reject};
 use rtsap_stream::error::{ConnectorError, ErrorKind};
+use rtsap_stream::failpoint;
 use rtsap_stream::source::{Offset, Payloads, RawBatch, SourceReader, SplitBatch, SplitId};
 
 use crate::clock::Clock;
@@ -86,6 +88,8 @@ impl RowOffsets {
 pub enum ReadEvent {
     /// Rows.
     Batch(ReadBatch),
+    /// A split that the source did not have before, and its first offset.
+    Found(SplitId, Offset),
     /// The other side is away; the reader tries again.
     Unavailable(String),
     /// It is back.
@@ -99,17 +103,30 @@ pub struct ReaderHandle {
     events: Receiver<ReadEvent>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    /// The reader itself, where it has no thread.
+    driven: Option<Box<Mutex<ReaderTask>>>,
 }
 
 impl ReaderHandle {
     /// The next event, if one waits.
     pub fn next(&self) -> Option<ReadEvent> {
+        self.poll_driven();
         self.events.try_recv().ok()
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
+        self.poll_driven();
         self.events.is_empty()
+    }
+
+    /// Lets a reader without a thread read once, if what it read before has been taken.
+    fn poll_driven(&self) {
+        if let Some(task) = &self.driven
+            && self.events.is_empty()
+        {
+            task.lock().turn(Duration::ZERO);
+        }
     }
 }
 
@@ -143,6 +160,8 @@ pub struct ReaderSetup {
     pub clock: Arc<dyn Clock>,
     /// Rung when something waits; holds at most one ring.
     pub bell: Sender<()>,
+    /// Whether the reader has no thread and reads when it is asked for an event.
+    pub driven: bool,
 }
 
 /// The physical columns that `projection` of the relation needs: the schema to open and decode
@@ -195,37 +214,41 @@ pub fn start(
     let columns = decode_schema(&setup.spec, &physical);
     let finisher = Finisher::new(&setup, &physical, &columns);
     let name = format!("read {}", setup.spec.name);
-    let seen = Arc::clone(&stop);
-    let work = move || {
-        let decoder = None;
-        let mut task = ReaderTask {
-            setup,
-            reader,
-            columns,
-            decoder,
-            finisher,
-            events: events_in,
-            stop: seen,
-        };
-        task.run();
+    let is_driven = setup.driven;
+    let mut task = ReaderTask {
+        setup,
+        reader,
+        columns,
+        decoder: None,
+        finisher,
+        events: events_in,
+        stop: Arc::clone(&stop),
+        away: false,
+        ended: false,
     };
-    let thread = std::thread::Builder::new()
-        .name(name.clone())
-        .spawn(work)
-        .map_err(|error| RuntimeError::Spec {
-            what: name,
-            found: format!("no thread: {error}"),
-        })?;
-    Ok(ReaderHandle {
+    let mut handle = ReaderHandle {
         events,
         stop,
-        thread: Some(thread),
-    })
+        thread: None,
+        driven: None,
+    };
+    if is_driven {
+        handle.driven = Some(Box::new(Mutex::new(task)));
+        return Ok(handle);
+    }
+    let thread = std::thread::Builder::new().name(name.clone());
+    let thread = thread.spawn(move || task.run());
+    handle.thread = Some(thread.map_err(|error| RuntimeError::Spec {
+        what: name,
+        found: format!("no thread: {error}"),
+    })?);
+    Ok(handle)
 }
 
 /// Puts an event into the queue and rings; false if nobody reads it any more.
 fn send(events: &Sender<ReadEvent>, bell: &Sender<()>, event: ReadEvent) -> bool {
     let sent = events.send(event).is_ok();
+    failpoint::pass("reader.handed_over");
     // A full bell has been rung already.
     let _ = bell.try_send(());
     sent
@@ -240,38 +263,47 @@ struct ReaderTask {
     finisher: Finisher,
     events: Sender<ReadEvent>,
     stop: Arc<AtomicBool>,
+    /// The other side was unavailable at the last poll.
+    away: bool,
+    /// It cannot go on, or nobody listens.
+    ended: bool,
 }
 
 impl ReaderTask {
     fn run(&mut self) {
-        let mut away = false;
-        while !self.stop.load(Ordering::Acquire) {
-            let event = match self.reader.poll(self.setup.batch_rows_max, POLL_WAIT) {
-                Ok(None) if away => ReadEvent::Available,
-                Ok(None) => continue,
-                Ok(Some(batch)) => match self.decode(batch) {
-                    Ok(batch) => ReadEvent::Batch(batch),
-                    Err(error) => ReadEvent::Failed(error),
-                },
-                Err(error) if error.kind == ErrorKind::Unavailable => {
-                    ReadEvent::Unavailable(error.to_string())
-                }
-                Err(error) => ReadEvent::Failed(error),
-            };
-            let resting = matches!(event, ReadEvent::Unavailable(_));
-            let last = matches!(event, ReadEvent::Failed(_));
-            let kept_back = resting && away;
-            if !kept_back && !self.send(event) {
-                return;
-            }
-            if last {
-                return;
-            }
-            if resting {
+        while !self.stop.load(Ordering::Acquire) && !self.ended {
+            if self.turn(POLL_WAIT) {
                 std::thread::sleep(RETRY_WAIT);
             }
-            away = resting;
         }
+    }
+
+    /// Polls once and hands on what came; whether to rest before the next time.
+    fn turn(&mut self, wait: Duration) -> bool {
+        if self.ended {
+            return false;
+        }
+        let event = match self.reader.poll(self.setup.batch_rows_max, wait) {
+            Ok(None) if self.away => ReadEvent::Available,
+            Ok(None) => return false,
+            Ok(Some(batch)) => {
+                failpoint::pass("reader.polled");
+                self.decode(batch).unwrap_or_else(ReadEvent::Failed)
+            }
+            Err(error) if error.kind == ErrorKind::Unavailable => {
+                ReadEvent::Unavailable(error.to_string())
+            }
+            Err(error) => ReadEvent::Failed(error),
+        };
+        failpoint::pass("reader.decoded");
+        let resting = matches!(event, ReadEvent::Unavailable(_));
+        self.ended = matches!(event, ReadEvent::Failed(_));
+        let kept_back = resting && self.away;
+        if !kept_back && !self.send(event) {
+            self.ended = true;
+        }
+        self.away = resting;
+        resting
     }
 
     fn send(&self, event: ReadEvent) -> bool {
@@ -305,9 +337,10 @@ impl ReaderTask {
         }
     }
 
-    fn decode(&mut self, batch: SplitBatch) -> Result<ReadBatch, ConnectorError> {
+    fn decode(&mut self, batch: SplitBatch) -> Result<ReadEvent, ConnectorError> {
         let SplitBatch { split, payloads } = batch;
-        Ok(match payloads {
+        Ok(ReadEvent::Batch(match payloads {
+            Payloads::Found { at } => return Ok(ReadEvent::Found(split, at)),
             Payloads::Ended => self.finisher.ended(split),
             Payloads::Rows {
                 rows,
@@ -336,6 +369,6 @@ impl ReaderTask {
                 self.finisher
                     .finish(split, decoded, offsets, resume_at, raw)
             }
-        })
+        }))
     }
 }

@@ -11,12 +11,14 @@ use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
 use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::error::{ConnectorError, ErrorKind};
+use rtsap_stream::failpoint;
 use rtsap_stream::message::{Epoch, Generation};
 use rtsap_stream::sink::Sink;
 use tokio::sync::Notify;
 
 use crate::checkpoint::manifest::OutboxEntry;
 use crate::checkpoint::store::Store;
+use crate::clock::Clock;
 use crate::serve::delta::Delta;
 use crate::state::{StateReader, decode};
 
@@ -67,6 +69,9 @@ pub(crate) struct Work {
     pub generation: Generation,
     /// The last epoch that the manifest knows to be applied.
     pub applied: Epoch,
+    /// The last durable epoch: no target can stand behind it.
+    pub tip: Epoch,
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Runs until the sink is suspended or the task is aborted.
@@ -87,16 +92,23 @@ async fn drain(work: Work, tell: &(impl Fn(SinkEvent) + Send)) -> Result<(), Con
         schema,
         generation,
         applied,
+        tip,
+        clock,
     } = work;
     let expected = (applied > Epoch::ZERO).then_some(applied);
     let mut wait = RETRY_WAIT_MIN;
     let report = loop {
+        failpoint::pass("sink.fence_begun");
         match sink.fence(generation, expected).await {
             Ok(report) => break report,
-            Err(error) => rest(error, &mut wait, tell).await?,
+            Err(error) => rest(error, &*clock, &mut wait, tell).await?,
         }
     };
+    failpoint::pass("sink.fenced");
     let mut applied = report.applied;
+    if applied > tip {
+        return Err(ahead(applied, tip));
+    }
     outbox.forget(applied);
     tell(SinkEvent::Fenced {
         target: report.target,
@@ -108,20 +120,37 @@ async fn drain(work: Work, tell: &(impl Fn(SinkEvent) + Send)) -> Result<(), Con
             continue;
         };
         let epoch = Epoch::new(entry.epoch);
-        let changes = load(&store, &entry, &schema).await?;
+        let changes = load(&store, &*clock, &entry, &schema).await?;
+        failpoint::pass("sink.epoch_loaded");
         wait = RETRY_WAIT_MIN;
         while let Err(error) = sink.apply(epoch, applied, &changes).await {
-            rest(error, &mut wait, tell).await?;
+            rest(error, &*clock, &mut wait, tell).await?;
         }
+        failpoint::pass("sink.applied");
         applied = epoch;
         outbox.forget(applied);
+        failpoint::pass("sink.forgotten");
         tell(SinkEvent::Applied(applied));
     }
+}
+
+/// A target that knows more than the chain: these epochs are not ours.
+fn ahead(applied: Epoch, tip: Epoch) -> ConnectorError {
+    ConnectorError::data("the target is ahead of the checkpoints")
+        .with_detail(format!(
+            "Epoch {applied} is applied there; the last one here was {tip} when the sink started."
+        ))
+        .with_hint(
+            "The data directory is new or was restored from an older state, and another one has \
+             written there under this name. Restore the target to the same point, or drop the sink \
+             and create it under another name.",
+        )
 }
 
 /// Waits before the next attempt, or gives the error back if no attempt can help.
 async fn rest(
     error: ConnectorError,
+    clock: &dyn Clock,
     wait: &mut Duration,
     tell: &(impl Fn(SinkEvent) + Send),
 ) -> Result<(), ConnectorError> {
@@ -132,13 +161,14 @@ async fn rest(
         retried: true,
         reason: describe(&error),
     });
-    tokio::time::sleep(*wait).await;
+    clock.sleep(*wait).await;
     *wait = (*wait * 2).min(RETRY_WAIT_MAX);
     Ok(())
 }
 
 async fn load(
     store: &Store,
+    clock: &dyn Clock,
     entry: &OutboxEntry,
     schema: &SchemaRef,
 ) -> Result<Vec<ChangeBatch>, ConnectorError> {
@@ -150,7 +180,7 @@ async fn load(
         match store.get(&entry.delta).await {
             Ok(bytes) => break bytes,
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                tokio::time::sleep(RETRY_WAIT_MAX).await;
+                clock.sleep(RETRY_WAIT_MAX).await;
             }
             Err(error) => return Err(failed(&error)),
         }
@@ -166,3 +196,6 @@ fn describe(error: &ConnectorError) -> String {
         None => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use rtsap_server::cli::{Cli, Command, ServeArgs};
 use rtsap_server::config::Config;
 use rtsap_server::error::ServerError;
 use rtsap_server::{demo, telemetry};
+use rtsap_stream::failpoint;
 use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -19,6 +20,9 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(error) = arm_failpoints() {
+        return fail(&error);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -38,6 +42,17 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+/// Arms the points at which a test makes this process fail, if a test asks for any.
+fn arm_failpoints() -> Result<(), ServerError> {
+    let Ok(wanted) = std::env::var("RTSAP_FAILPOINTS") else {
+        return Ok(());
+    };
+    failpoint::arm(&wanted).map_err(|error| ServerError::Config {
+        message: format!("cannot arm failpoints: {error}"),
+        hint: Some("Unset RTSAP_FAILPOINTS; only tests have a use for it.".to_owned()),
+    })
 }
 
 async fn run(cli: Cli) -> Result<(), ServerError> {

@@ -9,14 +9,16 @@
 //! nothing; checkpoints are, by [`message::Epoch`].
 //!
 //! Reading order: [`time`], [`change`], [`message`], [`source`], [`decode`], [`sink`],
-//! [`registry`], [`error`].
+//! [`progress`], [`registry`], [`error`], [`failpoint`].
 //!
 //! Invariant: no I/O, no clock, no Tokio runtime, no DataFusion.
 
 pub mod change;
 pub mod decode;
 pub mod error;
+pub mod failpoint;
 pub mod message;
+pub mod progress;
 pub mod registry;
 pub mod sink;
 pub mod source;

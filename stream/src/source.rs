@@ -77,7 +77,8 @@ pub trait Source: Send + Sync {
     }
 
     /// Opens a reader on the given splits, each so that the next payload read is the one at its
-    /// offset.
+    /// offset. Splits that came since are found by the reader ([`Payloads::Found`]) and read from
+    /// their beginning, whatever the start mode: nothing of them was ever skipped.
     ///
     /// `projection` names the physical columns that are needed (see
     /// [`crate::decode::DecodeSchema`]); a source that yields raw payloads ignores it.
@@ -107,6 +108,13 @@ pub trait SourceReader: Send {
         rows_max: usize,
         wait: Duration,
     ) -> Result<Option<SplitBatch>, ConnectorError>;
+
+    /// What tells the stream being read from another that later bears its name: the id of a Kafka
+    /// topic, asked when the reader was opened. It is kept with the positions, which mean nothing
+    /// in another stream; `None` if nothing tells.
+    fn identity(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What one call to [`SourceReader::poll`] brought.
@@ -130,6 +138,11 @@ pub enum Payloads {
         first: Offset,
         /// The position after the last row.
         resume_at: Offset,
+    },
+    /// The split is new and is read from `at` on. This comes before anything else of it.
+    Found {
+        /// Its first offset.
+        at: Offset,
     },
     /// The split is read to its end and will never bring more.
     Ended,

@@ -70,6 +70,7 @@ fn take(reader: &mut dyn SourceReader, rows_max: usize, found: &mut Vec<String>)
                 ));
             }
         }
+        Payloads::Found { .. } => panic!("files are splits from the beginning"),
         Payloads::Ended => found.push(format!("{split}: end")),
     }
     Some(())

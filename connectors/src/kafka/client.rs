@@ -12,7 +12,9 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rtsap_stream::error::{ConnectorError, ErrorKind};
 
-use super::options::KafkaOptions;
+/// What to do about a topic whose offsets mean other messages than they did.
+pub(super) const RECREATED_HINT: &str =
+    "Drop the source and its views and create them again to read the new topic from its beginning.";
 
 /// The consumer as this crate uses it.
 pub(super) type Client = BaseConsumer<Context>;
@@ -45,14 +47,14 @@ pub(super) fn tuned_config() -> ClientConfig {
     config
 }
 
-/// Lets librdkafka judge the properties, without opening a connection.
-pub(super) fn check(options: &KafkaOptions, name: &str) -> Result<(), ConnectorError> {
-    match options.client_config().create_native_config() {
+/// Lets librdkafka judge the properties of `subject` (`source "trades"`), without opening a
+/// connection.
+pub(super) fn check(config: &ClientConfig, subject: &str) -> Result<(), ConnectorError> {
+    match config.create_native_config() {
         Ok(_) => Ok(()),
         Err(KafkaError::ClientConfig(_, description, key, _)) => {
             let error = ConnectorError::invalid(format!(
-                "option \"properties.{key}\" of source \"{name}\" is not accepted by the \
-                 Kafka client"
+                "option \"properties.{key}\" of {subject} is not accepted by the Kafka client"
             ))
             .with_detail(format!("{}.", description.trim_end_matches('.')));
             Err(if key.contains("jaas") || key.ends_with("deserializer") {
@@ -65,7 +67,7 @@ pub(super) fn check(options: &KafkaOptions, name: &str) -> Result<(), ConnectorE
             })
         }
         Err(error) => Err(ConnectorError::invalid(format!(
-            "options of source \"{name}\" are not accepted by the Kafka client"
+            "options of {subject} are not accepted by the Kafka client"
         ))
         .with_source(error)),
     }

@@ -360,6 +360,111 @@ unsafe extern "C" fn on_message(message: *mut RDKafkaMessage, counted: *mut c_vo
     }
 }
 
+/// The id that the brokers gave `topic` when it was created, as they print it: another one means
+/// that it was deleted and created again. `None` if nobody there can say.
+///
+/// # Errors
+/// The broker's code, or `RequestTimedOut` if none answers within `wait`.
+pub(super) fn topic_id(
+    client: &Client,
+    topic: &str,
+    wait: Duration,
+) -> Result<Option<String>, RDKafkaErrorCode> {
+    let Ok(name) = CString::new(topic) else {
+        return Ok(None);
+    };
+    let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+    let native = client.client().native_ptr();
+    // The controller is asked. librdkafka's mock names one that is not there: asking waits in vain.
+    let metadata = client.fetch_metadata(Some(topic), wait);
+    let metadata = metadata.map_err(|error| {
+        let code = error.rdkafka_error_code();
+        code.unwrap_or(RDKafkaErrorCode::RequestTimedOut)
+    })?;
+    // SAFETY: the client is alive.
+    let controller = unsafe { sys::rd_kafka_controllerid(native, wait_ms) };
+    if !metadata
+        .brokers()
+        .iter()
+        .any(|broker| broker.id() == controller)
+    {
+        return Ok(None);
+    }
+    // SAFETY: everything that is made here is destroyed here, after its last use, while `client` is
+    // alive: the answer's topics and their ids live as long as the event. The name outlives the
+    // call that copies it.
+    unsafe {
+        let queue = sys::rd_kafka_queue_new(native);
+        let mut names = [name.as_ptr()];
+        let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1);
+        let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+        let options = sys::rd_kafka_AdminOptions_new(native, operation);
+        let mut text = [0; 128];
+        let (text, room) = (text.as_mut_ptr(), text.len());
+        // A time that it does not take leaves its own, which is longer than anybody waits here.
+        sys::rd_kafka_AdminOptions_set_request_timeout(options, wait_ms, text, room);
+        sys::rd_kafka_DescribeTopics(native, topics, options, queue);
+        let event = sys::rd_kafka_queue_poll(queue, wait_ms);
+        let id = if event.is_null() {
+            Err(RDKafkaErrorCode::RequestTimedOut)
+        } else {
+            let id = described_id(event);
+            sys::rd_kafka_event_destroy(event);
+            id
+        };
+        sys::rd_kafka_AdminOptions_destroy(options);
+        sys::rd_kafka_TopicCollection_destroy(topics);
+        sys::rd_kafka_queue_destroy(queue);
+        id
+    }
+}
+
+/// The id of the one topic that `event` describes.
+///
+/// # Safety
+/// `event` must be alive.
+unsafe fn described_id(
+    event: *mut sys::rd_kafka_event_t,
+) -> Result<Option<String>, RDKafkaErrorCode> {
+    // SAFETY: the event is alive, by the caller's promise, and what is read here belongs to it; the
+    // id's text belongs to the id.
+    unsafe {
+        let error = sys::rd_kafka_event_error(event);
+        if error != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return match RDKafkaErrorCode::from(error) {
+                // A broker from before topics had ids.
+                RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion => {
+                    Ok(None)
+                }
+                code => Err(code),
+            };
+        }
+        let result = sys::rd_kafka_event_DescribeTopics_result(event);
+        if result.is_null() {
+            return Ok(None);
+        }
+        let mut count = 0;
+        let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        if topics.is_null() || count == 0 {
+            return Ok(None);
+        }
+        let error = sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(*topics));
+        if error != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(RDKafkaErrorCode::from(error));
+        }
+        let id = sys::rd_kafka_TopicDescription_topic_id(*topics);
+        let is_zero = id.is_null()
+            || (sys::rd_kafka_Uuid_most_significant_bits(id) == 0
+                && sys::rd_kafka_Uuid_least_significant_bits(id) == 0);
+        if is_zero {
+            return Ok(None);
+        }
+        let text = sys::rd_kafka_Uuid_base64str(id);
+        let text = (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned());
+        Ok(text)
+    }
+}
+
 /// One bit that a thread can sleep on.
 #[derive(Default)]
 pub(super) struct Signal {

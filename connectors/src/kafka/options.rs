@@ -1,6 +1,8 @@
 //! `WITH` options of a Kafka source, checked. Touches no network: librdkafka itself judges its
 //! `properties.*`.
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rtsap_stream::error::ConnectorError;
 use rtsap_stream::registry::Options;
@@ -31,6 +33,9 @@ pub struct KafkaOptions {
     pub topic: String,
     /// Where to start.
     pub startup: StartupMode,
+    /// How often new partitions are looked for, and whether the topic is still the same; `None` for
+    /// never.
+    pub discovery: Option<Duration>,
     /// Whether the source ends at the offsets that were the ends when it was opened.
     pub bounded: bool,
     /// Handed to librdkafka, without the prefix `properties.`.
@@ -38,6 +43,9 @@ pub struct KafkaOptions {
     /// What every source takes.
     pub source: SourceOptions,
 }
+
+/// A new partition is read this long after it came: a request of a few hundred bytes.
+const DISCOVERY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Properties on which the promise of exact offsets rests.
 const OWNED_PROPERTIES: [&str; 6] = [
@@ -48,6 +56,10 @@ const OWNED_PROPERTIES: [&str; 6] = [
     "log.queue",
     "opaque",
 ];
+
+/// Why they cannot be set.
+const OWNED_REASON: &str =
+    "Offsets live in checkpoints, so RTSAP itself decides where reading starts.";
 
 impl KafkaOptions {
     /// Reads and checks all options of the source called `name`. `format_keys` are read by its
@@ -65,20 +77,23 @@ impl KafkaOptions {
         reader.accept(format_keys);
         let topic = reader.required("topic")?.to_owned();
         reader.accept(&["properties.bootstrap.servers", "properties.group.id"]);
-        let properties = properties(&mut reader)?;
+        let properties = properties(&mut reader, &OWNED_PROPERTIES, OWNED_REASON)?;
         let bounded = reader.choice(
             "scan.bounded.mode",
             &[("latest-offset", true), ("unbounded", false)],
         )?;
+        let discovery = reader.duration("scan.partition-discovery.interval")?;
+        let discovery = discovery.unwrap_or(DISCOVERY_INTERVAL);
         let read = Self {
             topic,
+            discovery: (!discovery.is_zero()).then_some(discovery),
             startup: startup(&mut reader)?,
             bounded: bounded.unwrap_or(false),
             properties,
             source: SourceOptions::read(&mut reader)?,
         };
         reader.finish()?;
-        client::check(&read, name)?;
+        client::check(&read.client_config(), &format!("source \"{name}\""))?;
         Ok(read)
     }
 
@@ -101,14 +116,16 @@ impl KafkaOptions {
     }
 }
 
-fn properties(reader: &mut OptionReader<'_>) -> Result<Vec<(String, String)>, ConnectorError> {
+/// The options `properties.*`: all of librdkafka's but those in `owned`, for which `reason` stands.
+pub(super) fn properties(
+    reader: &mut OptionReader<'_>,
+    owned: &[&str],
+    reason: &str,
+) -> Result<Vec<(String, String)>, ConnectorError> {
     let given = reader.prefixed("properties.");
-    let own = |key: &str| OWNED_PROPERTIES.contains(&key);
-    if let Some((key, _)) = given.iter().find(|(key, _)| own(key)) {
+    if let Some((key, _)) = given.iter().find(|(key, _)| owned.contains(key)) {
         let key = format!("properties.{key}");
-        return Err(reader.invalid(&key, "cannot be set").with_detail(
-            "Offsets live in checkpoints, so RTSAP itself decides where reading starts.",
-        ));
+        return Err(reader.invalid(&key, "cannot be set").with_detail(reason));
     }
     if !given
         .iter()

@@ -2,6 +2,7 @@
 //! partition stands, when it ends, what an error is worth and when an outage is reported. Calls no
 //! C.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,10 @@ use super::client::{self, Client};
 use super::consumer::{Pointers, Queue, Signal};
 use super::options::KafkaOptions;
 use super::positions;
+
+mod discover;
+
+use discover::Discovery;
 
 /// An outage shorter than this is librdkafka's to bridge.
 const DOWN_MAX: Duration = Duration::from_secs(5);
@@ -39,6 +44,9 @@ pub(super) struct KafkaReader {
     topic: String,
     servers: String,
     probed_at: Option<Instant>,
+    discovery: Discovery,
+    /// New partitions that have not been announced.
+    found: VecDeque<SplitBatch>,
     messages: Counter,
     batches: Counter,
     outages: Counter,
@@ -81,27 +89,20 @@ impl KafkaReader {
             let end = ends
                 .and_then(|ends| ends.get(split))
                 .and_then(|end| i64::try_from(end.0).ok());
-            // The queue is taken before the assignment, so that no message goes to the common
-            // queue.
-            let queue = Queue::open(&client, topic, number, &signal)?;
             assignment
                 .add_partition_offset(topic, number, KafkaOffset::Offset(next))
                 .map_err(|error| assign_error(topic, error))?;
-            let split = split.clone();
-            partitions.push(Partition {
-                number,
-                split,
-                queue,
-                next,
-                end,
-                ended: false,
-                failed: None,
-            });
+            let mut partition = Partition::open(&client, topic, number, next, &signal)?;
+            partition.end = end;
+            partitions.push(partition);
         }
         client
             .assign(&assignment)
             .map_err(|error| assign_error(topic, error))?;
-        Ok(Self {
+        let interval = options.discovery.filter(|_| ends.is_none());
+        let mut reader = Self {
+            discovery: Discovery::new(&client, topic, interval)?,
+            found: VecDeque::new(),
             partitions,
             turn: 0,
             pointers: Pointers::default(),
@@ -113,7 +114,14 @@ impl KafkaReader {
             batches: counter!(KAFKA_BATCHES_TOTAL, "topic" => topic.clone()),
             outages: counter!(KAFKA_OUTAGES_TOTAL, "topic" => topic.clone()),
             client,
-        })
+        };
+        // What came while nobody read.
+        if interval.is_some()
+            && let Ok(metadata) = reader.client.fetch_metadata(Some(topic), PROBE_MAX)
+        {
+            reader.take_new_partitions(&metadata)?;
+        }
+        Ok(reader)
     }
 
     /// Serves logs and client-wide errors.
@@ -257,7 +265,8 @@ impl KafkaReader {
             Ok(metadata) => {
                 context.is_up();
                 self.probed_at = None;
-                self.check_existence(&metadata)
+                self.check_existence(&metadata)?;
+                self.check_identity()
             }
             Err(_) if !is_down => Ok(()),
             Err(error) => {
@@ -314,6 +323,10 @@ impl SourceReader for KafkaReader {
             // Cleared before looking: what arrives behind the look raises it again.
             self.signal.clear();
             self.serve_events()?;
+            self.discover()?;
+            if let Some(found) = self.found.pop_front() {
+                return Ok(Some(found));
+            }
             if let Some(batch) = self.take_turn(rows_max)? {
                 return Ok(Some(batch));
             }
@@ -325,6 +338,10 @@ impl SourceReader for KafkaReader {
                 return Ok(None);
             }
         }
+    }
+
+    fn identity(&self) -> Option<String> {
+        self.discovery.id().map(str::to_owned)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use rtsap_stream::error::{ConnectorError, ErrorKind};
 use rtsap_stream::message::{Epoch, Generation};
+use rtsap_stream::progress::{Move, Progress, claim, judge};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
@@ -11,24 +12,6 @@ use super::connection::database_error;
 /// Serialises everybody who sets up sinks in one database: `CREATE … IF NOT EXISTS` is not safe by
 /// itself. The number spells "rtsap" on a telephone.
 const SETUP_LOCK: i64 = 78_727;
-
-/// What the record says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Who may write.
-    pub generation: u64,
-    /// The last epoch applied.
-    pub epoch: u64,
-}
-
-/// What became of an attempt to move the record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Move {
-    /// The record has moved; its row is locked until the transaction ends.
-    Done,
-    /// The epoch was applied before.
-    AlreadyApplied,
-}
 
 /// Takes the set-up lock for this transaction and makes sure that the table of records exists.
 ///
@@ -77,8 +60,7 @@ pub async fn read(client: &Client, sink: &str) -> Result<Option<Progress>, Conne
 /// transaction).
 ///
 /// # Errors
-/// `Fenced` if a later generation owns it, `Data` if the record is missing though `expected` says
-/// it was there.
+/// As [`claim`], and the database's.
 pub async fn take(
     client: &Client,
     sink: &str,
@@ -86,19 +68,13 @@ pub async fn take(
     expected: Option<Epoch>,
     known: Option<Progress>,
 ) -> Result<Epoch, ConnectorError> {
+    let applied = claim(sink, generation, known, expected)?;
     let number = signed(generation.number())?;
-    let sql = match (known, expected) {
-        (Some(known), _) if known.generation > generation.number() => {
-            return Err(fenced(sink, generation, known));
-        }
-        (Some(_), _) => {
-            "UPDATE rtsap.sink_progress SET generation = $2, \
-                         updated_at = pg_catalog.clock_timestamp() WHERE sink = $1"
-        }
-        (None, Some(expected)) => return Err(missing(sink, expected)),
-        (None, None) => {
-            "INSERT INTO rtsap.sink_progress (sink, generation, epoch) VALUES ($1, $2, 0)"
-        }
+    let sql = if known.is_some() {
+        "UPDATE rtsap.sink_progress SET generation = $2, \
+         updated_at = pg_catalog.clock_timestamp() WHERE sink = $1"
+    } else {
+        "INSERT INTO rtsap.sink_progress (sink, generation, epoch) VALUES ($1, $2, 0)"
     };
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
         &[(&sink, Type::TEXT), (&number, Type::INT8)];
@@ -109,7 +85,7 @@ pub async fn take(
             "cannot fence sink \"{sink}\": its record is gone"
         )));
     }
-    Ok(known.map_or(Epoch::ZERO, |known| Epoch::new(known.epoch)))
+    Ok(applied)
 }
 
 /// Moves the record of `sink` from `previous` to `epoch`, as `generation`. The caller commits it
@@ -139,37 +115,15 @@ pub async fn advance(
     let changed = client.execute_typed(sql, parameters).await;
     let changed = changed.map_err(|error| database_error("advance rtsap.sink_progress", error))?;
     if changed == 1 {
-        return Ok(Move::Done);
+        return Ok(Move::Apply);
     }
-    let Some(known) = read(client, sink).await? else {
-        return Err(missing(sink, previous));
-    };
-    if known.generation > generation.number() {
-        return Err(fenced(sink, generation, known));
+    match judge(sink, generation, read(client, sink).await?, previous, epoch)? {
+        Move::AlreadyApplied => Ok(Move::AlreadyApplied),
+        // Whoever held the record in between has given it up again.
+        Move::Apply => Err(ConnectorError::unavailable(format!(
+            "cannot advance sink \"{sink}\" to epoch {epoch}: its record was busy"
+        ))),
     }
-    if known.generation < generation.number() {
-        return Err(ConnectorError::data(format!(
-            "cannot apply epoch {epoch} to sink \"{sink}\": the target has gone back in time"
-        ))
-        .with_detail(format!(
-            "It was fenced for generation {generation} and now says {}.",
-            known.generation
-        ))
-        .with_hint(
-            "The database was restored or failed over. Restart, so that the sink is fenced anew.",
-        ));
-    }
-    if known.epoch >= epoch.number() {
-        return Ok(Move::AlreadyApplied);
-    }
-    Err(ConnectorError::data(format!(
-        "cannot apply epoch {epoch} to sink \"{sink}\": there is a gap"
-    ))
-    .with_detail(format!(
-        "The target stands at epoch {}; the changes follow epoch {previous}.",
-        known.epoch
-    ))
-    .with_hint("The database was restored from an older state, or its record was changed."))
 }
 
 fn signed(number: u64) -> Result<i64, ConnectorError> {
@@ -179,28 +133,4 @@ fn signed(number: u64) -> Result<i64, ConnectorError> {
             format!("number {number} is beyond bigint"),
         )
     })
-}
-
-fn fenced(sink: &str, own: Generation, known: Progress) -> ConnectorError {
-    ConnectorError::new(
-        ErrorKind::Fenced,
-        format!("cannot write to sink \"{sink}\": a newer process owns it"),
-    )
-    .with_detail(format!(
-        "This is generation {own}; generation {} owns it.",
-        known.generation
-    ))
-}
-
-fn missing(sink: &str, expected: Epoch) -> ConnectorError {
-    ConnectorError::data(format!(
-        "cannot write to sink \"{sink}\": its progress record is missing"
-    ))
-    .with_detail(format!(
-        "Epoch {expected} was applied there, but rtsap.sink_progress has no row."
-    ))
-    .with_hint(
-        "This is another database, or the record was deleted. Writing again could duplicate rows; \
-             drop the sink and create it anew on an empty table.",
-    )
 }

@@ -6,18 +6,20 @@ use bytes::{Bytes, BytesMut};
 use futures::SinkExt;
 use rtsap_stream::change::{ChangeBatch, ChangelogMode};
 use rtsap_stream::error::{ConnectorError, ErrorKind};
+use rtsap_stream::failpoint;
 use rtsap_stream::message::{Epoch, Generation};
+use rtsap_stream::progress::Move;
 use rtsap_stream::sink::{Sink, SinkInput, SinkReport};
 use tokio_postgres::Client;
 
 use super::binary::{COPY_HEADER, COPY_TRAILER, ColumnWriter};
 use super::column::{PgType, columns};
 use super::connection::{BEGIN, Connection, EPOCH_TIMEOUT, database_error};
-use super::net::{NetChange, NetChanges, by_key, by_row};
 use super::options::SinkOptions;
-use super::progress::{self, Move};
+use super::progress;
 use super::statements::Statements;
 use super::target::Target;
+use crate::net_changes::{NetChange, NetChanges, by_key, by_row};
 
 /// Bytes sent at once: large enough to keep the socket busy, small enough to reuse.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -89,8 +91,10 @@ impl TimescaleSink {
         let known = progress::read(client, name).await?;
         let written = known.is_some_and(|known| known.epoch > 0);
         let applied = progress::take(client, name, generation, expected, known).await?;
+        failpoint::pass("timescale.fence_claimed");
         let found = self.target.prepare(client, &self.options, written).await?;
         client.batch_execute("COMMIT").await.map_err(failed)?;
+        failpoint::pass("timescale.fence_committed");
         Ok((
             SinkReport {
                 target: found.description,
@@ -119,6 +123,7 @@ impl TimescaleSink {
         {
             return client.batch_execute("ROLLBACK").await.map_err(failed);
         }
+        failpoint::pass("timescale.record_advanced");
         let plain = self.target.key.is_empty() && net.deletes() == 0 && direct;
         let weighted = net.changes.iter().any(|change| change.weight != 1);
         if plain && !weighted {
@@ -131,7 +136,13 @@ impl TimescaleSink {
                 .await?;
             self.merge(client, &action, &net).await?;
         }
-        client.batch_execute("COMMIT").await.map_err(failed)
+        client.batch_execute("COMMIT").await.map_err(failed)?;
+        failpoint::pass("timescale.committed");
+        if failpoint::fails("timescale.commit_lost") {
+            let message = format!("cannot {action}: its answer was lost on purpose");
+            return Err(ConnectorError::unavailable(message));
+        }
+        Ok(())
     }
 
     fn net(&self, changes: &[ChangeBatch]) -> Result<NetChanges, ConnectorError> {
@@ -174,6 +185,7 @@ impl TimescaleSink {
         action: &str,
         net: &NetChanges,
     ) -> Result<(), ConnectorError> {
+        failpoint::pass("timescale.rows_copied");
         let failed = |error| database_error(action, error);
         let (deletes, inserts) = (net.deletes(), net.inserts());
         if deletes > 0 {
@@ -192,6 +204,7 @@ impl TimescaleSink {
                 return Err(self.miscounted(action, "inserted or updated", inserted, inserts));
             }
         }
+        failpoint::pass("timescale.rows_merged");
         Ok(())
     }
 

@@ -97,6 +97,7 @@ struct Read {
     offsets: Vec<u64>,
     payloads: Vec<Vec<u8>>,
     resume_at: Option<Offset>,
+    found_at: Option<Offset>,
     ended: bool,
 }
 
@@ -127,6 +128,7 @@ fn read_until(
                 }
                 found.resume_at = Some(raw.resume_at());
             }
+            Payloads::Found { at } => found.found_at = Some(at),
             Payloads::Ended => found.ended = true,
             Payloads::Rows { .. } => panic!("Kafka makes no rows"),
         }

@@ -3,10 +3,15 @@
 //! An epoch is committed when its manifest lies at the next place of the chain, written with
 //! put-if-absent. "Already exists" means "go and look": our own bytes are a success whose answer
 //! was lost; another writer's fence us.
+//!
+//! Old manifests are deleted, oldest first, so a place that was taken can be empty again. Whoever
+//! slept through that finds it so and must not believe it: a place counts only while the very
+//! manifest that it follows is there.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use rtsap_stream::failpoint;
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::error::CheckpointError;
@@ -40,13 +45,17 @@ impl Chain {
     pub async fn take_over(store: Store, writer: String) -> Result<Self, CheckpointError> {
         loop {
             let mut chain = Self::read(&store, &writer).await?;
+            failpoint::pass("chain.read");
             let fence = ManifestV1 {
                 fence: true,
                 generation: chain.tip.generation + 1,
                 ..chain.tip.clone()
             };
             match chain.append(fence).await {
-                Ok(()) => return Ok(chain),
+                Ok(()) => {
+                    failpoint::pass("chain.taken_over");
+                    return Ok(chain);
+                }
                 // Somebody else took over in between: look again and take over from them.
                 Err(CheckpointError::Fenced { .. }) => {}
                 Err(error) => return Err(error),
@@ -71,26 +80,9 @@ impl Chain {
         manifest.generation = manifest.generation.max(self.tip.generation);
         let path = path_of(manifest.sequence);
         let bytes = encode(&manifest, &path)?;
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            match self.store.put_if_absent(&path, bytes.clone()).await {
-                Ok(Put::Done) => break,
-                Ok(Put::Exists) => {
-                    if self.is_ours(&path, &bytes).await? {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    if self.is_ours(&path, &bytes).await? {
-                        break;
-                    }
-                    if attempt >= ATTEMPTS_MAX {
-                        return Err(error);
-                    }
-                }
-            }
-        }
+        self.take_place(&path, &bytes).await?;
+        failpoint::pass("chain.place_taken");
+        self.check_not_overtaken(&path, &bytes).await?;
         let needs = self
             .tip
             .objects()
@@ -102,6 +94,70 @@ impl Chain {
         self.tip = manifest;
         self.tip_hash = hash(&bytes);
         Ok(())
+    }
+
+    /// Puts `bytes` at `path`, whatever answers are lost.
+    async fn take_place(&self, path: &str, bytes: &Bytes) -> Result<(), CheckpointError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            failpoint::pass("chain.put_begun");
+            let unclear = match self.store.put_if_absent(path, bytes.clone()).await {
+                Ok(Put::Done) if failpoint::fails("chain.put_lost") => None,
+                Ok(Put::Done) => return Ok(()),
+                Ok(Put::Exists) => None,
+                Err(error) => Some(error),
+            };
+            if self.is_ours(path, bytes).await? {
+                return Ok(());
+            }
+            match unclear {
+                Some(error) if attempt >= ATTEMPTS_MAX => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
+    /// Fails if the place at `path` was free only because what lay there has been collected: then
+    /// what lay before it is gone too.
+    async fn check_not_overtaken(&self, path: &str, bytes: &Bytes) -> Result<(), CheckpointError> {
+        let overtaken = if self.tip.sequence > 0 {
+            let before = self.store.find(&path_of(self.tip.sequence)).await?;
+            // Another sleeper may have put its own there.
+            before.is_none_or(|before| hash(&before) != self.tip_hash)
+        } else {
+            // Nothing comes before the first. Somebody may have gone on from it since.
+            let later = self.store.list("chain").await?;
+            match later.iter().find(|later| later.as_str() > path) {
+                Some(next) => !self.follows(next, &hash(bytes)).await?,
+                None => false,
+            }
+        };
+        if !overtaken {
+            return Ok(());
+        }
+        self.store.delete(vec![path.to_owned()]).await?;
+        let last = self.store.list("chain").await?.pop();
+        let newer = match last {
+            Some(last) => self
+                .store
+                .find(&last)
+                .await?
+                .map(|bytes| decode(&bytes, &last)),
+            None => None,
+        };
+        let generation = newer
+            .transpose()?
+            .map_or(self.tip.generation + 1, |newer| newer.generation);
+        Err(CheckpointError::Fenced { generation })
+    }
+
+    /// Whether the manifest at `path` comes right behind the one with the hash `before`.
+    async fn follows(&self, path: &str, before: &str) -> Result<bool, CheckpointError> {
+        let Some(bytes) = self.store.find(path).await? else {
+            return Ok(false);
+        };
+        Ok(decode(&bytes, path)?.previous.as_deref() == Some(before))
     }
 
     /// Deletes manifests that are no longer kept and the objects that only they needed.
@@ -128,9 +184,11 @@ impl Chain {
             .into_iter()
             .filter(|path| !needed.contains(path.as_str()));
         self.store.delete(objects.cloned().collect()).await?;
+        failpoint::pass("chain.objects_deleted");
         // Oldest first and one by one: a crash in between leaves no gap.
         for (sequence, _) in &self.kept[..split] {
             self.store.delete(vec![path_of(*sequence)]).await?;
+            failpoint::pass("chain.manifest_deleted");
         }
         self.kept.drain(..split);
         Ok(())
@@ -156,6 +214,7 @@ impl Chain {
                     .filter(|path| !needed.contains(path.as_str())),
             );
         }
+        failpoint::pass("chain.orphans_listed");
         let count = orphans.len();
         self.store.delete(orphans).await?;
         Ok(count)
@@ -183,6 +242,8 @@ impl Chain {
             tip_hash: String::new(),
             kept: Vec::new(),
         };
+        let last = paths.last().and_then(|path| sequence_of(path));
+        let last = last.unwrap_or_default();
         for path in paths {
             let broken = |found: String| CheckpointError::Chain {
                 path: path.clone(),
@@ -199,23 +260,22 @@ impl Chain {
                 )));
             }
             if chain.tip.sequence > 0 {
-                if manifest.sequence != chain.tip.sequence + 1 {
-                    return Err(broken(format!(
-                        "number {} is missing",
-                        chain.tip.sequence + 1
-                    )));
+                let next = manifest.sequence == chain.tip.sequence + 1;
+                let linked = manifest.previous.as_ref() == Some(&chain.tip_hash);
+                // So many follow that what lies before it has been collected. What is there all the
+                // same was put by somebody who slept through that and was killed before he saw it;
+                // it is no part of the chain.
+                let is_first = last + 1 >= manifest.sequence + MANIFESTS_KEPT;
+                if !next && !is_first {
+                    let missing = chain.tip.sequence + 1;
+                    return Err(broken(format!("number {missing} is missing")));
                 }
-                if manifest.previous.as_ref() != Some(&chain.tip_hash) {
-                    return Err(broken(
-                        "its link does not fit the manifest before it".to_owned(),
-                    ));
+                if !linked && !is_first {
+                    let found = "its link does not fit the manifest before it";
+                    return Err(broken(found.to_owned()));
                 }
-                let needs = chain
-                    .tip
-                    .objects()
-                    .map(|object| object.path.clone())
-                    .collect();
-                chain.kept.push((chain.tip.sequence, needs));
+                let needs = chain.tip.objects().map(|object| object.path.clone());
+                chain.kept.push((chain.tip.sequence, needs.collect()));
             }
             chain.tip_hash = hash(&bytes);
             chain.tip = manifest;
@@ -226,6 +286,11 @@ impl Chain {
 
 fn path_of(sequence: u64) -> String {
     format!("chain/{sequence:020}.json")
+}
+
+fn sequence_of(path: &str) -> Option<u64> {
+    let name = path.rsplit('/').next()?;
+    name.strip_suffix(".json")?.parse().ok()
 }
 
 fn hash(bytes: &[u8]) -> String {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use rtsap_stream::failpoint;
 use tokio::sync::Mutex;
 
 use crate::checkpoint::chain::Chain;
@@ -14,6 +15,7 @@ use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::manifest::{ManifestV1, ObjectRef, OutboxEntry};
 use crate::checkpoint::store::Store;
 use crate::checkpoint::table_log;
+use crate::clock::Clock;
 use crate::state::{StateError, encode};
 
 /// How long to wait before a failed checkpoint is tried again.
@@ -69,6 +71,9 @@ pub struct Job {
     pub manifest: ManifestV1,
     /// The objects to write.
     pub blobs: Vec<Blob>,
+    /// Whether they are encoded where the job runs, and not on a thread for long work: in a
+    /// simulation, so that nothing depends on how fast another thread is.
+    pub driven: bool,
 }
 
 /// A checkpoint that is durable.
@@ -88,25 +93,29 @@ pub async fn run(
     job: Job,
     chain: Arc<Mutex<Chain>>,
     store: Store,
+    clock: Arc<dyn Clock>,
     problem: impl Fn(String) + Send,
 ) -> Result<Committed, CheckpointError> {
     let Job {
         mut manifest,
         blobs,
+        driven,
     } = job;
     let mut bytes = 0;
     for blob in blobs {
-        let encoded = encoded(blob.sections).await?;
+        let encoded = encoded(blob.sections, driven).await?;
         bytes += encoded.len() as u64;
         let reference = loop {
             match store.put(&blob.path, encoded.clone()).await {
                 Ok(reference) => break reference,
                 Err(error) => problem(error.to_string()),
             }
-            tokio::time::sleep(RETRY_WAIT).await;
+            clock.sleep(RETRY_WAIT).await;
         };
         place(&mut manifest, &blob.target, reference);
+        failpoint::pass("checkpoint.blob_written");
     }
+    failpoint::pass("checkpoint.blobs_written");
     let mut chain = chain.lock().await;
     let contained = chain.tip().table_log;
     loop {
@@ -115,24 +124,33 @@ pub async fn run(
             Err(error @ CheckpointError::Store { .. }) => problem(error.to_string()),
             Err(error) => return Err(error),
         }
-        tokio::time::sleep(RETRY_WAIT).await;
+        clock.sleep(RETRY_WAIT).await;
     }
+    failpoint::pass("checkpoint.committed");
     // What could not be deleted now is deleted after a later checkpoint.
     if let Err(error) = chain.collect_garbage().await {
         tracing::warn!(%error, "cannot collect old checkpoints");
     }
+    failpoint::pass("checkpoint.garbage_collected");
     if manifest.table_log != contained
         && let Err(error) = table_log::forget(&store, manifest.table_log).await
     {
         tracing::warn!(%error, "cannot shorten the table log");
     }
+    failpoint::pass("checkpoint.log_shortened");
     Ok(Committed {
         manifest: chain.tip().clone(),
         bytes,
     })
 }
 
-async fn encoded(sections: BTreeMap<String, Vec<RecordBatch>>) -> Result<Bytes, CheckpointError> {
+async fn encoded(
+    sections: BTreeMap<String, Vec<RecordBatch>>,
+    driven: bool,
+) -> Result<Bytes, CheckpointError> {
+    if driven {
+        return Ok(encode(&sections)?.into());
+    }
     let work = tokio::task::spawn_blocking(move || encode(&sections));
     let done = work.await.map_err(|error| {
         CheckpointError::State(StateError::Section {

@@ -62,6 +62,9 @@ pub struct ReaderState {
     pub views: Vec<u64>,
     /// Whether it is the source's shared reader.
     pub shared: bool,
+    /// Which stream its offsets belong to, if that can be told: a Kafka topic's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// Its splits.
     pub splits: BTreeMap<String, SplitState>,
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use rtsap_stream::failpoint;
 
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::manifest::ObjectRef;
@@ -54,10 +55,12 @@ impl Store {
             crc32c: crc32c::crc32c(&bytes),
         };
         let payload = PutPayload::from(bytes);
+        failpoint::pass("store.put_begun");
         self.inner
             .put(&Path::from(path), payload)
             .await
             .map_err(|source| failed("write", path, source))?;
+        failpoint::pass("store.put_done");
         Ok(reference)
     }
 
@@ -71,11 +74,13 @@ impl Store {
             ..PutOptions::default()
         };
         let payload = PutPayload::from(bytes);
-        match self
+        failpoint::pass("store.put_if_absent_begun");
+        let answer = self
             .inner
             .put_opts(&Path::from(path), payload, options)
-            .await
-        {
+            .await;
+        failpoint::pass("store.put_if_absent_done");
+        match answer {
             Ok(_) => Ok(Put::Done),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Exists),
             Err(source) => Err(failed("write", path, source)),
@@ -92,6 +97,7 @@ impl Store {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(source) => return Err(failed("read", path, source)),
         };
+        failpoint::pass("store.read");
         found
             .bytes()
             .await
@@ -142,7 +148,9 @@ impl Store {
     /// [`CheckpointError::Store`] for the first that could not be deleted.
     pub async fn delete(&self, paths: Vec<String>) -> Result<(), CheckpointError> {
         let work = futures::stream::iter(paths).map(|path| async move {
-            match self.inner.delete(&Path::from(path.as_str())).await {
+            let answer = self.inner.delete(&Path::from(path.as_str())).await;
+            failpoint::pass("store.deleted");
+            match answer {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
                 Err(source) => Err(failed("delete", &path, source)),
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rtsap_plan::operator::ObjectId;
 use rtsap_stream::change::ChangeBatch;
+use rtsap_stream::failpoint;
 use rtsap_stream::message::Watermark;
 use rtsap_stream::source::{Offset, SplitId};
 use rtsap_stream::time::EventTime;
@@ -143,6 +144,7 @@ impl Core {
                 self.attach_to_source(spec.id, input, spec.start_from);
             }
         }
+        failpoint::pass("core.view_added");
         Ok(())
     }
 
@@ -202,6 +204,7 @@ impl Core {
         let spec = Arc::clone(&source.spec);
         let mut intake = Intake::new(0, spec, state.shared, StartFrom::Beginning);
         intake.views = views;
+        intake.identity = state.identity;
         for (id, split) in state.splits {
             let split = Split {
                 offset: Offset(split.offset),
@@ -270,10 +273,14 @@ impl Core {
             .retain(|i| !i.views.is_empty() && !objects.contains(&i.spec.id));
         self.touched = true;
         self.changed_since_checkpoint = true;
+        failpoint::pass("core.objects_dropped");
     }
 
     /// Takes rows that are durable in the table log.
     pub(crate) fn insert(&mut self, entry: LogEntry) -> Result<(), RuntimeError> {
+        if entry.number <= self.table_log {
+            return Ok(());
+        }
         self.table_log = entry.number;
         self.changed_since_checkpoint = true;
         let id = ObjectId(entry.table);
@@ -303,6 +310,7 @@ impl Core {
         // One write, one publish: how event time moves does not depend on how writes happen to be
         // grouped.
         self.publish();
+        failpoint::pass("core.rows_inserted");
         Ok(())
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rtsap_plan::operator::ObjectId;
-use rtsap_stream::error::ErrorKind;
+use rtsap_stream::error::{ConnectorError, ErrorKind};
+use rtsap_stream::failpoint;
 use rtsap_stream::message::Watermark;
 use rtsap_stream::source::{Offset, Positions, SourceReader, SplitId};
 use rtsap_stream::time::EventTime;
@@ -37,6 +38,8 @@ pub(crate) struct Intake {
     pub column_of: HashMap<usize, usize>,
     pub splits: BTreeMap<SplitId, Split>,
     pub start_from: StartFrom,
+    /// Which stream the positions belong to.
+    pub identity: Option<String>,
     pub phase: Phase,
     pub attempt: u64,
     pub watermark: Option<EventTime>,
@@ -81,6 +84,7 @@ pub(crate) struct Split {
 /// An opened reader with the positions it was opened at.
 pub(crate) struct Opened {
     pub positions: Positions,
+    pub identity: Option<String>,
     pub reader: Box<dyn SourceReader>,
 }
 
@@ -95,6 +99,7 @@ impl Intake {
             column_of: HashMap::new(),
             splits: BTreeMap::new(),
             start_from: start,
+            identity: None,
             phase: Phase::Opening,
             attempt: 0,
             watermark: None,
@@ -254,6 +259,7 @@ impl Core {
         let schema = decode_schema(&intake.spec, &physical).schema;
         let source = Arc::clone(&intake.spec.source);
         let known = intake.positions();
+        let known_identity = intake.identity.clone();
         let (id, attempt, start) = (intake.id, intake.attempt, intake.start_from);
         let report = self.reporter();
         self.tokio.spawn(async move {
@@ -264,7 +270,13 @@ impl Core {
                     (true, StartFrom::Now) => source.end_positions().await?,
                 };
                 let reader = source.open(&positions, &schema).await?;
-                Ok(Opened { positions, reader })
+                // What is recreated later the reader itself notices.
+                let identity = same_stream(known_identity, reader.identity())?;
+                Ok(Opened {
+                    positions,
+                    identity,
+                    reader,
+                })
             };
             let result = open.await;
             report(Report::ReaderOpened {
@@ -295,6 +307,7 @@ impl Core {
             batches_max: self.config.reader_batches_max,
             clock: Arc::clone(&self.config.clock),
             bell: self.bell_in.clone(),
+            driven: self.config.driven,
         };
         let opened = result.and_then(|opened| {
             for (split, offset) in &opened.positions {
@@ -302,6 +315,7 @@ impl Core {
                 split.offset = *offset;
                 split.last_rows = now;
             }
+            intake.identity = opened.identity;
             reader::start(setup, opened.reader)
         });
         intake.phase = match opened {
@@ -321,6 +335,7 @@ impl Core {
                 }
             }
         };
+        failpoint::pass("core.reader_opened");
         // Where reading starts must survive a crash, or `latest` would mean something else after
         // it.
         self.changed_since_checkpoint = true;
@@ -374,5 +389,24 @@ impl Core {
                 self.promise_from(index);
             }
         }
+    }
+}
+
+/// Which stream it is, if that is not another than the one whose positions are `known`.
+fn same_stream(
+    known: Option<String>,
+    found: Option<String>,
+) -> Result<Option<String>, ConnectorError> {
+    match (known, found) {
+        (Some(known), Some(found)) if known != found => {
+            let message = "cannot go on reading: the stream was deleted and created again";
+            Err(ConnectorError::data(message)
+                .with_detail(format!("Its id was {known} and is now {found}."))
+                .with_hint(
+                    "Drop the source and its views and create them again to read the new stream \
+                     from its beginning.",
+                ))
+        }
+        (known, found) => Ok(found.or(known)),
     }
 }

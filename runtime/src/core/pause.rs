@@ -73,6 +73,7 @@ impl Core {
             let mut own = Intake::new(self.intake_next, spec, false, intake.start_from);
             own.views = vec![view];
             own.splits = intake.splits.clone();
+            own.identity = intake.identity.clone();
             own.watermark = intake.watermark;
             own.phase = Phase::Paused;
             self.intake_next += 1;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use rtsap_plan::operator::ObjectId;
 use rtsap_stream::change::ChangeBatch;
+use rtsap_stream::failpoint;
 use rtsap_stream::message::Watermark;
 use rtsap_stream::time::EventTime;
 
@@ -45,6 +46,7 @@ impl Core {
         if !self.touched && !waiting {
             return;
         }
+        failpoint::pass("core.publish_begun");
         self.touched = false;
         self.turn_next = None;
         self.publishes += 1;
@@ -73,6 +75,7 @@ impl Core {
             self.pass_on(id, published);
         }
         self.make_cut(at_us);
+        failpoint::pass("core.published");
         let took = self.config.clock.elapsed().saturating_sub(started);
         metrics::histogram!(crate::metrics::PUBLISH_SECONDS).record(took.as_secs_f64());
     }

@@ -3,6 +3,7 @@
 
 use rtsap_plan::graph::StreamPlan;
 use rtsap_plan::operator::ObjectId;
+use rtsap_stream::failpoint;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ impl Core {
         let started = self.config.clock.elapsed();
         self.last_checkpoint = started;
         self.changed_since_checkpoint = false;
+        failpoint::pass("core.cut_begun");
         let job = match self.cut_checkpoint() {
             Ok(job) => job,
             Err(error) => {
@@ -49,14 +51,16 @@ impl Core {
                 return;
             }
         };
+        failpoint::pass("core.cut_made");
         let cut = self.shared.fresh.load_full();
         self.in_flight = Some(InFlight { cut, started });
         self.in_flight_waiters = std::mem::take(&mut self.checkpoint_waiters);
         let (chain, store, report) = (Arc::clone(&self.chain), self.store.clone(), self.reporter());
+        let clock = Arc::clone(&self.config.clock);
         self.tokio.spawn(async move {
             let problem = report.clone();
             let problem = move |text| problem(Report::CheckpointProblem(text));
-            let result = job::run(job, chain, store, problem).await;
+            let result = job::run(job, chain, store, clock, problem).await;
             report(Report::CheckpointDone(result));
         });
     }
@@ -116,7 +120,11 @@ impl Core {
                 target: Target::Operators,
             });
         }
-        Ok(Job { manifest, blobs })
+        Ok(Job {
+            manifest,
+            blobs,
+            driven: self.config.driven,
+        })
     }
 
     fn reader_states(&self) -> Vec<ReaderState> {
@@ -124,6 +132,7 @@ impl Core {
             source: intake.spec.id.0,
             views: intake.views.iter().map(|view| view.0).collect(),
             shared: intake.shared,
+            identity: intake.identity.clone(),
             splits: intake
                 .splits
                 .iter()
@@ -166,6 +175,7 @@ impl Core {
             .clock
             .elapsed()
             .saturating_sub(in_flight.started);
+        failpoint::pass("core.commit_known");
         self.checkpoint.epoch = committed.manifest.epoch;
         self.checkpoint.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.checkpoint.bytes = committed.bytes;
@@ -174,6 +184,7 @@ impl Core {
         self.adopt(&committed.manifest);
         self.manifest = committed.manifest;
         self.shared.committed.store(in_flight.cut);
+        failpoint::pass("core.commit_adopted");
         self.report();
         for answer in self.in_flight_waiters.drain(..) {
             // Whoever asked may be gone.

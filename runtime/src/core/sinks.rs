@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rtsap_plan::operator::ObjectId;
+use rtsap_stream::failpoint;
 use rtsap_stream::message::{Epoch, Generation};
 use tokio::task::JoinHandle;
 
@@ -93,6 +94,8 @@ impl Core {
             schema: Arc::clone(&spec.input.schema),
             generation: Generation::new(self.manifest.generation),
             applied: Epoch::new(state.applied),
+            tip: Epoch::new(self.manifest.epoch),
+            clock: Arc::clone(&self.config.clock),
         };
         let task = self.tokio.spawn(sink_task::run(work, tell));
         let (name, from) = (spec.name, spec.from);
@@ -107,6 +110,7 @@ impl Core {
         };
         self.sinks.insert(spec.id.0, entry);
         self.changed_since_checkpoint = true;
+        failpoint::pass("core.sink_added");
         Ok(())
     }
 
@@ -129,6 +133,7 @@ impl Core {
             entry.state.applied = epoch;
             entry.state.outbox.retain(|waiting| waiting.epoch > epoch);
             self.changed_since_checkpoint = true;
+            failpoint::pass("core.sink_applied");
         }
     }
 

@@ -3,15 +3,23 @@
 
 use std::thread::JoinHandle;
 
+use rtsap_stream::failpoint;
+
 use super::*;
 use crate::checkpoint::manifest::{SinkState, SourceState};
 
-/// Reads all state, then starts the core thread.
+/// The core, running on its thread or to be turned by the caller.
+pub(super) enum Started {
+    Thread(JoinHandle<()>),
+    Driven(Box<Core>),
+}
+
+/// Reads all state, then starts the core.
 pub(super) async fn start(
     boot: Boot,
     shared: &Arc<Shared>,
     messages: &Sender<Message>,
-) -> Result<JoinHandle<()>, RuntimeError> {
+) -> Result<Started, RuntimeError> {
     let Boot {
         config,
         store,
@@ -29,7 +37,9 @@ pub(super) async fn start(
     for spec in specs {
         restored.push(restore(spec, &manifest, &store, &operators).await?);
     }
+    failpoint::pass("boot.state_read");
     let readers = manifest.readers.clone();
+    let driven = config.driven;
     let mut core = Core::new(Parts {
         config,
         shared: Arc::clone(shared),
@@ -51,16 +61,22 @@ pub(super) async fn start(
     for reader in readers {
         core.restore_reader(reader);
     }
+    failpoint::pass("boot.objects_added");
     for entry in log {
         // A write whose table was dropped after it is of no use to anybody.
         if let Err(error) = core.insert(entry) {
             tracing::info!(%error, "skipped a write of the table log");
         }
     }
+    failpoint::pass("boot.log_replayed");
     core.settle();
+    if driven {
+        return Ok(Started::Driven(Box::new(core)));
+    }
     let thread = std::thread::Builder::new().name("rtsap-core".to_owned());
+    let thread = thread.spawn(move || core.run());
     thread
-        .spawn(move || core.run())
+        .map(Started::Thread)
         .map_err(|error| RuntimeError::Spec {
             what: "core".to_owned(),
             found: format!("no thread: {error}"),

@@ -22,16 +22,29 @@ pub struct Server {
 impl Server {
     /// Starts on free ports over `data_dir` and waits until it is ready.
     pub fn start(data_dir: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rtsap"))
-            .args([
-                "serve",
-                "--pg-port",
-                "0",
-                "--flight-port",
-                "0",
-                "--http-port",
-                "0",
-            ])
+        Self::launch(data_dir, None).unwrap()
+    }
+
+    /// Starts with `failpoints` armed and checkpoints each 100 ms; `None` if it dies before it is
+    /// ready.
+    pub fn try_start(data_dir: &Path, failpoints: Option<&str>) -> Option<Self> {
+        Self::launch(data_dir, Some(failpoints.unwrap_or_default()))
+    }
+
+    fn launch(data_dir: &Path, failpoints: Option<&str>) -> Option<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rtsap"));
+        if let Some(failpoints) = failpoints {
+            let config = data_dir.with_extension("toml");
+            std::fs::write(&config, "[checkpoint]\ninterval_ms = 100\n").unwrap();
+            command.env("RTSAP_FAILPOINTS", failpoints);
+            command.arg("serve").arg("--config").arg(config);
+            // What it says when it is made to die is of no interest.
+            command.stderr(Stdio::null());
+        } else {
+            command.arg("serve");
+        }
+        let mut child = command
+            .args(["--pg-port", "0", "--flight-port", "0", "--http-port", "0"])
             .arg("--data-dir")
             .arg(data_dir)
             .stdout(Stdio::piped())
@@ -41,6 +54,10 @@ impl Server {
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
+        if line.is_empty() {
+            child.wait().unwrap();
+            return None;
+        }
         let part = |scheme: &str| {
             let start = line
                 .find(scheme)
@@ -49,7 +66,21 @@ impl Server {
             rest.split([',', '/', '\n']).next().unwrap().to_owned()
         };
         let (pg, http) = (part("postgresql://rtsap@"), part("http://"));
-        Self { child, pg, http }
+        Some(Self { child, pg, http })
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// A client, if it answers.
+    pub async fn try_client(&self) -> Option<Client> {
+        let (host, port) = self.pg.rsplit_once(':')?;
+        let text = format!("host={host} port={port} user=rtsap dbname=rtsap");
+        let (client, connection) = tokio_postgres::connect(&text, NoTls).await.ok()?;
+        tokio::spawn(connection);
+        Some(client)
     }
 
     /// SIGKILL.
@@ -73,11 +104,7 @@ impl Server {
 
     /// A client.
     pub async fn client(&self) -> Client {
-        let (host, port) = self.pg.rsplit_once(':').unwrap();
-        let text = format!("host={host} port={port} user=rtsap dbname=rtsap");
-        let (client, connection) = tokio_postgres::connect(&text, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client
+        self.try_client().await.unwrap()
     }
 }
 

@@ -5,6 +5,8 @@
     reason = "a failed step fails its test"
 )]
 
+mod failpoints;
 mod harness;
 mod kill;
+mod outside;
 mod start;

@@ -74,8 +74,9 @@ const LAYERS: &[Layer] = &[
             "pgwire-server",
             "flight-server",
             "udfs",
+            "stream",
         ],
-        dev: &["stream"],
+        dev: &[],
     },
     Layer {
         folder: "sqllogictest",

@@ -91,7 +91,7 @@ async fn read(request: &SourceRequest, from: u64, rows_max: usize) -> Vec<Record
                 batches.entry(batch.split).or_default().push(rows);
             }
             Payloads::Ended => open -= 1,
-            Payloads::Raw(_) => panic!("a generator makes rows"),
+            Payloads::Raw(_) | Payloads::Found { .. } => panic!("a generator makes rows"),
         }
     }
     assert!(

@@ -244,3 +244,103 @@ async fn a_topic_deleted_under_the_reader_ends_the_source() {
         )
     );
 }
+
+/// Lets the reader see what changes in the topic soon.
+const SOON: (&str, &str) = ("scan.partition-discovery.interval", "200 ms");
+
+#[tokio::test]
+async fn partitions_that_come_later_are_read_from_their_first_message() {
+    use rdkafka::admin::NewPartitions;
+    let Some(servers) = broker() else { return };
+    let topic = topic(&servers, "grows", 1).await;
+    let sender = producer(&servers, &[]);
+    produce(&sender, &topic, 0, 0..10).await;
+    // What is there at the start is skipped; what comes later never is.
+    let source = source(
+        &servers,
+        &topic,
+        &[SOON, ("scan.startup.mode", "latest-offset")],
+    );
+    let start = source.start_positions().await.unwrap();
+    assert_eq!(start, at(&[("0", 10)]));
+    let mut reader = open(&*source, &start).await.unwrap();
+    let grow = async |count| {
+        let new = NewPartitions::new(&topic, count);
+        let grown = admin(&servers);
+        let grown = grown.create_partitions([&new], &AdminOptions::new());
+        for grown in grown.await.unwrap() {
+            grown.unwrap();
+        }
+    };
+    grow(3).await;
+    // A producer of its own: the first one does not know the new partitions yet.
+    let sender = producer(&servers, &[]);
+    produce(&sender, &topic, 2, 0..100).await;
+    produce(&sender, &topic, 0, 10..20).await;
+    let read = read_until(&mut *reader, 1_000, |read| {
+        count(read) >= 110 && read.len() == 3
+    });
+    let read = read.unwrap();
+    let part = |split: &str| &read[&SplitId::new(split)];
+    assert_eq!(part("2").offsets, (0..100).collect::<Vec<_>>());
+    assert_eq!(part("0").offsets, (10..20).collect::<Vec<_>>());
+    assert_eq!(part("1").found_at, Some(Offset(0)));
+    assert_eq!(part("2").found_at, Some(Offset(0)));
+    drop(reader);
+    // And so is what came while nobody read.
+    grow(4).await;
+    produce(&producer(&servers, &[]), &topic, 3, 0..10).await;
+    let known = at(&[("0", 20), ("1", 0), ("2", 100)]);
+    let mut reader = open(&*source, &known).await.unwrap();
+    let read = read_until(&mut *reader, 1_000, |read| count(read) >= 10).unwrap();
+    assert_eq!(read[&SplitId::new("3")].found_at, Some(Offset(0)));
+    assert_eq!(
+        read[&SplitId::new("3")].offsets,
+        (0..10).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn a_topic_that_was_recreated_ends_the_source_whatever_it_holds() {
+    let Some(servers) = broker() else { return };
+    let topic = topic(&servers, "recreated", 1).await;
+    produce(&producer(&servers, &[]), &topic, 0, 0..10).await;
+    let source = source(&servers, &topic, &[SOON]);
+    let mut reader = open(&*source, &at(&[("0", 0)])).await.unwrap();
+    let first = reader.identity().expect("a real broker says");
+    let same = open(&*source, &at(&[("0", 0)])).await.unwrap();
+    assert_eq!(same.identity(), Some(first.clone()));
+    read_until(&mut *reader, 100, |read| count(read) >= 10).unwrap();
+    let gone = admin(&servers);
+    let gone = gone.delete_topics(&[&topic], &AdminOptions::new());
+    for gone in gone.await.unwrap() {
+        gone.unwrap();
+    }
+    // Recreated at once, and with more messages than were read: every old offset exists again.
+    let again = NewTopic::new(&topic, 1, TopicReplication::Fixed(1));
+    let begun = Instant::now();
+    loop {
+        let made = admin(&servers);
+        let made = made.create_topics([&again], &AdminOptions::new()).await;
+        if made.unwrap().into_iter().all(|made| made.is_ok()) {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    produce(&producer(&servers, &[]), &topic, 0, 100..130).await;
+    let read = std::cell::Cell::new(0);
+    let error = read_until(&mut *reader, 100, |found| {
+        read.set(count(found));
+        false
+    });
+    let error = error.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Data, "{error}");
+    let other = open(&*source, &at(&[("0", 0)])).await.unwrap();
+    assert_ne!(other.identity(), Some(first));
+    assert_eq!(
+        read.get(),
+        0,
+        "no message of the new topic is taken for one of the old"
+    );
+}

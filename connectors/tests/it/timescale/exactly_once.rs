@@ -50,8 +50,9 @@ async fn an_epoch_applied_again_changes_nothing() {
             .apply(epoch(2), epoch(1), &changes(&[(1, "IBM", 2, 1)]))
             .await
             .unwrap();
-        // Draining an old outbox again meets epochs below the one that stands.
-        restarted.apply(epoch(1), epoch(0), &first).await.unwrap();
+        // Its own record is never further than what it sent last: this one is another's.
+        let foreign = restarted.apply(epoch(1), epoch(0), &first).await;
+        assert_eq!(kind(foreign), ErrorKind::Data);
         assert_eq!(corner.rows("trades").await.len(), 3);
         corner.clear().await;
     }
@@ -118,6 +119,37 @@ async fn a_missing_record_and_a_gap_stop_the_sink() {
             ErrorKind::Data
         );
         assert_eq!(corner.rows("candles").await.len(), 1);
+        corner.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn a_database_restored_from_an_older_state_stops_the_sink() {
+    for corner in corners().await {
+        let mut sink = corner.sink(&keyless(), "trades");
+        sink.fence(generation(1), None).await.unwrap();
+        for number in 1..=3_u64 {
+            let rows = changes(&[(1, "AAPL", number as i64, 1)]);
+            let previous = epoch(number - 1);
+            sink.apply(epoch(number), previous, &rows).await.unwrap();
+        }
+        // A backup of epoch 2 comes back; epoch 3 was confirmed and is forgotten here.
+        let back = "DELETE FROM $schema.trades WHERE window_end = \
+                    (SELECT max(window_end) FROM $schema.trades); \
+                    UPDATE rtsap.sink_progress SET epoch = 2 WHERE sink = '$schema.candles'";
+        corner.run(back).await;
+        let mut restarted = corner.sink(&keyless(), "trades");
+        let rewound = restarted.fence(generation(2), Some(epoch(3))).await;
+        let error = rewound.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Data);
+        assert!(error.message.contains("gone back in time"), "{error}");
+        // So does a failover that the running process meets.
+        let rows = changes(&[(1, "AAPL", 4, 1)]);
+        assert_eq!(
+            kind(sink.apply(epoch(4), epoch(3), &rows).await),
+            ErrorKind::Data
+        );
+        assert_eq!(corner.rows("trades").await.len(), 2);
         corner.clear().await;
     }
 }

@@ -207,3 +207,106 @@ async fn garbage_is_what_no_kept_manifest_needs() {
         .unwrap();
     assert_eq!(reopened.collect_orphans(&["data"]).await.unwrap(), 1);
 }
+
+/// A chain that has gone on for so long that its beginning was collected.
+async fn long_after(store: &Store) -> Chain {
+    let mut newer = open(store, "b").await;
+    for number in 1..=30 {
+        newer.append(epoch(number)).await.unwrap();
+        newer.collect_garbage().await.unwrap();
+    }
+    newer
+}
+
+#[tokio::test]
+async fn a_process_that_slept_until_its_place_was_collected_cannot_commit() {
+    let store = store();
+    let mut zombie = open(&store, "a").await;
+    let mut newer = long_after(&store).await;
+    let error = zombie.append(epoch(1)).await.unwrap_err();
+    assert!(
+        matches!(error, CheckpointError::Fenced { generation: 2 }),
+        "{error}"
+    );
+    newer.append(epoch(31)).await.unwrap();
+    assert_eq!(open(&store, "c").await.tip().epoch, 31);
+}
+
+#[tokio::test]
+async fn what_a_sleeper_left_in_a_collected_place_does_not_break_the_chain() {
+    // Any place that was collected, up to the one right before the oldest manifest that is kept.
+    for number in 2.. {
+        let store = store();
+        let newer = long_after(&store).await;
+        let place = super::path_of(number);
+        if store.find(&place).await.unwrap().is_some() {
+            assert!(number > 20, "{number}");
+            return;
+        }
+        // It was killed between its put and its look behind itself.
+        let stray = ManifestV1 {
+            sequence: number,
+            generation: 1,
+            previous: Some("of another time".to_owned()),
+            ..ManifestV1::default()
+        };
+        let bytes = super::encode(&stray, &place).unwrap();
+        store.put_if_absent(&place, bytes).await.unwrap();
+        let mut next = open(&store, "c").await;
+        assert_eq!(next.tip().epoch, 30, "{number}");
+        assert_eq!(next.tip().generation, newer.tip().generation + 1);
+        next.append(epoch(31)).await.unwrap();
+        next.collect_garbage().await.unwrap();
+        assert!(store.find(&place).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_sleeper_does_not_follow_what_another_sleeper_left() {
+    let store = store();
+    let mut first = open(&store, "a").await;
+    first.append(epoch(1)).await.unwrap();
+    let mut second = open(&store, "b").await;
+    long_after(&store).await;
+    let place = super::path_of(second.tip().sequence);
+    let stray = ManifestV1 {
+        writer: "a".to_owned(),
+        ..second.tip().clone()
+    };
+    let bytes = super::encode(&stray, &place).unwrap();
+    store.put_if_absent(&place, bytes).await.unwrap();
+    let error = second.append(epoch(2)).await.unwrap_err();
+    assert!(matches!(error, CheckpointError::Fenced { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_first_writer_who_slept_is_fenced_too() {
+    let store = store();
+    let sleeper = Chain::read(&store, "a").await.unwrap();
+    long_after(&store).await;
+    let mut sleeper = sleeper;
+    let error = sleeper.append(epoch(1)).await.unwrap_err();
+    assert!(matches!(error, CheckpointError::Fenced { .. }), "{error}");
+    assert_eq!(open(&store, "c").await.tip().epoch, 30);
+}
+
+#[tokio::test]
+async fn the_first_writer_whose_manifest_was_gone_on_from_does_not_take_it_back() {
+    let store = store();
+    let mut first = Chain::read(&store, "a").await.unwrap();
+    let place = super::path_of(1);
+    // Its put has arrived; before it looks behind itself, another takes over from there.
+    let manifest = ManifestV1 {
+        sequence: 1,
+        writer: "a".to_owned(),
+        ..epoch(0)
+    };
+    let bytes = super::encode(&manifest, &place).unwrap();
+    store.put_if_absent(&place, bytes).await.unwrap();
+    let second = open(&store, "b").await;
+    assert_eq!(second.tip().sequence, 2);
+    first.append(epoch(0)).await.unwrap();
+    assert!(store.find(&place).await.unwrap().is_some());
+    let error = first.append(epoch(1)).await.unwrap_err();
+    assert!(matches!(error, CheckpointError::Fenced { .. }), "{error}");
+}

@@ -30,6 +30,7 @@ fn manifest() -> ManifestV1 {
             source: 1,
             views: vec![2],
             shared: true,
+            identity: None,
             splits: BTreeMap::from([("0".to_owned(), split)]),
         }],
         relations: vec![RelationState {

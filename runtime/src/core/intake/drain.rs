@@ -3,9 +3,10 @@
 
 use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::decode::Reject;
-use rtsap_stream::source::SplitId;
+use rtsap_stream::failpoint;
+use rtsap_stream::source::{Offset, SplitId};
 
-use super::{Phase, idle};
+use super::{Phase, Split, idle};
 use crate::core::{Core, STEP_ROWS_MAX};
 use crate::reader::{self, ReadBatch, ReadEvent};
 use crate::spec::OnError;
@@ -31,6 +32,7 @@ impl Core {
                     rows += batch.rows.num_rows();
                     self.take_batch(index, batch);
                 }
+                ReadEvent::Found(split, at) => self.find_split(index, split, at),
                 ReadEvent::Available => *away = None,
                 ReadEvent::Unavailable(reason) => *away = Some(reason),
                 ReadEvent::Failed(error) => {
@@ -44,6 +46,21 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Takes a split that came while the source was read. It holds the watermark back like any
+    /// other, until its first row or until it is idle; a checkpoint knows it from now on.
+    fn find_split(&mut self, index: usize, split: SplitId, at: Offset) {
+        let now = self.config.clock.elapsed();
+        let intake = &mut self.intakes[index];
+        tracing::info!(source = intake.spec.name, %split, %at, "new split");
+        intake.splits.entry(split).or_insert(Split {
+            offset: at,
+            last_rows: now,
+            ..Split::default()
+        });
+        self.changed_since_checkpoint = true;
+        failpoint::pass("core.split_found");
     }
 
     fn take_batch(&mut self, index: usize, batch: ReadBatch) {
@@ -140,6 +157,7 @@ impl Core {
             }
         }
         self.promise_from(index);
+        failpoint::pass("core.batch_taken");
     }
 
     /// Counts rows of a source and sets its bad payloads aside.

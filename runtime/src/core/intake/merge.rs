@@ -65,6 +65,10 @@ impl Core {
         if !matches!(private.phase, Phase::Open { .. }) || shared.splits.is_empty() {
             return None;
         }
+        // A topic that was created again between the two: equal offsets mean nothing.
+        if private.identity != shared.identity {
+            return None;
+        }
         let mut lag = 0;
         for (id, stand) in &shared.splits {
             let own = private.splits.get(id)?;

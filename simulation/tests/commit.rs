@@ -1,0 +1,117 @@
+//! Every state of the commit protocol is visited, and every broken rule is noticed.
+
+use rtsap_simulation::commit::Commit;
+use rtsap_simulation::rules::Rules;
+use stateright::{Checker, HasDiscoveries, Model};
+
+/// Threads that visit states.
+const THREADS: usize = 2;
+
+/// Visits every state, or goes on until one is wrong.
+fn search(model: Commit) -> impl Checker<Commit> {
+    let search = model.checker().threads(THREADS);
+    let search = search.finish_when(HasDiscoveries::AnyFailures);
+    search.spawn_bfs().join()
+}
+
+fn holds(model: Commit, name: &str) {
+    let checker = search(model);
+    println!(
+        "{name}: {} states, {} unique, depth {}",
+        checker.state_count(),
+        checker.unique_state_count(),
+        checker.max_depth()
+    );
+    checker.assert_properties();
+}
+
+/// Epochs of a short run; with `RTSAP_MODEL` = `full` there are three, and some minutes and
+/// gigabytes go into them.
+const EPOCHS_SHORT: u8 = 2;
+
+fn epochs() -> u8 {
+    match std::env::var("RTSAP_MODEL").as_deref() {
+        Ok("full") => 3,
+        _ => EPOCHS_SHORT,
+    }
+}
+
+#[test]
+fn the_protocol_holds_in_every_state() {
+    let model = Commit {
+        epochs_max: epochs(),
+        ..Commit::small(Rules::default())
+    };
+    holds(model, "three lives");
+}
+
+#[test]
+fn the_protocol_holds_though_the_target_loses_a_commit() {
+    let model = Commit {
+        epochs_max: epochs(),
+        rewinds: true,
+        ..Commit::small(Rules::default())
+    };
+    holds(model, "three lives and a rewind of the target");
+}
+
+/// Breaks one rule; returns what the search finds.
+fn broken(change: impl FnOnce(&mut Rules)) -> Option<&'static str> {
+    let mut rules = Rules::default();
+    change(&mut rules);
+    let model = Commit {
+        rewinds: !rules.refuse_rewound_target || !rules.refuse_target_ahead,
+        ..Commit::small(rules)
+    };
+    let checker = search(model);
+    let found = checker.discoveries();
+    [
+        "no epoch is lost, repeated or another's",
+        "nobody believes what is not so",
+    ]
+    .into_iter()
+    .find(|property| found.contains_key(property))
+}
+
+#[test]
+fn every_broken_rule_is_noticed() {
+    type Break = fn(&mut Rules);
+    let mutants: [(&str, Break); 14] = [
+        ("fence_on_start", |rules| rules.fence_on_start = false),
+        ("put_if_absent", |rules| rules.put_if_absent = false),
+        ("look_after_unclear_put", |rules| {
+            rules.look_after_unclear_put = false
+        }),
+        ("look_behind", |rules| rules.look_behind = false),
+        ("collect_oldest_first", |rules| {
+            rules.collect_oldest_first = false
+        }),
+        ("keep_outbox", |rules| rules.keep_outbox = false),
+        ("deliver_after_commit", |rules| {
+            rules.deliver_after_commit = false
+        }),
+        ("record_with_rows", |rules| rules.record_with_rows = false),
+        ("wait_for_unclear_commit", |rules| {
+            rules.wait_for_unclear_commit = false
+        }),
+        ("fence_sink", |rules| rules.fence_sink = false),
+        ("compare_generation", |rules| {
+            rules.compare_generation = false
+        }),
+        ("compare_epoch", |rules| rules.compare_epoch = false),
+        ("refuse_rewound_target", |rules| {
+            rules.refuse_rewound_target = false
+        }),
+        ("forget_after_confirmation", |rules| {
+            rules.forget_after_confirmation = false
+        }),
+    ];
+    let mut missed = Vec::new();
+    for (name, change) in mutants {
+        match broken(change) {
+            Some(property) => println!("{name}: \"{property}\" does not hold"),
+            None => missed.push(name),
+        }
+    }
+    assert!(missed.is_empty(), "not noticed: {missed:?}");
+}

@@ -1,0 +1,169 @@
+//! What a target remembers of a sink, and what follows from it. Pure: each sink reads and writes
+//! its record in its own way, and asks here what it means.
+//!
+//! A record says which generation owns the sink and which epoch was applied last. It is written in
+//! one step with the rows of that epoch, so that it can be believed whatever answers were lost.
+
+use crate::error::{ConnectorError, ErrorKind};
+use crate::message::{Epoch, Generation};
+
+/// What the record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Who may write.
+    pub generation: u64,
+    /// The last epoch applied.
+    pub epoch: u64,
+}
+
+/// What is to be done with an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// Its rows are not there: write them and move the record.
+    Apply,
+    /// It has been applied before; nothing is to be done.
+    AlreadyApplied,
+}
+
+/// Whether `generation` may own the sink whose record is `known`, and after which epoch it goes on.
+/// `expected` is the last epoch that a checkpoint knows to be applied.
+///
+/// # Errors
+/// `Fenced` if a later generation owns it; `Data` if the record is missing or older although
+/// `expected` says what was there.
+pub fn claim(
+    sink: &str,
+    generation: Generation,
+    known: Option<Progress>,
+    expected: Option<Epoch>,
+) -> Result<Epoch, ConnectorError> {
+    match (known, expected) {
+        (Some(known), _) if known.generation > generation.number() => {
+            Err(fenced(sink, generation, known))
+        }
+        // What is between was forgotten here when the target had confirmed it: it cannot be sent
+        // again.
+        (Some(known), Some(expected)) if known.epoch < expected.number() => {
+            Err(gone_back(sink, known.epoch, expected))
+        }
+        (Some(known), _) => Ok(Epoch::new(known.epoch)),
+        (None, Some(expected)) => Err(missing(sink, expected)),
+        (None, None) => Ok(Epoch::ZERO),
+    }
+}
+
+/// What `generation` is to do with `epoch`, whose changes follow those of `previous`.
+///
+/// A process sends its epochs in order, each until it knows that it is applied. So its own record
+/// can be one epoch further than it knows, never more.
+///
+/// # Errors
+/// `Fenced` if a later generation owns the sink; `Data` if the record is missing, of an earlier
+/// generation, or stands elsewhere.
+pub fn judge(
+    sink: &str,
+    generation: Generation,
+    known: Option<Progress>,
+    previous: Epoch,
+    epoch: Epoch,
+) -> Result<Move, ConnectorError> {
+    let Some(known) = known else {
+        return Err(missing(sink, previous));
+    };
+    if known.generation > generation.number() {
+        return Err(fenced(sink, generation, known));
+    }
+    if known.generation < generation.number() {
+        return Err(unfenced(sink, generation, known, epoch));
+    }
+    if known.epoch == epoch.number() {
+        return Ok(Move::AlreadyApplied);
+    }
+    if known.epoch == previous.number() {
+        return Ok(Move::Apply);
+    }
+    if known.epoch > epoch.number() {
+        return Err(foreign(sink, known, epoch));
+    }
+    Err(gap(sink, known, previous, epoch))
+}
+
+fn fenced(sink: &str, own: Generation, known: Progress) -> ConnectorError {
+    ConnectorError::new(
+        ErrorKind::Fenced,
+        format!("cannot write to sink \"{sink}\": a newer process owns it"),
+    )
+    .with_detail(format!(
+        "This is generation {own}; generation {} owns it.",
+        known.generation
+    ))
+    .with_hint(
+        "If no other process writes there, this one began on a new data directory under the name \
+         of an older sink: give the sink another name.",
+    )
+}
+
+fn unfenced(sink: &str, own: Generation, known: Progress, epoch: Epoch) -> ConnectorError {
+    ConnectorError::data(format!(
+        "cannot apply epoch {epoch} to sink \"{sink}\": the target has gone back in time"
+    ))
+    .with_detail(format!(
+        "It was fenced for generation {own} and now says {}.",
+        known.generation
+    ))
+    .with_hint("The target was restored or failed over. Restart, so that the sink is fenced anew.")
+}
+
+fn gap(sink: &str, known: Progress, previous: Epoch, epoch: Epoch) -> ConnectorError {
+    ConnectorError::data(format!(
+        "cannot apply epoch {epoch} to sink \"{sink}\": there is a gap"
+    ))
+    .with_detail(format!(
+        "The target stands at epoch {}; the changes follow epoch {previous}.",
+        known.epoch
+    ))
+    .with_hint("The target was restored from an older state, or its record was changed.")
+}
+
+fn foreign(sink: &str, known: Progress, epoch: Epoch) -> ConnectorError {
+    ConnectorError::data(format!(
+        "cannot apply epoch {epoch} to sink \"{sink}\": somebody else writes there under its name"
+    ))
+    .with_detail(format!(
+        "The target stands at epoch {}, which this process has not written.",
+        known.epoch
+    ))
+    .with_hint(
+        "A server on another data directory has a sink of this name. Drop one of the two and \
+         create it under another name, on a target of its own.",
+    )
+}
+
+fn gone_back(sink: &str, found: u64, expected: Epoch) -> ConnectorError {
+    ConnectorError::data(format!(
+        "cannot write to sink \"{sink}\": the target has gone back in time"
+    ))
+    .with_detail(format!(
+        "Epoch {expected} was applied there; its record says {found}."
+    ))
+    .with_hint(
+        "The target was restored from an older state, and what came after it cannot be sent \
+         again. Drop the sink and create it anew, under another name, on an empty target.",
+    )
+}
+
+fn missing(sink: &str, expected: Epoch) -> ConnectorError {
+    ConnectorError::data(format!(
+        "cannot write to sink \"{sink}\": its progress record is missing"
+    ))
+    .with_detail(format!(
+        "Epoch {expected} was applied there, but there is no record of the sink."
+    ))
+    .with_hint(
+        "This is another target, or the record was deleted. Writing again could duplicate rows; \
+         drop the sink and create it anew on an empty target.",
+    )
+}
+
+#[cfg(test)]
+mod tests;

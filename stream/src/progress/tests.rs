@@ -1,0 +1,53 @@
+//! Every combination of record, generation and epoch.
+
+use crate::error::{ConnectorError, ErrorKind};
+use crate::message::{Epoch, Generation};
+
+use super::{Move, Progress, claim, judge};
+
+fn known(generation: u64, epoch: u64) -> Option<Progress> {
+    Some(Progress { generation, epoch })
+}
+
+#[test]
+fn a_claim_goes_on_where_the_target_stands_and_never_behind_what_was_confirmed() {
+    let cases: [(Option<Progress>, Option<u64>, Result<u64, ErrorKind>); 8] = [
+        (None, None, Ok(0)),
+        (None, Some(7), Err(ErrorKind::Data)),
+        (known(1, 7), None, Ok(7)),
+        (known(2, 7), Some(7), Ok(7)),
+        // The last answers were lost: the target knows more than the checkpoint.
+        (known(1, 9), Some(7), Ok(9)),
+        // A failover or a restored backup: epochs 7 and before are forgotten here.
+        (known(1, 6), Some(7), Err(ErrorKind::Data)),
+        (known(3, 7), Some(7), Err(ErrorKind::Fenced)),
+        (known(3, 6), Some(7), Err(ErrorKind::Fenced)),
+    ];
+    for (record, expected, wanted) in cases {
+        let found = claim("s", Generation::new(2), record, expected.map(Epoch::new));
+        let found = found.map(Epoch::number).map_err(|error| error.kind);
+        assert_eq!(found, wanted, "{record:?} {expected:?}");
+    }
+}
+
+#[test]
+fn an_epoch_is_applied_only_right_behind_its_predecessor() {
+    let cases: [(Option<Progress>, u64, u64, Result<Move, ErrorKind>); 8] = [
+        (known(2, 5), 5, 6, Ok(Move::Apply)),
+        (known(2, 5), 5, 9, Ok(Move::Apply)),
+        (known(2, 6), 5, 6, Ok(Move::AlreadyApplied)),
+        // It sent 6 and no epoch after it: 8 is another's.
+        (known(2, 8), 5, 6, Err(ErrorKind::Data)),
+        (known(2, 4), 5, 6, Err(ErrorKind::Data)),
+        (known(3, 5), 5, 6, Err(ErrorKind::Fenced)),
+        // Fenced for 2, and now 1 again: somebody restored it.
+        (known(1, 5), 5, 6, Err(ErrorKind::Data)),
+        (None, 5, 6, Err(ErrorKind::Data)),
+    ];
+    for (record, previous, epoch, wanted) in cases {
+        let (previous, epoch) = (Epoch::new(previous), Epoch::new(epoch));
+        let found = judge("s", Generation::new(2), record, previous, epoch);
+        let found = found.map_err(|error: ConnectorError| error.kind);
+        assert_eq!(found, wanted, "{record:?} {previous} {epoch}");
+    }
+}
