@@ -82,11 +82,14 @@ async fn stopping_does_not_wait_for_a_stream_to_end() {
     ] {
         client.ok(sql).await;
     }
+    let some = "SELECT count(*) > 0 FROM highs";
+    while client.ok(some).await != "true" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     drop(client);
     let stopped = tokio::time::timeout(Duration::from_secs(30), harness.restart()).await;
     let mut client = stopped.unwrap().session();
-    let highs = client.ok("SELECT count(*) > 0 FROM highs").await;
-    assert_eq!(highs, "true");
+    assert_eq!(client.ok(some).await, "true");
 }
 
 /// The calls of one view, each with a state of another kind.

@@ -9,9 +9,15 @@ fn known(generation: u64, epoch: u64) -> Option<Progress> {
     Some(Progress { generation, epoch })
 }
 
+/// What the target holds, what was confirmed, and where it goes on.
+type Claim = (Option<Progress>, Option<u64>, Result<u64, ErrorKind>);
+
+/// What the target holds, the epoch before, the epoch, and what becomes of it.
+type Step = (Option<Progress>, u64, u64, Result<Move, ErrorKind>);
+
 #[test]
 fn a_claim_goes_on_where_the_target_stands_and_never_behind_what_was_confirmed() {
-    let cases: [(Option<Progress>, Option<u64>, Result<u64, ErrorKind>); 8] = [
+    let cases: [Claim; 8] = [
         (None, None, Ok(0)),
         (None, Some(7), Err(ErrorKind::Data)),
         (known(1, 7), None, Ok(7)),
@@ -32,7 +38,7 @@ fn a_claim_goes_on_where_the_target_stands_and_never_behind_what_was_confirmed()
 
 #[test]
 fn an_epoch_is_applied_only_right_behind_its_predecessor() {
-    let cases: [(Option<Progress>, u64, u64, Result<Move, ErrorKind>); 8] = [
+    let cases: [Step; 8] = [
         (known(2, 5), 5, 6, Ok(Move::Apply)),
         (known(2, 5), 5, 9, Ok(Move::Apply)),
         (known(2, 6), 5, 6, Ok(Move::AlreadyApplied)),

@@ -271,19 +271,21 @@ impl Run {
         self.dataflow.restore_ledger(ledger);
         let sections = StateReader::new(sections);
         self.dataflow.restore(&sections).unwrap();
-        for side in [0, 1] {
+        // One side after the other: what it has promised, then that it is quiet.
+        let idle = std::mem::take(&mut self.idle);
+        for (side, idle) in idle.into_iter().enumerate() {
             let object = ObjectId(side as u64);
             if let Some(seconds) = self.watermarks[side] {
                 let time = EventTime::from_nanos(seconds.saturating_mul(SECOND));
                 self.dataflow.advance(object, Watermark::At(time)).unwrap();
-                if self.idle[side] {
-                    self.dataflow.advance(object, Watermark::Idle).unwrap();
-                }
-            } else if self.idle[side] {
+                self.meet();
+            }
+            if idle {
+                self.idle[side] = true;
                 self.dataflow.advance(object, Watermark::Idle).unwrap();
+                self.meet();
             }
         }
-        self.meet();
         self.collect();
     }
 

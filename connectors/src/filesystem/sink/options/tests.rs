@@ -47,9 +47,16 @@ fn paths_are_directories_or_buckets() {
     assert_eq!(settings[0], ("aws_endpoint", "http://e".to_owned()));
 }
 
+/// Path, further options, words of the refusal.
+type Refusal = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
 #[test]
 fn wrong_options_are_refused() {
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Refusal] = &[
         ("", &[], "option \"path\" of sink \"s\" is missing"),
         (
             "out",

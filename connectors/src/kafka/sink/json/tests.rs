@@ -62,6 +62,7 @@ fn reads_back(column: &ArrayRef) {
     let request = SourceRequest {
         name: "t".to_owned(),
         columns: columns.clone(),
+        primary_key: Vec::new(),
         options: Options(options.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
     };
     let mut decoder = crate::format::decoder(&request, &columns).unwrap();
