@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Fields, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use rtsap_stream::decode::{ColumnOrigin, DecodeSchema, Decoded, Decoder, Reject};
+use rtsap_stream::decode::{DecodeSchema, Decoded, Decoder, Reject};
 use rtsap_stream::error::ConnectorError;
 use rtsap_stream::registry::SourceRequest;
 use rtsap_stream::source::{RawBatch, SplitId};
@@ -21,7 +21,7 @@ use crate::options::OptionReader;
 
 use super::column::Column;
 use super::metadata::MetadataColumns;
-use super::sql_type;
+use super::rows::PayloadColumns;
 
 mod cursor;
 pub(crate) mod debezium;
@@ -88,29 +88,13 @@ impl JsonDecoder {
         timestamps: TimestampFormat,
     ) -> Result<Self, ConnectorError> {
         let metadata = MetadataColumns::new(columns, None)?;
-        let (mut fields, mut built, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, origin) in columns.origins.iter().enumerate() {
-            if *origin != ColumnOrigin::Payload {
-                continue;
-            }
-            let field = &columns.schema.fields()[place];
-            let column = Column::new(field.data_type(), field.is_nullable()).ok_or_else(|| {
-                ConnectorError::invalid(format!(
-                    "format \"json\" cannot fill column \"{}\" of type {}",
-                    field.name(),
-                    sql_type(field.data_type())
-                ))
-            })?;
-            fields.push(Arc::clone(field));
-            built.push(column);
-            places.push(place);
-        }
+        let payload = PayloadColumns::new(columns, "json")?;
         Ok(Self {
             schema: Arc::clone(&columns.schema),
-            columns: built,
-            places,
+            columns: payload.columns,
+            places: payload.places,
             metadata,
-            shape: Shape::new(&Fields::from(fields)),
+            shape: Shape::new(&Fields::from(payload.fields)),
             values: Values {
                 timestamps,
                 ..Values::default()

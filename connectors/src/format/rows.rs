@@ -15,6 +15,45 @@ use super::column::Column;
 use super::metadata::MetadataColumns;
 use super::sql_type;
 
+/// The columns of a schema that the payload fills, still empty.
+pub(crate) struct PayloadColumns {
+    pub(crate) columns: Vec<Column>,
+    /// Their fields, and the place of each in the schema.
+    pub(crate) fields: Vec<FieldRef>,
+    pub(crate) places: Vec<usize>,
+}
+
+impl PayloadColumns {
+    /// Those of `columns`; `format` is named in messages.
+    ///
+    /// # Errors
+    /// `Invalid` for a column whose type no format can fill.
+    pub(crate) fn new(columns: &DecodeSchema, format: &str) -> Result<Self, ConnectorError> {
+        let (mut fields, mut built, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, origin) in columns.origins.iter().enumerate() {
+            if *origin != ColumnOrigin::Payload {
+                continue;
+            }
+            let field = &columns.schema.fields()[place];
+            let column = Column::new(field.data_type(), field.is_nullable()).ok_or_else(|| {
+                ConnectorError::invalid(format!(
+                    "format \"{format}\" cannot fill column \"{}\" of type {}",
+                    field.name(),
+                    sql_type(field.data_type())
+                ))
+            })?;
+            fields.push(Arc::clone(field));
+            built.push(column);
+            places.push(place);
+        }
+        Ok(Self {
+            columns: built,
+            fields,
+            places,
+        })
+    }
+}
+
 /// The columns of a schema under construction.
 pub(crate) struct Rows {
     schema: SchemaRef,
@@ -37,28 +76,12 @@ impl Rows {
         topic: Option<&str>,
     ) -> Result<Self, ConnectorError> {
         let metadata = MetadataColumns::new(columns, topic)?;
-        let (mut fields, mut built, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, origin) in columns.origins.iter().enumerate() {
-            if *origin != ColumnOrigin::Payload {
-                continue;
-            }
-            let field = &columns.schema.fields()[place];
-            let column = Column::new(field.data_type(), field.is_nullable()).ok_or_else(|| {
-                ConnectorError::invalid(format!(
-                    "format \"{format}\" cannot fill column \"{}\" of type {}",
-                    field.name(),
-                    sql_type(field.data_type())
-                ))
-            })?;
-            fields.push(Arc::clone(field));
-            built.push(column);
-            places.push(place);
-        }
+        let payload = PayloadColumns::new(columns, format)?;
         Ok(Self {
             schema: Arc::clone(&columns.schema),
-            columns: built,
-            fields,
-            places,
+            columns: payload.columns,
+            fields: payload.fields,
+            places: payload.places,
             metadata,
         })
     }

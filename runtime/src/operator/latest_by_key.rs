@@ -89,10 +89,7 @@ impl Operator for LatestByKey {
         let mut upserts = Vec::new();
         for rows in from.get(ROWS) {
             if rows.schema().fields() != self.schema.fields() {
-                return Err(StateError::Section {
-                    section: ROWS.to_owned(),
-                    found: "has rows of another schema".to_owned(),
-                });
+                return Err(StateError::section(ROWS, "has rows of another schema"));
             }
             upserts.push(rows.clone());
         }
