@@ -28,7 +28,7 @@ pub(super) fn time_zone(arg: SqlExpr) -> Result<Tz, PlanError> {
 ///
 /// # Errors
 /// [`Cause::Window`] for other lengths.
-pub(super) fn zoned(zone: Tz, size: i64, offset: i64) -> Result<WindowSpec, PlanError> {
+pub fn zoned(zone: Tz, size: i64, offset: i64) -> Result<WindowSpec, PlanError> {
     const DAY_NANOS: i64 = 86_400_000_000_000;
     if size > 0 && DAY_NANOS % size == 0 && size < DAY_NANOS {
         return Ok(WindowSpec::Zoned(ZonedDays {

@@ -2,10 +2,11 @@
 //! same windows as TUMBLE.
 //!
 //! Where the buckets lie is not computed here a second time: the function itself is asked for the
-//! bucket of the epoch.
+//! bucket of the epoch. Buckets in a time zone are the windows of that zone which begin there too.
 
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type, Schema};
@@ -19,7 +20,7 @@ use rtsap_plan::window::WindowSpec;
 use rtsap_stream::time::nanos_per;
 
 use crate::error::PlanError;
-use crate::logical::window_length::{check_window, constant_nanos};
+use crate::logical::window_length::{check_window, constant_nanos, zoned};
 
 /// The window of a call that puts column `time` of `schema` into buckets of fixed length; `None` if
 /// `expr` is none.
@@ -44,11 +45,54 @@ pub(super) fn bucket_window(
     let Some(start) = bucket_of_epoch(call, schema, time, place) else {
         return Ok(None);
     };
+    if let Some(zone) = time_zone(call)? {
+        return zoned_window(zone, size_nanos, start).map(Some);
+    }
     check_window(WindowSpec::Tumble {
         size_nanos,
         offset_nanos: start,
     })
     .map(Some)
+}
+
+/// The zone that a call of `time_bucket` names.
+fn time_zone(call: &ScalarFunction) -> Result<Option<Tz>, PlanError> {
+    let Some(Expr::Literal(value, _)) = call.args.get(2) else {
+        return Ok(None);
+    };
+    let Some(Some(name)) = value
+        .try_as_str()
+        .filter(|_| call.func.name() == "time_bucket")
+    else {
+        return Ok(None);
+    };
+    let zone = name.parse().map_err(|_| {
+        let message = format!("'{name}' is no time zone");
+        PlanError::new(crate::error::Cause::Window { message })
+    });
+    zone.map(Some)
+}
+
+/// The windows in a zone that have a size and one of which begins at `start`.
+fn zoned_window(zone: Tz, size_nanos: i64, start: i64) -> Result<WindowSpec, PlanError> {
+    const DAY_NANOS: i64 = 86_400_000_000_000;
+    let begins = |window: &WindowSpec| window.windows_of(start).any(|found| found.start == start);
+    let found = if size_nanos >= DAY_NANOS {
+        let offsets = 0..size_nanos / DAY_NANOS;
+        let windows = offsets.map(|days| zoned(zone, size_nanos, days * DAY_NANOS));
+        windows
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .find(begins)
+    } else {
+        let midnight = zoned(zone, DAY_NANOS, 0)?.slice_start(start);
+        Some(zoned(zone, size_nanos, start - midnight)?).filter(begins)
+    };
+    found.ok_or_else(|| {
+        let message = "buckets of days in a time zone that do not begin at midnight there".into();
+        let error = PlanError::new(crate::error::Cause::Window { message });
+        error.hint("Leave out origin and offset, or group by TUMBLE with the times moved.")
+    })
 }
 
 fn unaliased(expr: &Expr) -> &Expr {
