@@ -177,6 +177,8 @@ fn shown(zone: Tz, second: i64) -> i64 {
     utc.with_timezone(&zone).naive_local().and_utc().timestamp()
 }
 
+const WIDTHS: [i64; 8] = [60, 900, 1_800, 3_600, 14_400, 25_200, 86_400, 604_800];
+
 const ZONES: [Tz; 8] = [
     Tz::UTC,
     Tz::America__New_York,
@@ -195,7 +197,7 @@ proptest! {
     fn buckets_are_those_of_what_clocks_show(
         zone in prop::sample::select(&ZONES[..]),
         second in -1_500_000_000..2_000_000_000_i64,
-        width in prop::sample::select(&[60, 900, 1_800, 3_600, 14_400, 25_200, 86_400, 604_800][..]),
+        width in prop::sample::select(&WIDTHS[..]),
         steps in prop::collection::vec(0..7_200_i64, 0..40),
     ) {
         // A Monday.
