@@ -49,7 +49,10 @@ pub(super) async fn execute(
             let written = writes::insert(session, *id, &table.name, batches).await?;
             Ok(Response::Done(CommandTag::Affected("INSERT 0", written)))
         }
-        (StatementKind::Modify { table, .. }, Work::Modify { rows, modification }) => {
+        (
+            StatementKind::Modify { table, .. } | StatementKind::Insert { table, .. },
+            Work::Modify { rows, modification },
+        ) => {
             let word = modification.word();
             refuse_read_only(session, word)?;
             let target = modify::target(session, table, word)?;
@@ -60,7 +63,10 @@ pub(super) async fn execute(
             let name = &table.name;
             let count = modify::apply(session, &target, name, *modification, batches).await?;
             drop(locked);
-            Ok(Response::Done(CommandTag::Affected(word, count)))
+            Ok(Response::Done(CommandTag::Affected(
+                modification.tag(),
+                count,
+            )))
         }
         (StatementKind::Subscribe(_), Work::Subscribe(followed)) => {
             let changes = subscribe::start(&session.instance, followed).await?;

@@ -4,17 +4,19 @@
 //! From the read to the write nobody else writes the table: other writers wait, in a transaction
 //! block until it ends. So no write is lost between the two.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::Int8Array;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, ident};
 use datafusion::sql::sqlparser::ast::{
-    AssignmentTarget, Delete, FromTable, Ident, SelectItem, SetExpr, Statement as SqlStatement,
-    TableWithJoins, Update,
+    Assignment, AssignmentTarget, Delete, Distinct, Expr as SqlExpr, FromTable, Ident, SelectItem,
+    SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins, Update, UpdateTableFromKind,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -30,6 +32,8 @@ use crate::response::BatchStream;
 use crate::session::block::{PendingRows, too_many_bytes};
 use crate::session::{Session, writes};
 
+mod conflict;
+
 /// What becomes of the rows that are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Modification {
@@ -37,6 +41,8 @@ pub(crate) enum Modification {
     Delete,
     /// The row of their key is replaced.
     Update,
+    /// They are new, or replace the row of their key: `INSERT … ON CONFLICT`.
+    Merge,
 }
 
 impl Modification {
@@ -45,6 +51,15 @@ impl Modification {
         match self {
             Self::Delete => "DELETE",
             Self::Update => "UPDATE",
+            Self::Merge => "INSERT … ON CONFLICT",
+        }
+    }
+
+    /// What the client is told has been done, before the number of rows.
+    pub(crate) fn tag(self) -> &'static str {
+        match self {
+            Self::Merge => "INSERT 0",
+            other => other.word(),
         }
     }
 }
@@ -87,6 +102,11 @@ pub(super) fn target(session: &Session, name: &Name, word: &str) -> Result<Targe
     })
 }
 
+/// Whether a statement is an `INSERT` that says what to do with a row whose key is there.
+pub(super) fn is_merge(statement: &SqlStatement) -> bool {
+    matches!(statement, SqlStatement::Insert(insert) if insert.on.is_some())
+}
+
 /// The query for the rows that `statement` deletes, or for the rows that it puts in the place of
 /// others.
 ///
@@ -97,15 +117,15 @@ pub(super) fn query(
     target: &Target,
 ) -> Result<SqlStatement, EngineError> {
     match statement {
-        SqlStatement::Delete(delete) => deleted(delete),
+        SqlStatement::Delete(delete) => deleted(delete, target),
         SqlStatement::Update(update) => updated(update, target),
+        SqlStatement::Insert(insert) => conflict::merged(insert, target),
         _ => Err(EngineError::internal("neither UPDATE nor DELETE")),
     }
 }
 
-fn deleted(delete: &Delete) -> Result<SqlStatement, EngineError> {
+fn deleted(delete: &Delete, target: &Target) -> Result<SqlStatement, EngineError> {
     let refused = [
-        (delete.using.is_some(), "DELETE … USING"),
         (delete.returning.is_some(), "DELETE … RETURNING"),
         (!delete.order_by.is_empty(), "DELETE … ORDER BY"),
         (delete.limit.is_some(), "DELETE … LIMIT"),
@@ -116,20 +136,80 @@ fn deleted(delete: &Delete) -> Result<SqlStatement, EngineError> {
     let Some(from) = from.first() else {
         return Err(EngineError::unsupported("DELETE from nothing"));
     };
-    select(from, delete.selection.clone(), None)
+    let name = called(from)?;
+    let items = fields(target).map(|field| qualified(&name, field));
+    let items = items.map(SelectItem::UnnamedExpr).collect();
+    let others = delete.using.as_deref().unwrap_or_default();
+    select(from, others, delete.selection.clone(), items, target)
+}
+
+/// What a relation of a statement is called in it.
+fn called(from: &TableWithJoins) -> Result<Ident, EngineError> {
+    match &from.relation {
+        TableFactor::Table {
+            alias: Some(alias), ..
+        } => Ok(alias.name.clone()),
+        TableFactor::Table { name, .. } => {
+            let last = name.0.last().and_then(|part| part.as_ident());
+            last.cloned()
+                .ok_or_else(|| EngineError::internal("a table without a name"))
+        }
+        _ => Err(EngineError::unsupported("changing what is no table")),
+    }
+}
+
+fn fields(target: &Target) -> impl Iterator<Item = &str> {
+    target
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+}
+
+/// A column of the relation that is called `name`.
+fn qualified(name: &Ident, column: &str) -> SqlExpr {
+    SqlExpr::CompoundIdentifier(vec![name.clone(), Ident::with_quote('"', column)])
 }
 
 fn updated(update: &Update, target: &Target) -> Result<SqlStatement, EngineError> {
     let refused = [
-        (update.from.is_some(), "UPDATE … FROM"),
         (update.returning.is_some(), "UPDATE … RETURNING"),
         (!update.table.joins.is_empty(), "UPDATE of a join"),
         (update.limit.is_some(), "UPDATE … LIMIT"),
     ];
     refuse(&refused)?;
-    let fields = target.schema.fields();
-    let mut items: Vec<Option<SelectItem>> = vec![None; fields.len()];
-    for assignment in &update.assignments {
+    let others = match &update.from {
+        None => &[][..],
+        Some(UpdateTableFromKind::AfterSet(from) | UpdateTableFromKind::BeforeSet(from)) => from,
+    };
+    let name = called(&update.table)?;
+    let assigned = assignments(&update.assignments, target)?;
+    let items = fields(target).zip(assigned).enumerate();
+    let items = items.map(|(index, (column, value))| SelectItem::ExprWithAlias {
+        expr: value.unwrap_or_else(|| qualified(&name, column)),
+        alias: Ident::with_quote('"', format!("set {index}")),
+    });
+    let items = items.collect();
+    select(
+        &update.table,
+        others,
+        update.selection.clone(),
+        items,
+        target,
+    )
+}
+
+/// The value that is assigned to each column of the table, if one is.
+///
+/// # Errors
+/// `RT0202` for an unknown column, `RT0206` for one that is assigned twice, `RT0502` for one of the
+/// key.
+pub(super) fn assignments(
+    assignments: &[Assignment],
+    target: &Target,
+) -> Result<Vec<Option<SqlExpr>>, EngineError> {
+    let mut items: Vec<Option<SqlExpr>> = vec![None; target.schema.fields().len()];
+    for assignment in assignments {
         let AssignmentTarget::ColumnName(name) = &assignment.target else {
             return Err(EngineError::unsupported("UPDATE … SET (a, b) = (…)")
                 .hint("Write one assignment for each column: SET a = …, b = …."));
@@ -154,29 +234,9 @@ fn updated(update: &Update, target: &Target) -> Result<SqlStatement, EngineError
             let message = format!("multiple assignments to same column \"{column}\"");
             return Err(EngineError::invalid("RT0206", message).sqlstate("42601"));
         }
-        items[index] = Some(SelectItem::UnnamedExpr(assignment.value.clone()));
+        items[index] = Some(assignment.value.clone());
     }
-    let column = |name: &str| {
-        let ident = Ident::with_quote('"', name);
-        SelectItem::UnnamedExpr(datafusion::sql::sqlparser::ast::Expr::Identifier(ident))
-    };
-    let items = items
-        .into_iter()
-        .zip(fields)
-        .enumerate()
-        .map(|(index, (item, field))| {
-            let expr = match item.unwrap_or_else(|| column(field.name())) {
-                SelectItem::UnnamedExpr(expr) => expr,
-                other => return other,
-            };
-            let alias = Ident::with_quote('"', format!("set {index}"));
-            SelectItem::ExprWithAlias { expr, alias }
-        });
-    select(
-        &update.table,
-        update.selection.clone(),
-        Some(items.collect()),
-    )
+    Ok(items)
 }
 
 fn refuse(refused: &[(bool, &str)]) -> Result<(), EngineError> {
@@ -186,25 +246,40 @@ fn refuse(refused: &[(bool, &str)]) -> Result<(), EngineError> {
     }
 }
 
-/// `SELECT items FROM from WHERE selection`; all columns without items.
+/// `SELECT items FROM from, others WHERE selection`; one row for each key where `others` could give
+/// several.
 fn select(
     from: &TableWithJoins,
-    selection: Option<datafusion::sql::sqlparser::ast::Expr>,
-    items: Option<Vec<SelectItem>>,
+    others: &[TableWithJoins],
+    selection: Option<SqlExpr>,
+    items: Vec<SelectItem>,
+    target: &Target,
 ) -> Result<SqlStatement, EngineError> {
-    let parsed = Parser::parse_sql(&PostgreSqlDialect {}, "SELECT * FROM t");
-    let mut parsed = parsed.map_err(|error| EngineError::internal(error.to_string()))?;
-    let Some(SqlStatement::Query(mut query)) = parsed.pop() else {
-        return Err(EngineError::internal("a query became something else"));
-    };
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        select.from = vec![from.clone()];
+    let mut statement = parsed("SELECT * FROM t")?;
+    if let SqlStatement::Query(query) = &mut statement
+        && let SetExpr::Select(select) = query.body.as_mut()
+    {
+        select.from = std::iter::once(from).chain(others).cloned().collect();
         select.selection = selection;
-        if let Some(items) = items {
-            select.projection = items;
+        select.projection = items;
+        if !others.is_empty() {
+            let name = called(from)?;
+            let columns: Vec<&str> = fields(target).collect();
+            let keys = target.key.iter().map(|key| qualified(&name, columns[*key]));
+            select.distinct = Some(Distinct::On(keys.collect()));
         }
     }
-    Ok(SqlStatement::Query(query))
+    Ok(statement)
+}
+
+/// The one query of a text.
+pub(super) fn parsed(text: &str) -> Result<SqlStatement, EngineError> {
+    let parsed = Parser::parse_sql(&PostgreSqlDialect {}, text);
+    let parsed = parsed.map_err(|error| EngineError::internal(error.to_string()))?;
+    match <[SqlStatement; 1]>::try_from(parsed) {
+        Ok([statement @ SqlStatement::Query(_)]) => Ok(statement),
+        _ => Err(EngineError::internal("a query became something else")),
+    }
 }
 
 /// `plan` with its columns in the types of the table's, parameters that are assigned included.
@@ -315,6 +390,7 @@ pub(super) async fn apply(
 ) -> Result<u64, EngineError> {
     let bytes_max = session.instance.config.uncommitted_bytes_max;
     let (mut changes, mut bytes, mut count) = (Vec::new(), 0, 0);
+    let mut merged = Merged::of(target)?;
     while let Some(batch) = rows.next().await {
         let batch = writes::fitted(batch?.columns(), &target.schema, name)?;
         bytes += batch.get_array_memory_size();
@@ -325,8 +401,11 @@ pub(super) async fn apply(
             continue;
         }
         count += batch.num_rows() as u64;
+        if modification == Modification::Merge {
+            merged.check(&batch)?;
+        }
         changes.push(match modification {
-            Modification::Update => ChangeBatch::inserts(batch),
+            Modification::Update | Modification::Merge => ChangeBatch::inserts(batch),
             Modification::Delete => deletes(batch)?,
         });
     }
@@ -337,6 +416,39 @@ pub(super) async fn apply(
     };
     writes::accept_locked(session, pending).await?;
     Ok(count)
+}
+
+/// The keys that a statement has merged: each once, for the rows of one statement have no order.
+struct Merged {
+    key: Vec<usize>,
+    rows: RowConverter,
+    seen: HashSet<Box<[u8]>>,
+}
+
+impl Merged {
+    fn of(target: &Target) -> Result<Self, EngineError> {
+        let fields = target.key.iter();
+        let fields = fields.map(|at| SortField::new(target.schema.field(*at).data_type().clone()));
+        let rows = RowConverter::new(fields.collect());
+        Ok(Self {
+            key: target.key.clone(),
+            rows: rows.map_err(|error| EngineError::internal(error.to_string()))?,
+            seen: HashSet::new(),
+        })
+    }
+
+    fn check(&mut self, batch: &RecordBatch) -> Result<(), EngineError> {
+        let keys = self.key.iter().map(|at| Arc::clone(batch.column(*at)));
+        let keys = self.rows.convert_columns(&keys.collect::<Vec<_>>());
+        let keys = keys.map_err(|error| EngineError::internal(error.to_string()))?;
+        if keys.iter().all(|key| self.seen.insert(key.data().into())) {
+            return Ok(());
+        }
+        let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
+        Err(EngineError::invalid("RT0527", message)
+            .sqlstate("21000")
+            .hint("Give each key once in one statement."))
+    }
 }
 
 fn deletes(batch: RecordBatch) -> Result<ChangeBatch, EngineError> {

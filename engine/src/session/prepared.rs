@@ -80,6 +80,14 @@ pub(super) async fn prepare(
         }
         StatementKind::Insert {
             table,
+            statement: merge,
+        } if modify::is_merge(merge) => {
+            let (tag, work, types) =
+                prepare_modification(session, statement, table, merge, declared).await?;
+            (tag, None, work, types)
+        }
+        StatementKind::Insert {
+            table,
             statement: insert,
         } => {
             let (work, types) = prepare_insert(session, statement, table, insert, declared).await?;
@@ -267,6 +275,7 @@ async fn prepare_modification(
 ) -> Result<(CommandTag, Work, Vec<DataType>), EngineError> {
     let modification = match sql {
         SqlStatement::Delete(_) => Modification::Delete,
+        SqlStatement::Insert(_) => Modification::Merge,
         _ => Modification::Update,
     };
     let catalog = session.instance.snapshot();
@@ -278,7 +287,7 @@ async fn prepare_modification(
         .plan_read(&compatible(statement.text(), &query))
         .await?;
     let plan = match modification {
-        Modification::Update => modify::assigned(plan, &target, &planning)?,
+        Modification::Update | Modification::Merge => modify::assigned(plan, &target, &planning)?,
         Modification::Delete => plan,
     };
     let (plan, types) =
@@ -288,7 +297,7 @@ async fn prepare_modification(
         version,
         names: None,
     });
-    let tag = CommandTag::Affected(modification.word(), 0);
+    let tag = CommandTag::Affected(modification.tag(), 0);
     Ok((tag, Work::Modify { rows, modification }, types))
 }
 
