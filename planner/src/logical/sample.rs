@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, GroupByExpr, Ident, ObjectName,
-    ObjectNamePart, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor,
-    TableFunctionArgs, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments, GroupByExpr, Ident,
+    ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Spanned, Statement,
+    TableFactor, TableFunctionArgs, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use rtsap_catalog::snapshot::CatalogSnapshot;
 
@@ -259,6 +259,7 @@ impl VisitorMut for Look<'_> {
         if self.aggregates(expr) {
             self.inside += 1;
             self.aggregates = true;
+            by_time(expr, self.time);
         }
         if self.inside > 0 {
             return ControlFlow::Continue(());
@@ -278,6 +279,22 @@ impl VisitorMut for Look<'_> {
             self.inside = self.inside.saturating_sub(1);
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `first(x)` and `last(x)` are those by event time.
+fn by_time(expr: &mut Expr, time: &str) {
+    let Expr::Function(function) = expr else {
+        return;
+    };
+    let ends =
+        function_name(function).is_some_and(|name| ["first", "last"].contains(&name.as_str()));
+    if let FunctionArguments::List(list) = &mut function.args
+        && ends
+        && list.args.len() == 1
+    {
+        list.args
+            .push(unnamed(Expr::Identifier(Ident::with_quote('"', time))));
     }
 }
 

@@ -8,6 +8,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType, TableReference};
 use datafusion::error::Result;
 use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::expr_rewriter::strip_outer_reference;
 use datafusion::logical_expr::logical_plan::{FetchType, Join, Sort, SubqueryAlias};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, Operator, lit,
@@ -57,6 +58,22 @@ fn joined(join: Join) -> Result<Transformed<LogicalPlan>> {
     if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
         return Err(unsupported("a LATERAL subquery of a RIGHT or FULL JOIN").into());
     }
+    if let Some(exprs) = computed(subquery, &join) {
+        let alias = alias.cloned();
+        let exprs = exprs.into_iter().map(|expr| {
+            let name = expr.schema_name().to_string();
+            let bare = strip_outer_reference(expr.unalias());
+            bare.alias_qualified(alias.clone(), name)
+        });
+        let left: Vec<Expr> = join.left.schema().iter().map(Expr::from).collect();
+        let plan = LogicalPlanBuilder::from(join.left.as_ref().clone())
+            .project(left.into_iter().chain(exprs))?;
+        let plan = match join.filter {
+            Some(filter) => plan.filter(filter)?.build()?,
+            None => plan.build()?,
+        };
+        return Ok(Transformed::yes(plan));
+    }
     // The result has the columns of the join that was, no keys beside them.
     let columns: Vec<Expr> = join.schema.iter().map(Expr::from).collect();
     let Some(limited) = Limited::of(subquery)? else {
@@ -83,6 +100,20 @@ fn joined(join: Join) -> Result<Transformed<LogicalPlan>> {
         .project(columns)?
         .build()?;
     Ok(Transformed::yes(plan))
+}
+
+/// The columns of `LATERAL (SELECT a.x * 2 AS y)`, which reads nothing of its own.
+fn computed(subquery: &LogicalPlan, join: &Join) -> Option<Vec<Expr>> {
+    let LogicalPlan::Projection(projection) = subquery else {
+        return None;
+    };
+    let one_row = matches!(
+        projection.input.as_ref(),
+        LogicalPlan::EmptyRelation(empty) if empty.produce_one_row
+    );
+    let always = join.filter.as_ref().is_none_or(|filter| *filter == lit(true));
+    let kept = join.join_type == JoinType::Inner || always;
+    (one_row && kept && join.on.is_empty()).then(|| projection.expr.clone())
 }
 
 fn named(plan: LogicalPlan, alias: Option<&TableReference>) -> Result<LogicalPlan> {
