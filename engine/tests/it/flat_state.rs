@@ -121,6 +121,25 @@ const VIEWS: &[(&str, &str, &str)] = &[
          AND t.venue = q.venue AND t.ts = q.ts",
     ),
     (
+        "ranked",
+        "",
+        "SELECT symbol, n, rank() OVER (ORDER BY n DESC) AS place \
+         FROM (SELECT symbol, count(*) AS n FROM trades GROUP BY symbol) AS counts",
+    ),
+    (
+        "zoned_hop",
+        "",
+        "SELECT window_start, window_end, symbol, sum(size) AS volume \
+         FROM HOP(TABLE trades, DESCRIPTOR(ts), INTERVAL '2' SECOND, INTERVAL '10' SECOND, \
+           TIME ZONE => 'America/New_York') \
+         GROUP BY window_start, window_end, symbol EMIT ON WINDOW CLOSE",
+    ),
+    (
+        "in_time",
+        " WITH (late_policy = 'source', retention = '1 minute')",
+        "SELECT symbol, ts, price FROM trades WHERE price > 0",
+    ),
+    (
         "unnested",
         "",
         "SELECT window_end, u, count(*) AS n FROM (SELECT ts, unnest(make_array(side, venue)) AS u \

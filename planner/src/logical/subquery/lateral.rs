@@ -111,7 +111,10 @@ fn computed(subquery: &LogicalPlan, join: &Join) -> Option<Vec<Expr>> {
         projection.input.as_ref(),
         LogicalPlan::EmptyRelation(empty) if empty.produce_one_row
     );
-    let always = join.filter.as_ref().is_none_or(|filter| *filter == lit(true));
+    let always = join
+        .filter
+        .as_ref()
+        .is_none_or(|filter| *filter == lit(true));
     let kept = join.join_type == JoinType::Inner || always;
     (one_row && kept && join.on.is_empty()).then(|| projection.expr.clone())
 }
