@@ -188,6 +188,8 @@ const ZONES: [Tz; 8] = [
     Tz::Africa__Monrovia,
 ];
 
+const WIDTHS: [i64; 8] = [60, 900, 1_800, 3_600, 14_400, 25_200, 86_400, 604_800];
+
 proptest! {
     /// Where clocks run on evenly for two days around, the bucket is that of what they show; and
     /// anywhere it holds its time, is its own bucket, and comes no earlier than those before it.
@@ -195,7 +197,7 @@ proptest! {
     fn buckets_are_those_of_what_clocks_show(
         zone in prop::sample::select(&ZONES[..]),
         second in -1_500_000_000..2_000_000_000_i64,
-        width in prop::sample::select(&[60, 900, 1_800, 3_600, 14_400, 25_200, 86_400, 604_800][..]),
+        width in prop::sample::select(&WIDTHS[..]),
         steps in prop::collection::vec(0..7_200_i64, 0..40),
     ) {
         // A Monday.
