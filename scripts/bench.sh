@@ -9,7 +9,7 @@
 #              more than 5 MiB a partition
 #   --profile  what to build and run (default: release, with --short dev)
 #
-# Prints a table for each benchmark (default: all but functions, which takes half an hour) and writes it as JSON below
+# Prints a table for each benchmark (default: all but functions, which takes twenty minutes) and writes it as JSON below
 # $RTSAP_CACHE/bench (RTSAP_BENCH_RESULTS says where else). It succeeds when every result was the
 # right one; no figure makes it fail.
 source "$(dirname "${BASH_SOURCE[0]}")/prelude.sh"

@@ -129,10 +129,10 @@ pub struct LatencyArgs {
 #[derive(Debug, Args)]
 pub struct FunctionsArgs {
     /// Rows that each view reads.
-    #[arg(long, default_value_t = 200_000)]
+    #[arg(long, default_value_t = 100_000)]
     pub rows: u64,
     /// Rounds; the best one counts.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2)]
     pub rounds: usize,
     /// Only these functions.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]

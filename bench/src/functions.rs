@@ -1,11 +1,14 @@
 //! Rows a CPU-second of each function in a streaming view, beside the same query with `avg`.
 //!
 //! The queries are the examples of the function reference, over generated trades, quotes and bars
-//! of the same names, so every function that the server lists is measured without a list here.
-//! Aggregates that keep every row are measured in windows of a minute. What a view refuses is
-//! counted, with its reason.
+//! of the same names, so every function that the server lists is measured without a list here;
+//! names of one function that share an example are measured once. Aggregates that keep every row
+//! are measured in windows of a minute. What a view refuses is named, with its reason.
+//!
+//! A few functions at a time are measured in rounds, and in each of them the queries that they are
+//! compared with: what else the machine does meets both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,20 +20,32 @@ use crate::process;
 use crate::report::Report;
 use crate::server::Server;
 
-/// What is measured once in so many functions, to follow the machine's mood.
-const BASELINE_EVERY: usize = 25;
+/// How many functions are measured side by side, with what they are compared with.
+const SIDE_BY_SIDE: usize = 8;
 
 /// One tick of the clock of `/proc`: less than that is not told apart from nothing.
 const CPU_SECONDS_LEAST: f64 = 0.01;
 
 /// A moment for the server to come to rest before it is measured.
-const REST: Duration = Duration::from_millis(300);
+const REST: Duration = Duration::from_millis(100);
 
 /// A function with its example.
 struct Function {
     name: String,
     kind: String,
     example: String,
+    /// Whether a function of one row reads what an aggregate gives.
+    reads_aggregate: bool,
+}
+
+impl Function {
+    /// What its query is: `scalar`, `aggregate` or `window`.
+    fn form(&self) -> &str {
+        match self.kind.as_str() {
+            "scalar" if self.reads_aggregate => "aggregate",
+            kind => kind,
+        }
+    }
 }
 
 /// What one function came to.
@@ -57,39 +72,62 @@ pub fn run(setting: &Setting, args: &FunctionsArgs) -> Result<(), Failure> {
         functions.len(),
         args.rows
     ));
-    let mut baselines: BTreeMap<String, f64> = BTreeMap::new();
     let (mut figures, mut refused) = (Vec::new(), BTreeMap::new());
-    for (index, function) in functions.iter().enumerate() {
-        if index % BASELINE_EVERY == 0 {
-            baselines.clear();
-        }
-        let mut queries = (baseline(function), function.example.clone());
-        let mut found = measured(&server, &queries.1, &function.kind, args)?;
-        if found.is_err() && function.kind == "aggregate" {
-            queries = (windowed(&queries.0), windowed(&queries.1));
-            found = measured(&server, &queries.1, &function.kind, args)?;
-        }
-        let seconds = match found {
-            Ok(seconds) => seconds,
-            Err(reason) => {
-                refused.insert(function.name.clone(), reason);
-                continue;
-            }
-        };
-        if !baselines.contains_key(&queries.0) {
-            let yardstick = measured(&server, &queries.0, &function.kind, args)?;
-            baselines.insert(queries.0.clone(), yardstick?);
-        }
-        figures.push(Figure {
-            name: function.name.clone(),
-            kind: function.kind.clone(),
-            rows_per_cpu_second: args.rows as f64 / seconds,
-            ratio: baselines.get(&queries.0).copied().unwrap_or(f64::NAN) / seconds,
-        });
+    let mut done = 0;
+    for group in functions.chunks(SIDE_BY_SIDE) {
+        figures.extend(side_by_side(&server, group, args, &mut refused)?);
+        done += group.len();
+        report.progress(&format!("{done} of {}", functions.len()));
     }
-    table(&mut report, &figures, refused.len());
+    table(&mut report, &figures, &refused);
     let figures = json!({ "rows": args.rows, "figures": figures, "refused": refused });
     report.end(setting, figures)
+}
+
+/// Measures some functions in rounds, and what they are compared with in each round.
+fn side_by_side(
+    server: &Server,
+    functions: &[Function],
+    args: &FunctionsArgs,
+    refused: &mut BTreeMap<String, String>,
+) -> Result<Vec<Figure>, Failure> {
+    let mut runs: Vec<(&Function, String, String)> = Vec::new();
+    for function in functions {
+        let mut queries = (function.example.clone(), baseline(function));
+        let mut tried = refusal(server, &queries.0)?;
+        if tried.is_some() && function.form() == "aggregate" {
+            queries = (windowed(&queries.0), windowed(&queries.1));
+            tried = refusal(server, &queries.0)?;
+        }
+        match tried {
+            Some(reason) => {
+                refused.insert(function.name.clone(), reason);
+            }
+            None => runs.push((function, queries.0, queries.1)),
+        }
+    }
+    // CPU-seconds by query: the best of the rounds, which other work can only make worse.
+    let mut best: BTreeMap<&str, f64> = BTreeMap::new();
+    for _ in 0..args.rounds {
+        let mut seen = BTreeSet::new();
+        for (function, query, yardstick) in &runs {
+            for query in [query, yardstick] {
+                if seen.insert(query) {
+                    let seconds = measured(server, query, function.form(), args)?;
+                    let least = best.entry(query).or_insert(f64::INFINITY);
+                    *least = least.min(seconds);
+                }
+            }
+        }
+    }
+    let seconds = |query: &String| best.get(query.as_str()).copied().unwrap_or(f64::NAN);
+    let figures = runs.iter().map(|(function, query, yardstick)| Figure {
+        name: function.name.clone(),
+        kind: function.kind.clone(),
+        rows_per_cpu_second: args.rows as f64 / seconds(query),
+        ratio: seconds(yardstick) / seconds(query),
+    });
+    Ok(figures.collect())
 }
 
 /// Sources and bars under the names of the examples.
@@ -124,25 +162,45 @@ fn define(server: &Server, args: &FunctionsArgs) -> Result<(), Failure> {
     )
 }
 
-/// The functions of ours, each once.
+/// The functions of ours, each once under its shortest name.
 fn listed(server: &Server, args: &FunctionsArgs) -> Result<Vec<Function>, Failure> {
     let rows = server.query(
-        "SELECT name, kind, example FROM rtsap_catalog.functions WHERE example IS NOT NULL \
-         AND name NOT LIKE 'ta\\_%' AND example LIKE '%FROM %' ORDER BY kind, name",
+        "SELECT name, kind, example FROM rtsap_catalog.functions WHERE example LIKE '%FROM %' \
+         ORDER BY kind, length(name), name",
     )?;
-    let mut functions = Vec::new();
+    let mut functions: Vec<Function> = Vec::new();
+    let mut seen = BTreeSet::new();
     for row in &rows {
-        let function = Function {
-            name: row.try_get(0)?,
-            kind: row.try_get(1)?,
-            example: row.try_get(2)?,
-        };
-        let wanted = args.only.is_empty() || args.only.contains(&function.name);
-        if wanted {
-            functions.push(function);
+        let (name, kind): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let example: String = row.try_get(2)?;
+        let wanted = args.only.is_empty() || args.only.contains(&name);
+        if wanted && seen.insert((kind.clone(), example.clone())) {
+            functions.push(Function {
+                name,
+                kind,
+                example,
+                reads_aggregate: false,
+            });
+        }
+    }
+    functions.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
+    let aggregates =
+        server.query("SELECT name FROM rtsap_catalog.functions WHERE kind = 'aggregate'")?;
+    for row in &aggregates {
+        let call = format!("{}(", row.try_get::<_, String>(0)?);
+        for function in &mut functions {
+            let begins = |(at, _): (usize, &str)| !is_word(&function.example[..at]);
+            let calls = function.example.match_indices(&call).any(begins);
+            // vwap(candle) reads a field of a bar.
+            function.reads_aggregate |= calls && !function.example.ends_with("FROM bars");
         }
     }
     Ok(functions.into_iter().step_by(args.every.get()).collect())
+}
+
+/// Whether a text ends inside of a word.
+fn is_word(text: &str) -> bool {
+    text.ends_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
 /// The same query with `avg`, or without a call for functions of one row.
@@ -155,7 +213,7 @@ fn baseline(function: &Function) -> String {
         Some(quotes) => (quotes, "bid"),
         None => ("trades", "price"),
     };
-    match function.kind.as_str() {
+    match function.form() {
         "window" => format!(
             "SELECT symbol, ts, avg({column}) OVER (PARTITION BY symbol ORDER BY ts) FROM {table}"
         ),
@@ -177,44 +235,46 @@ fn windowed(query: &str) -> String {
     }
 }
 
-/// CPU-seconds of the server from the view's creation until it has seen all rows; the best of some
-/// rounds, which other work on the machine can only make worse. The reason if the view is refused.
+/// Why a view of this query is refused, if it is.
+fn refusal(server: &Server, query: &str) -> Result<Option<String>, Failure> {
+    let create = format!("CREATE STREAMING VIEW measured AS {query}");
+    if let Err(refusal) = server.execute(&create) {
+        let text = refusal.to_string();
+        let reason = text.strip_prefix(&create).unwrap_or(&text);
+        let reason = reason.trim_start_matches(": ").lines().next();
+        return Ok(Some(reason.unwrap_or_default().to_owned()));
+    }
+    server.execute("DROP STREAMING VIEW measured")?;
+    Ok(None)
+}
+
+/// CPU-seconds of the server from the view's creation until it has seen all rows.
 ///
 /// # Errors
 /// If the view does not see all rows.
 fn measured(
     server: &Server,
     query: &str,
-    kind: &str,
+    form: &str,
     args: &FunctionsArgs,
-) -> Result<Result<f64, String>, Failure> {
-    let mut best = f64::INFINITY;
+) -> Result<f64, Failure> {
     let rows = i64::try_from(args.rows)?;
-    let create = format!("CREATE STREAMING VIEW measured AS {query}");
-    for _ in 0..args.rounds {
-        std::thread::sleep(REST);
-        let before = process::cpu_seconds(server.id())?;
-        if let Err(refusal) = server.execute(&create) {
-            let text = refusal.to_string();
-            let reason = text.strip_prefix(&create).unwrap_or(&text);
-            let reason = reason.trim_start_matches(": ").lines().next();
-            return Ok(Err(reason.unwrap_or_default().to_owned()));
-        }
-        server.wait_for(
-            "SELECT rows_in FROM rtsap_catalog.ledger WHERE view = 'measured'",
-            rows,
-        )?;
-        if kind == "window" {
-            server.wait_for("SELECT count(*) FROM measured", rows)?;
-        }
-        let seconds = process::cpu_seconds(server.id())? - before;
-        best = best.min(seconds.max(CPU_SECONDS_LEAST));
-        server.execute("DROP STREAMING VIEW measured")?;
+    std::thread::sleep(REST);
+    let before = process::cpu_seconds(server.id())?;
+    server.execute(&format!("CREATE STREAMING VIEW measured AS {query}"))?;
+    server.wait_for(
+        "SELECT rows_in FROM rtsap_catalog.ledger WHERE view = 'measured'",
+        rows,
+    )?;
+    if form == "window" {
+        server.wait_for("SELECT count(*) FROM measured", rows)?;
     }
-    Ok(Ok(best))
+    let seconds = process::cpu_seconds(server.id())? - before;
+    server.execute("DROP STREAMING VIEW measured")?;
+    Ok(seconds.max(CPU_SECONDS_LEAST))
 }
 
-fn table(report: &mut Report, figures: &[Figure], refused: usize) {
+fn table(report: &mut Report, figures: &[Figure], refused: &BTreeMap<String, String>) {
     report.line(format!(
         "{:<24} {:<10} {:>14} {:>8}",
         "function", "kind", "rows/CPU-s", "/ avg"
@@ -232,10 +292,15 @@ fn table(report: &mut Report, figures: &[Figure], refused: usize) {
         ratios.get(place).copied().unwrap_or(f64::NAN)
     };
     report.line(format!(
-        "{} functions: ratio to avg {:.2} at the median, {:.2} at the tenth of the slowest; \
-         {refused} are refused in views",
+        "{} functions: ratio to avg {:.2} at the median, {:.2} at the tenth of the slowest",
         figures.len(),
         at(0.5),
         at(0.1)
+    ));
+    let names: Vec<&str> = refused.keys().map(String::as_str).collect();
+    report.line(format!(
+        "{} are refused in views: {}",
+        names.len(),
+        names.join(", ")
     ));
 }

@@ -3,6 +3,7 @@
 //! Windows are [`window_node::WindowNode`]s. Knows nothing of operators; [`crate::streaming`] does.
 
 pub mod batch;
+pub mod call_spelling;
 pub mod fill_node;
 pub mod horizon_node;
 pub mod join_marker;

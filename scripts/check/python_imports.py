@@ -21,6 +21,7 @@ MODULES = {
     "numpy": "numpy",
     "pandas": "pandas",
     "talib": "ta-lib",
+    "talipp.indicators": "talipp",
     "scipy": "scipy",
     "statsmodels.api": "statsmodels",
     "empyrical": "empyrical-reloaded",

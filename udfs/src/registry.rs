@@ -8,6 +8,7 @@ mod reference;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, DocSection, Documentation, ScalarUDF, WindowUDF};
 
@@ -17,7 +18,7 @@ use crate::aggregate::digest::{self, TDigest};
 use crate::aggregate::mean::Mean;
 use crate::aggregate::pick::Pick;
 use crate::aggregate::rollup::{self, Rollup};
-use crate::aggregate::series::{Measure, downsample, time_weight};
+use crate::aggregate::series::{Measure, asap, downsample, time_weight};
 use crate::aggregate::sketch::{self, Sketch};
 use crate::aggregate::{self, Aggregate as _, histogram, linear, profile, sample, vwap::Vwap};
 use crate::overload::OverloadPlanner;
@@ -114,6 +115,7 @@ impl FunctionRegistry {
             aggregate::function(profile::VolumeProfile),
             aggregate::function(histogram::Histogram),
             aggregate::function(downsample::Lttb),
+            aggregate::function(asap::Asap),
             aggregate::function(linear::stats::StatsAgg),
             aggregate::function(time_weight::TimeWeight),
             aggregate::function(Sketch::Usual),
@@ -168,6 +170,7 @@ fn all_docs() -> Vec<FunctionDoc> {
     docs.push(profile::DOC);
     docs.push(histogram::DOC);
     docs.push(downsample::DOC);
+    docs.extend([asap::DOC, asap::ALIAS]);
     docs.push(time_weight::DOC);
     docs.extend(sketch::DOCS);
     docs.extend([digest::DOC, rollup::DOC, rollup::ALIAS]);
@@ -202,12 +205,15 @@ pub(crate) fn documentation(name: &str, kind: FunctionKind) -> Option<&'static D
     ALL.get(&kind)?.get(name)
 }
 
-/// Returns whether an aggregate keeps every row of a group, so that its state grows with them.
+/// Returns whether an aggregate over arguments of these types keeps every row of a group, so that
+/// its state grows with them.
 #[must_use]
-pub fn keeps_rows(aggregate: &str) -> bool {
+pub fn keeps_rows(aggregate: &str, arguments: &[DataType]) -> bool {
     let measures = Measure::ALL.map(|measure| measure.call().function);
+    let areas = || arguments.first().and_then(time_weight::time_of);
     measures.contains(&aggregate)
-        || [time_weight::DOC.name, downsample::DOC.name].contains(&aggregate)
+        || (aggregate == rollup::DOC.name && areas().is_some())
+        || [time_weight::DOC.name, downsample::DOC.name, asap::DOC.name].contains(&aggregate)
         || sample::all().any(|sample| sample.doc().name == aggregate)
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod formula;
 pub(crate) mod interpolated;
 pub(crate) mod list;
 pub(crate) mod percentile;
+mod plain;
 pub(crate) mod profile;
 pub(crate) mod signed_qty;
 pub(crate) mod statistic;

@@ -7,6 +7,7 @@ mod clock;
 mod cursors;
 mod definitions;
 mod flat_state;
+mod functions;
 mod joins;
 mod reads;
 mod recovery;

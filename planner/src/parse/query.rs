@@ -15,8 +15,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::ops::Range;
 
 use crate::error::{Cause, PlanError};
-use crate::logical::spelling;
 use crate::logical::translate::placed;
+use crate::logical::{call_spelling, spelling};
 use crate::parse::clause;
 use crate::parse::cursor::Cursor;
 use crate::parse::join;
@@ -81,6 +81,7 @@ fn plain_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
         return Err(error.detail("Expected the end of the statement."));
     }
     spelling::rewrite(&mut statement).map_err(|error| placed(error, text))?;
+    call_spelling::rewrite(&mut statement);
     Ok(statement)
 }
 

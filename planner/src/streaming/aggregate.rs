@@ -1,8 +1,9 @@
 //! Aggregation: by window where there is one, for ever otherwise.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
-use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::logical_plan::Aggregate;
+use datafusion::logical_expr::{Expr, ExprSchemable as _};
 use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::operator::{AggregateSpec, Emit, GroupAggregateSpec, OperatorSpec, WindowColumn};
@@ -129,7 +130,8 @@ impl Compiler<'_> {
         let schema = aggregate.input.schema();
         let mut state = StateBound::PerKey;
         if !self.keeps_all_rows(input) {
-            aggregate.aggr_expr.iter().try_for_each(check_bounded)?;
+            let bounded = |expr| check_bounded(expr, schema);
+            aggregate.aggr_expr.iter().try_for_each(bounded)?;
         }
         let keys = aggregate
             .group_expr
@@ -206,18 +208,25 @@ impl Compiler<'_> {
 const KEEPS_ROWS: [&str; 4] = ["array_agg", "string_agg", "median", "percentile_cont"];
 
 /// Refuses aggregates whose state grows with each row where nothing ever ends.
-fn check_bounded(expr: &Expr) -> Result<(), PlanError> {
+fn check_bounded(expr: &Expr, schema: &DFSchema) -> Result<(), PlanError> {
     let call = match expr {
-        Expr::Alias(alias) => return check_bounded(&alias.expr),
+        Expr::Alias(alias) => return check_bounded(&alias.expr, schema),
         Expr::AggregateFunction(call) => call,
         _ => return Ok(()),
     };
-    check_bounded_call(call.func.name())
+    check_bounded_call(call.func.name(), &call.params.args, schema)
 }
 
-/// Refuses the function `name` if its state grows with each row.
-pub(super) fn check_bounded_call(name: &str) -> Result<(), PlanError> {
-    if !KEEPS_ROWS.contains(&name) && !rtsap_udfs::keeps_rows(name) {
+/// Refuses the function `name` over `arguments` if its state grows with each row.
+pub(super) fn check_bounded_call(
+    name: &str,
+    arguments: &[Expr],
+    schema: &DFSchema,
+) -> Result<(), PlanError> {
+    let types = arguments.iter().map(|argument| argument.get_type(schema));
+    // What has no type is refused where it is lowered.
+    let types: Vec<DataType> = types.collect::<Result<_, _>>().unwrap_or_default();
+    if !KEEPS_ROWS.contains(&name) && !rtsap_udfs::keeps_rows(name, &types) {
         return Ok(());
     }
     let node = format!("aggregate {name} without a window");

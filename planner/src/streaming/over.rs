@@ -223,7 +223,7 @@ impl Compiler<'_> {
         if frame.end_bound != WindowFrameBound::CurrentRow {
             return Err(unbounded(name, frame));
         }
-        check_bounded_call(name)?;
+        check_bounded_call(name, &params.args, schema)?;
         let peers = frame.units == WindowFrameUnits::Range;
         self.running(expr, function, schema, peers).map(plain)
     }

@@ -9,6 +9,7 @@ use datafusion::physical_plan::PhysicalExpr;
 
 use super::candlestick::rollup as bars;
 use super::linear::rollup as moments;
+use super::series::time_weight::rollup as areas;
 use super::sketch::rollup::{Sketches, is_sketch};
 use super::{Aggregate, digest};
 use crate::arguments::Call;
@@ -25,12 +26,14 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
     name: "rollup",
     kind: FunctionKind::Aggregate,
     signature: "rollup(summary) -> summary",
-    description: "One summary out of many: a coarser bar of candlesticks, the moments, sketch or \
-                  digest of all values. With OVER and a frame, that of the last buckets.",
+    description: "One summary out of many: a coarser bar of candlesticks, the moments, area, \
+                  sketch or digest of all values. With OVER and a frame, that of the last buckets.",
     formula: "candlestick: the bar of all ticks together, vwap the mean of the bars' own, weighted \
               by volume; stats_agg: the moments of all rows together, up to the rounding of each \
-              summary; percentile_agg, uddsketch: the sketch of all values, which must have one \
-              size and error; tdigest: the digest of all means, which must have one size",
+              summary; time_weight: the area over all rows, for summaries of one method whose \
+              times follow each other; percentile_agg, uddsketch: the sketch of all values, which \
+              must have one size and error; tdigest: the digest of all means, which must have one \
+              size",
     reference: "TimescaleDB toolkit rollup and rolling",
     example: "SELECT time_bucket('1 hour', ts) AS hour, symbol, rollup(candle) FROM bars \
               GROUP BY hour, symbol",
@@ -57,7 +60,9 @@ fn fold(found: &DataType) -> Option<Box<dyn AnyFold>> {
     if digest::is_digest(found) {
         return Some(digest::rollup(CALL));
     }
-    moments::fold(found).or_else(|| bars::fold(CALL, found))
+    moments::fold(found)
+        .or_else(|| areas::fold(CALL, found))
+        .or_else(|| bars::fold(CALL, found))
 }
 
 impl Aggregate for Rollup {
@@ -72,8 +77,8 @@ impl Aggregate for Rollup {
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         CALL.count(types, 1, 1)?;
         if fold(&types[0]).is_none() {
-            let expected = "the result of candlestick_agg, stats_agg, percentile_agg, uddsketch or \
-                            tdigest";
+            let expected = "the result of candlestick_agg, stats_agg, time_weight, percentile_agg, \
+                            uddsketch or tdigest";
             return CALL.wrong_type("summary", expected, &types[0]);
         }
         Ok(types.to_vec())

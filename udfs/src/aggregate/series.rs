@@ -4,6 +4,7 @@
 //! infinite argument do not count, nor do prices at or below zero where their logarithm is taken.
 //! A group keeps all its rows until its result is asked for, so its state grows with them.
 
+pub(crate) mod asap;
 mod bounded;
 pub(crate) mod downsample;
 mod measure;

@@ -23,7 +23,8 @@ Rules that hold for all:
 - Constant arguments come last, by position or by name (`timeperiod => 14`); an argument may be
   named if none before it is left out. NULL stands for the default in window functions.
 - Window functions need `OVER (… ORDER BY …)` and always run from the first row of the partition.
-  A function with several outputs gives a struct: `(macd(price) OVER w)['macdsignal']`.
+  A function with several outputs gives a struct: `(macd(price) OVER w).macdsignal`, or
+  `(macd(price) OVER w)['macdsignal']`.
 ";
 
 /// Returns the page.

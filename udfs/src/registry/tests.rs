@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{FunctionKind, FunctionRegistry};
 use crate::trial::{run, session};
+use crate::window;
 
 #[test]
 fn everything_registered_is_documented_once() {
@@ -85,10 +86,22 @@ fn datafusion_knows_what_each_function_does() {
 
 #[test]
 fn aggregates_that_keep_rows_say_so() {
-    for name in ["twap", "realized_vol", "value_at_risk", "vpin"] {
-        assert!(super::keeps_rows(name), "{name}");
+    for name in ["twap", "realized_vol", "value_at_risk", "vpin", "asap"] {
+        assert!(super::keeps_rows(name, &[]), "{name}");
     }
     for name in ["vwap", "sharpe_ratio", "candlestick_agg", "volume_profile"] {
-        assert!(!super::keeps_rows(name), "{name}");
+        assert!(!super::keeps_rows(name, &[]), "{name}");
     }
+}
+
+/// `window::partition` tries those of the tables, `window::position` its own: no function of rows
+/// comes from elsewhere.
+#[test]
+fn every_window_function_is_tried_as_it_runs_along() {
+    let tried = window::all().iter().map(|entry| entry.definition.name);
+    let positions = ["position_avg", "position_fifo", "position_lifo"];
+    let tried: BTreeSet<&str> = tried.chain(positions).collect();
+    let registry = FunctionRegistry::with_builtins();
+    let registered: BTreeSet<&str> = registry.windows.iter().map(|f| f.name()).collect();
+    assert_eq!(registered, tried);
 }

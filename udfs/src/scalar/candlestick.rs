@@ -10,15 +10,12 @@ use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
+use datafusion::logical_expr::ScalarUDF;
 
-use super::columnar::columnar;
+use super::plain::Plain;
 use crate::aggregate::candlestick::shape::Shape;
 use crate::arguments::Call;
-use crate::registry::{self, FunctionDoc, FunctionKind};
+use crate::registry::{FunctionDoc, FunctionKind};
 
 const CALL: Call = Call {
     function: "candlestick",
@@ -40,18 +37,14 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
 
 /// Makes the function.
 pub(crate) fn function() -> Arc<ScalarUDF> {
-    let unnamed = Signature::user_defined(Volatility::Immutable);
-    let names = vec!["ts", "open", "high", "low", "close", "volume"];
-    let signature = unnamed
-        .clone()
-        .with_parameter_names(names)
-        .unwrap_or(unnamed);
-    Arc::new(ScalarUDF::new_from_impl(Candlestick { signature }))
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Candlestick {
-    signature: Signature,
+    let plain = Plain {
+        call: CALL,
+        names: &["ts", "open", "high", "low", "close", "volume"],
+        coerce,
+        return_type: |types| Ok(shape(&types[0]).data_type()),
+        evaluate: bars,
+    };
+    plain.function()
 }
 
 fn coerce(types: &[DataType]) -> Result<Vec<DataType>> {
@@ -71,33 +64,6 @@ fn shape(time: &DataType) -> Shape {
         volume: DataType::Float64,
         vwap: DataType::Float64,
         time: time.clone(),
-    }
-}
-
-impl ScalarUDFImpl for Candlestick {
-    fn name(&self) -> &str {
-        CALL.function
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        registry::documentation(self.name(), FunctionKind::Scalar)
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        // DataFusion turns an error from here into text; `return_type` repeats it with its type.
-        Ok(coerce(types).unwrap_or_else(|_| types.to_vec()))
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(shape(&coerce(types)?[0]).data_type())
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        columnar(&args, bars)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Per-row formulas in double precision, as tables: quotes, returns, execution, options, risk.
 //!
 //! A null, NaN or infinite argument gives null, as does a division by zero or a logarithm of what
-//! is not above zero.
+//! is not above zero. Amounts of money are decimals where their arguments are.
 
+mod amount;
 mod execution;
 mod option;
 mod quote;
@@ -27,6 +28,7 @@ use super::columnar::columnar;
 use crate::argument::{self, Argument};
 use crate::arguments::Call;
 use crate::registry::{self, FunctionDoc, FunctionKind};
+use amount::Amount;
 
 /// The most arguments of a formula.
 const ARGUMENTS_MAX: usize = 7;
@@ -43,6 +45,8 @@ pub(crate) struct Formula {
     /// Returns the values of the outputs; what is not finite means null. A missing argument that
     /// may be null is NaN.
     evaluate: fn(&[f64; ARGUMENTS_MAX]) -> [f64; 3],
+    /// The same over decimals, if it is an amount of money.
+    amount: Option<Amount>,
 }
 
 /// What a formula gives.
@@ -101,6 +105,20 @@ const fn number(
         arguments,
         outputs: Outputs::Number,
         evaluate,
+        amount: None,
+    }
+}
+
+/// Makes the formula of an amount of money.
+const fn money(
+    doc: FunctionDoc,
+    arguments: &'static [Argument],
+    evaluate: fn(&[f64; ARGUMENTS_MAX]) -> [f64; 3],
+    amount: Amount,
+) -> Formula {
+    Formula {
+        amount: Some(amount),
+        ..number(doc, arguments, evaluate)
     }
 }
 
@@ -132,6 +150,22 @@ impl Formula {
             function: self.doc.name,
             signature: argument::before_arrow(self.doc.signature),
         }
+    }
+
+    /// Returns the types that arguments of `types` are coerced to.
+    fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let floats = argument::coerce(self.call(), self.arguments, types)?;
+        let exact = self.amount.and_then(|_| amount::coerce(types));
+        Ok(exact.unwrap_or(floats))
+    }
+
+    /// Returns the type of the result for coerced arguments.
+    fn data_type(&self, types: &[DataType]) -> Result<DataType> {
+        let exact = self
+            .amount
+            .map(|exact| amount::data_type(self.call(), exact, self.arguments, types));
+        let exact = exact.transpose()?.flatten();
+        Ok(exact.unwrap_or_else(|| self.outputs.data_type()))
     }
 
     /// Returns the outputs of every row, each with nulls where there is none.
@@ -240,13 +274,12 @@ impl ScalarUDFImpl for FormulaFunction {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         // DataFusion turns an error from here into text; `return_type` repeats it with its type.
-        let coerced = argument::coerce(self.formula.call(), self.formula.arguments, types);
+        let coerced = self.formula.coerce(types);
         Ok(coerced.unwrap_or_else(|_| types.to_vec()))
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        argument::coerce(self.formula.call(), self.formula.arguments, types)?;
-        Ok(self.formula.outputs.data_type())
+        self.formula.data_type(&self.formula.coerce(types)?)
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
@@ -262,8 +295,13 @@ impl ScalarUDFImpl for FormulaFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let data_type = args.return_type().clone();
         columnar(&args, |columns, row_count| {
             let formula = self.formula;
+            if let (Some(exact), DataType::Decimal128(..)) = (formula.amount, &data_type) {
+                let (call, arguments) = (formula.call(), formula.arguments);
+                return amount::rows(call, exact, arguments, columns, &data_type);
+            }
             let numbers = columns
                 .iter()
                 .zip(formula.arguments)

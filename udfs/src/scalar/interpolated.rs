@@ -8,16 +8,13 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::numeric::add;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, IntervalUnit};
 use datafusion::common::{Result, internal_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
+use datafusion::logical_expr::ScalarUDF;
 
-use super::columnar::columnar;
+use super::plain::Plain;
 use crate::aggregate::series::per_second;
 use crate::aggregate::series::time_weight::time_of;
 use crate::arguments::Call;
-use crate::registry::{self, FunctionDoc, FunctionKind};
+use crate::registry::{FunctionDoc, FunctionKind};
 
 const CALL: Call = Call {
     function: "interpolated_average",
@@ -47,18 +44,14 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
 
 /// Makes the function.
 pub(crate) fn function() -> Arc<ScalarUDF> {
-    let unnamed = Signature::user_defined(Volatility::Immutable);
-    let names = vec!["area", "start", "width", "previous", "next"];
-    let signature = unnamed
-        .clone()
-        .with_parameter_names(names)
-        .unwrap_or(unnamed);
-    Arc::new(ScalarUDF::new_from_impl(Interpolated { signature }))
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Interpolated {
-    signature: Signature,
+    let plain = Plain {
+        call: CALL,
+        names: &["area", "start", "width", "previous", "next"],
+        coerce,
+        return_type: |_| Ok(DataType::Float64),
+        evaluate: averages,
+    };
+    plain.function()
 }
 
 fn coerce(types: &[DataType]) -> Result<Vec<DataType>> {
@@ -86,59 +79,33 @@ fn coerce(types: &[DataType]) -> Result<Vec<DataType>> {
     Ok(coerced)
 }
 
-impl ScalarUDFImpl for Interpolated {
-    fn name(&self) -> &str {
-        CALL.function
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        registry::documentation(self.name(), FunctionKind::Scalar)
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        // DataFusion turns an error from here into text; `return_type` repeats it with its type.
-        Ok(coerce(types).unwrap_or_else(|_| types.to_vec()))
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        coerce(types)?;
-        Ok(DataType::Float64)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        columnar(&args, |columns, row_count| {
-            let [areas, starts, widths, neighbours @ ..] = columns else {
-                return internal_err!("{} takes three arguments", CALL.function);
-            };
-            let per_second = per_second(time_of(areas.data_type()));
-            let ends = cast(&add(starts, widths)?, &DataType::Int64)?;
-            let starts = cast(starts, &DataType::Int64)?;
-            let (starts, ends) = (
-                starts.as_primitive::<Int64Type>(),
-                ends.as_primitive::<Int64Type>(),
-            );
-            let areas = Areas::of(areas)?;
-            let neighbours = neighbours.iter().map(Areas::of);
-            let neighbours = neighbours.collect::<Result<Vec<_>>>()?;
-            let neighbour = |index: usize, row: usize| neighbours.get(index)?.row(row);
-            let means = (0..row_count).map(|row| {
-                let bucket = Bucket {
-                    area: areas.row(row)?,
-                    start: starts.is_valid(row).then(|| starts.value(row))?,
-                    end: ends.is_valid(row).then(|| ends.value(row))?,
-                    per_second,
-                };
-                let mean = bucket.mean(neighbour(0, row), neighbour(1, row));
-                mean.filter(|mean| mean.is_finite())
-            });
-            let means: ArrayRef = Arc::new(means.collect::<Float64Array>());
-            Ok(means)
-        })
-    }
+fn averages(columns: &[ArrayRef], row_count: usize) -> Result<ArrayRef> {
+    let [areas, starts, widths, neighbours @ ..] = columns else {
+        return internal_err!("{} takes three arguments", CALL.function);
+    };
+    let per_second = per_second(time_of(areas.data_type()));
+    let ends = cast(&add(starts, widths)?, &DataType::Int64)?;
+    let starts = cast(starts, &DataType::Int64)?;
+    let (starts, ends) = (
+        starts.as_primitive::<Int64Type>(),
+        ends.as_primitive::<Int64Type>(),
+    );
+    let areas = Areas::of(areas)?;
+    let neighbours = neighbours.iter().map(Areas::of);
+    let neighbours = neighbours.collect::<Result<Vec<_>>>()?;
+    let neighbour = |index: usize, row: usize| neighbours.get(index)?.row(row);
+    let means = (0..row_count).map(|row| {
+        let bucket = Bucket {
+            area: areas.row(row)?,
+            start: starts.is_valid(row).then(|| starts.value(row))?,
+            end: ends.is_valid(row).then(|| ends.value(row))?,
+            per_second,
+        };
+        let mean = bucket.mean(neighbour(0, row), neighbour(1, row));
+        mean.filter(|mean| mean.is_finite())
+    });
+    let means: ArrayRef = Arc::new(means.collect::<Float64Array>());
+    Ok(means)
 }
 
 /// A column of what `time_weight` gives.

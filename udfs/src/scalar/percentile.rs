@@ -6,16 +6,13 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
+use datafusion::logical_expr::ScalarUDF;
 
-use super::columnar::columnar;
+use super::plain::Plain;
 use crate::aggregate::digest::{self, Places};
 use crate::aggregate::sketch::rollup::is_sketch;
 use crate::arguments::Call;
-use crate::registry::{self, FunctionDoc, FunctionKind};
+use crate::registry::{FunctionDoc, FunctionKind};
 
 /// What a person wants to know about them.
 pub(crate) const DOCS: [FunctionDoc; 2] = [
@@ -43,17 +40,32 @@ pub(crate) const DOCS: [FunctionDoc; 2] = [
 ];
 
 /// Makes the functions.
-pub(crate) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
-    [false, true].into_iter().map(|is_rank| {
-        let signature = Signature::user_defined(Volatility::Immutable);
-        Arc::new(ScalarUDF::new_from_impl(Percentile { is_rank, signature }))
-    })
+pub(crate) fn functions() -> [Arc<ScalarUDF>; 2] {
+    let percentile = Plain {
+        call: PERCENTILE.call(),
+        names: &[],
+        coerce: |types| PERCENTILE.coerce(types),
+        return_type: |_| Ok(DataType::Float64),
+        evaluate: |columns, row_count| PERCENTILE.answers(columns, row_count),
+    };
+    let rank = Plain {
+        call: RANK.call(),
+        coerce: |types| RANK.coerce(types),
+        evaluate: |columns, row_count| RANK.answers(columns, row_count),
+        ..percentile
+    };
+    [percentile.function(), rank.function()]
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+/// The function `approx_percentile`.
+const PERCENTILE: Percentile = Percentile { is_rank: false };
+
+/// The function `approx_percentile_rank`.
+const RANK: Percentile = Percentile { is_rank: true };
+
+#[derive(Clone, Copy, Debug)]
 struct Percentile {
     is_rank: bool,
-    signature: Signature,
 }
 
 impl Percentile {
@@ -118,64 +130,38 @@ impl Percentile {
         }
         values.last().copied()
     }
-}
 
-impl ScalarUDFImpl for Percentile {
-    fn name(&self) -> &str {
-        self.call().function
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        registry::documentation(self.name(), FunctionKind::Scalar)
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        // DataFusion turns an error from here into text; `return_type` repeats it with its type.
-        Ok(self.coerce(types).unwrap_or_else(|_| types.to_vec()))
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.coerce(types)?;
-        Ok(DataType::Float64)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        columnar(&args, |columns, row_count| {
-            let asked = cast(&columns[0], &DataType::Float64)?;
-            let asked = asked.as_primitive::<Float64Type>();
-            let sketches = columns[1].as_struct();
-            let is_digest = digest::is_digest(columns[1].data_type());
-            let first = if is_digest { 4 } else { 3 };
-            let lists = [first, first + 1].map(|index| sketches.column(index).as_list::<i32>());
-            let extreme = |index: usize, row: usize| {
-                let column = sketches.column(index).as_primitive::<Float64Type>();
-                column.is_valid(row).then(|| column.value(row))
+    fn answers(&self, columns: &[ArrayRef], row_count: usize) -> Result<ArrayRef> {
+        let asked = cast(&columns[0], &DataType::Float64)?;
+        let asked = asked.as_primitive::<Float64Type>();
+        let sketches = columns[1].as_struct();
+        let is_digest = digest::is_digest(columns[1].data_type());
+        let first = if is_digest { 4 } else { 3 };
+        let lists = [first, first + 1].map(|index| sketches.column(index).as_list::<i32>());
+        let extreme = |index: usize, row: usize| {
+            let column = sketches.column(index).as_primitive::<Float64Type>();
+            column.is_valid(row).then(|| column.value(row))
+        };
+        let answers = (0..row_count).map(|row| {
+            let known = lists.iter().all(|list| list.is_valid(row));
+            if asked.is_null(row) || sketches.is_null(row) || !known {
+                return None;
+            }
+            let (values, counts) = (lists[0].value(row), lists[1].value(row));
+            let values = values.as_primitive::<Float64Type>().values();
+            let counts = counts.as_primitive::<Int64Type>().values();
+            if !is_digest {
+                return self.answer(asked.value(row), values, counts);
+            }
+            let extremes = (extreme(2, row)?, extreme(3, row)?);
+            let places = Places {
+                extremes,
+                means: values,
+                weights: counts,
             };
-            let answers = (0..row_count).map(|row| {
-                let known = lists.iter().all(|list| list.is_valid(row));
-                if asked.is_null(row) || sketches.is_null(row) || !known {
-                    return None;
-                }
-                let (values, counts) = (lists[0].value(row), lists[1].value(row));
-                let values = values.as_primitive::<Float64Type>().values();
-                let counts = counts.as_primitive::<Int64Type>().values();
-                if !is_digest {
-                    return self.answer(asked.value(row), values, counts);
-                }
-                let extremes = (extreme(2, row)?, extreme(3, row)?);
-                let places = Places {
-                    extremes,
-                    means: values,
-                    weights: counts,
-                };
-                self.place(asked.value(row), &places)
-            });
-            let answers: ArrayRef = Arc::new(answers.collect::<Float64Array>());
-            Ok(answers)
-        })
+            self.place(asked.value(row), &places)
+        });
+        let answers: ArrayRef = Arc::new(answers.collect::<Float64Array>());
+        Ok(answers)
     }
 }

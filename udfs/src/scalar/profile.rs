@@ -6,14 +6,11 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StructArr
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Float64Type};
 use datafusion::common::{Result, internal_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
+use datafusion::logical_expr::ScalarUDF;
 
-use super::columnar::columnar;
+use super::plain::Plain;
 use crate::arguments::Call;
-use crate::registry::{self, FunctionDoc, FunctionKind};
+use crate::registry::{FunctionDoc, FunctionKind};
 
 /// The share of the volume that a value area holds if none is given.
 const SHARE: f64 = 0.7;
@@ -45,16 +42,32 @@ pub(crate) const DOCS: [FunctionDoc; 2] = [
 
 /// Makes both functions.
 pub(crate) fn functions() -> [Arc<ScalarUDF>; 2] {
-    [false, true].map(|is_area| {
-        let signature = Signature::user_defined(Volatility::Immutable);
-        Arc::new(ScalarUDF::new_from_impl(Reading { is_area, signature }))
-    })
+    let poc = Plain {
+        call: POC.call(),
+        names: &[],
+        coerce: |types| POC.coerce(types),
+        return_type: |_| Ok(DataType::Float64),
+        evaluate: |columns, row_count| POC.read(columns, row_count),
+    };
+    let area = Plain {
+        call: VALUE_AREA.call(),
+        names: &[],
+        coerce: |types| VALUE_AREA.coerce(types),
+        return_type: |_| Ok(DataType::Struct(area_fields())),
+        evaluate: |columns, row_count| VALUE_AREA.read(columns, row_count),
+    };
+    [poc.function(), area.function()]
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+/// The function `poc`.
+const POC: Reading = Reading { is_area: false };
+
+/// The function `value_area`.
+const VALUE_AREA: Reading = Reading { is_area: true };
+
+#[derive(Clone, Copy, Debug)]
 struct Reading {
     is_area: bool,
-    signature: Signature,
 }
 
 impl Reading {
@@ -97,6 +110,34 @@ impl Reading {
         }
         Ok(coerced)
     }
+
+    fn read(&self, columns: &[ArrayRef], row_count: usize) -> Result<ArrayRef> {
+        let [profiles, shares @ ..] = columns else {
+            return internal_err!("{} takes a profile", self.call().function);
+        };
+        let shares = shares.first();
+        let areas: Vec<Option<Area>> = (0..row_count)
+            .map(|row| {
+                let share = match shares {
+                    Some(shares) if shares.is_null(row) => return None,
+                    Some(shares) => shares.as_primitive::<Float64Type>().value(row),
+                    None => SHARE,
+                };
+                area(profiles, row, share)
+            })
+            .collect();
+        let column = |value: fn(&Area) -> f64| -> ArrayRef {
+            let values = areas.iter().map(|area| area.as_ref().map(value));
+            Arc::new(values.collect::<Float64Array>())
+        };
+        if !self.is_area {
+            return Ok(column(|area| area.center));
+        }
+        let nulls = NullBuffer::from_iter(areas.iter().map(Option::is_some));
+        let columns = vec![column(|area| area.low), column(|area| area.high)];
+        let areas = StructArray::try_new(area_fields(), columns, Some(nulls))?;
+        Ok(Arc::new(areas))
+    }
 }
 
 fn area_fields() -> Fields {
@@ -104,64 +145,6 @@ fn area_fields() -> Fields {
         Field::new("low", DataType::Float64, true),
         Field::new("high", DataType::Float64, true),
     ])
-}
-
-impl ScalarUDFImpl for Reading {
-    fn name(&self) -> &str {
-        self.call().function
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        registry::documentation(self.name(), FunctionKind::Scalar)
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        // DataFusion turns an error from here into text; `return_type` repeats it with its type.
-        Ok(self.coerce(types).unwrap_or_else(|_| types.to_vec()))
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.coerce(types)?;
-        Ok(if self.is_area {
-            DataType::Struct(area_fields())
-        } else {
-            DataType::Float64
-        })
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        columnar(&args, |columns, row_count| {
-            let [profiles, shares @ ..] = columns else {
-                return internal_err!("{} takes a profile", self.name());
-            };
-            let shares = shares.first();
-            let areas: Vec<Option<Area>> = (0..row_count)
-                .map(|row| {
-                    let share = match shares {
-                        Some(shares) if shares.is_null(row) => return None,
-                        Some(shares) => shares.as_primitive::<Float64Type>().value(row),
-                        None => SHARE,
-                    };
-                    area(profiles, row, share)
-                })
-                .collect();
-            let column = |value: fn(&Area) -> f64| -> ArrayRef {
-                let values = areas.iter().map(|area| area.as_ref().map(value));
-                Arc::new(values.collect::<Float64Array>())
-            };
-            if !self.is_area {
-                return Ok(column(|area| area.center));
-            }
-            let nulls = NullBuffer::from_iter(areas.iter().map(Option::is_some));
-            let columns = vec![column(|area| area.low), column(|area| area.high)];
-            let areas = StructArray::try_new(area_fields(), columns, Some(nulls))?;
-            Ok(Arc::new(areas))
-        })
-    }
 }
 
 /// The point of control and the area around it.

@@ -6,14 +6,11 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type};
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
+use datafusion::logical_expr::ScalarUDF;
 
-use super::columnar::columnar;
+use super::plain::Plain;
 use crate::arguments::Call;
-use crate::registry::{self, FunctionDoc, FunctionKind};
+use crate::registry::{FunctionDoc, FunctionKind};
 use crate::side;
 
 const CALL: Call = Call {
@@ -35,17 +32,14 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
 
 /// Makes the scalar function.
 pub(crate) fn function() -> Arc<ScalarUDF> {
-    let unnamed = Signature::user_defined(Volatility::Immutable);
-    let signature = unnamed
-        .clone()
-        .with_parameter_names(vec!["side", "quantity"])
-        .unwrap_or(unnamed);
-    Arc::new(ScalarUDF::new_from_impl(SignedQuantity { signature }))
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct SignedQuantity {
-    signature: Signature,
+    let plain = Plain {
+        call: CALL,
+        names: &["side", "quantity"],
+        coerce,
+        return_type: |types| Ok(types[1].clone()),
+        evaluate: signed,
+    };
+    plain.function()
 }
 
 fn coerce(types: &[DataType]) -> Result<Vec<DataType>> {
@@ -56,56 +50,30 @@ fn coerce(types: &[DataType]) -> Result<Vec<DataType>> {
     ])
 }
 
-impl ScalarUDFImpl for SignedQuantity {
-    fn name(&self) -> &str {
-        CALL.function
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        registry::documentation(self.name(), FunctionKind::Scalar)
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        // DataFusion turns an error from here into text; `return_type` repeats it with its type.
-        Ok(coerce(types).unwrap_or_else(|_| types.to_vec()))
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(coerce(types)?.swap_remove(1))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        columnar(&args, |columns, row_count| {
-            let sides = side::numbers(&columns[0]);
-            let quantities = Arc::clone(&columns[1]);
-            let sign = |row: usize| {
-                let known = sides.is_valid(row) && quantities.is_valid(row);
-                let side = sides.value(row);
-                (known && side::is_side(side)).then_some(side)
-            };
-            let result: ArrayRef =
-                if let Some(exact) = quantities.as_primitive_opt::<Decimal128Type>() {
-                    let signed = (0..row_count).map(|row| {
-                        let sign = sign(row)?;
-                        Some(if sign > 0.0 {
-                            exact.value(row)
-                        } else {
-                            -exact.value(row)
-                        })
-                    });
-                    let signed = signed.collect::<Decimal128Array>();
-                    Arc::new(signed.with_data_type(exact.data_type().clone()))
-                } else {
-                    let numbers = quantities.as_primitive::<Float64Type>();
-                    let signed = (0..row_count).map(|row| Some(sign(row)? * numbers.value(row)));
-                    let signed = signed.map(|value| value.filter(|value| value.is_finite()));
-                    Arc::new(signed.collect::<Float64Array>())
-                };
-            Ok(result)
-        })
-    }
+fn signed(columns: &[ArrayRef], row_count: usize) -> Result<ArrayRef> {
+    let sides = side::numbers(&columns[0]);
+    let quantities = Arc::clone(&columns[1]);
+    let sign = |row: usize| {
+        let known = sides.is_valid(row) && quantities.is_valid(row);
+        let side = sides.value(row);
+        (known && side::is_side(side)).then_some(side)
+    };
+    let result: ArrayRef = if let Some(exact) = quantities.as_primitive_opt::<Decimal128Type>() {
+        let signed = (0..row_count).map(|row| {
+            let sign = sign(row)?;
+            Some(if sign > 0.0 {
+                exact.value(row)
+            } else {
+                -exact.value(row)
+            })
+        });
+        let signed = signed.collect::<Decimal128Array>();
+        Arc::new(signed.with_data_type(exact.data_type().clone()))
+    } else {
+        let numbers = quantities.as_primitive::<Float64Type>();
+        let signed = (0..row_count).map(|row| Some(sign(row)? * numbers.value(row)));
+        let signed = signed.map(|value| value.filter(|value| value.is_finite()));
+        Arc::new(signed.collect::<Float64Array>())
+    };
+    Ok(result)
 }

@@ -3,7 +3,7 @@
 use datafusion::common::Result;
 
 use super::definition::{Compute, Definition, Gaps, Input, InputKind, ONE_NUMBER};
-use super::parameter::{Default, Domain, Parameter, real};
+use super::parameter::{Default, Domain, FLAG, Parameter, real};
 use super::step::{Step, Walk};
 use crate::distribution::normal_quantile;
 use crate::error::FunctionError;
@@ -21,7 +21,8 @@ pub(super) const DEFINITIONS: [Definition; 10] = [
         description: "The exponentially weighted mean.",
         formula: "m = (1 - alpha) m + alpha value from the first value on, or with adjust the mean \
                   with weights (1 - alpha)^age; alpha is decay, 2 / (decay + 1) for a span, 1 / \
-                  (decay + 1) for a centre of mass, 1 - 0.5^(1 / decay) for a half-life",
+                  (decay + 1) for a centre of mass, 1 - 0.5^(1 / decay) for a half-life; span => \
+                  20 stands for decay => 20, kind => 'span'",
         reference: "pandas ewm.mean",
         example: "SELECT symbol, ts, ewma(price, 20, 'span') OVER (PARTITION BY symbol ORDER BY \
                   ts) FROM trades",
@@ -92,34 +93,42 @@ pub(super) const DEFINITIONS: [Definition; 10] = [
                 kind: InputKind::Time,
             },
         ],
-        parameters: &[real("halflife_seconds", 1e-6, 1e12, Default::Refused)],
+        parameters: &[Parameter {
+            name: "halflife",
+            domain: Domain::Seconds,
+            default: Default::Refused,
+        }],
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
         compute: Compute::Ours(ByTime::start),
         description: "The exponentially weighted mean of values at irregular times.",
-        formula: "m = w m + (1 - w) value with w = 0.5^(seconds since the row before / \
-                  halflife_seconds), from the first value on",
+        formula: "m = w m + (1 - w) value with w = 0.5^(time since the row before / halflife), \
+                  from the first value on; halflife is an interval without months, or seconds",
         reference: "standard",
-        example: "SELECT symbol, ts, ewma_time(price, ts, 30) OVER (PARTITION BY symbol ORDER BY \
-                  ts) FROM trades",
+        example: "SELECT symbol, ts, ewma_time(price, ts, INTERVAL '30 seconds') OVER (PARTITION \
+                  BY symbol ORDER BY ts) FROM trades",
     },
     Definition {
         name: "ewma_vol",
         alias: None,
         inputs: &[Input::number("return")],
-        parameters: &[real("lambda", 0.0, 1.0, Default::Value(0.94))],
+        parameters: &[
+            real("lambda", 0.0, 1.0, Default::Value(0.94)),
+            real("init", 0.0, 1e9, Default::Absent),
+        ],
         outputs: ONE_NUMBER,
         gaps: Gaps::PassedOver,
         compute: Compute::Ours(|p| {
             Ok(Box::new(Variance {
                 lambda: p[0],
-                moment: f64::NAN,
+                moment: p[1] * p[1],
                 shown: Shown::Volatility,
             }))
         }),
         description: "The volatility of returns with exponential weights.",
-        formula: "sqrt(v) with v = lambda v + (1 - lambda) return^2, from the square of the first \
-                  return on",
+        formula: "sqrt(v) with v = lambda v + (1 - lambda) return^2, from the square of init, the \
+                  volatility before the first return, or without it from that of the first return \
+                  on",
         reference: "RiskMetrics 1996",
         example: "SELECT symbol, ts, ewma_vol(price / 10 - 1) OVER (PARTITION BY symbol ORDER BY \
                   ts) FROM trades",
@@ -203,7 +212,7 @@ const KIND: Parameter = Parameter {
 /// Whether the first rows have their share of the weights only.
 const ADJUST: Parameter = Parameter {
     name: "adjust",
-    domain: Domain::Choice(&[(0, "false"), (1, "true")]),
+    domain: Domain::Choice(FLAG),
     default: Default::Value(0.0),
 };
 

@@ -1,6 +1,6 @@
 //! The constants that follow the series of a window function: `timeperiod`, `nbdevup`, `matype`.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit};
 use datafusion::common::{Result, ScalarValue};
 
 use crate::arguments::Call;
@@ -22,6 +22,8 @@ pub(crate) struct Parameter {
 pub(crate) enum Default {
     /// The call is refused.
     Refused,
+    /// The function is another one without it; NaN stands for it.
+    Absent,
     /// This value.
     Value(f64),
 }
@@ -35,6 +37,8 @@ pub(crate) enum Domain {
     Real(f64, f64),
     /// One of these numbers, or the word beside it.
     Choice(&'static [(i64, &'static str)]),
+    /// A positive length of time: seconds, or an interval without months.
+    Seconds,
 }
 
 impl Parameter {
@@ -47,7 +51,9 @@ impl Parameter {
     pub(crate) fn in_signature(&self) -> String {
         let name = self.name;
         match (self.default, self.domain) {
+            (Default::Refused, Domain::Seconds) => format!(", {name} seconds | interval"),
             (Default::Refused, _) => format!(", {name}"),
+            (Default::Absent, _) => format!(" [, {name}"),
             (Default::Value(value), Domain::Choice(values)) => {
                 let word = values.iter().find(|(number, _)| *number as f64 == value);
                 format!(" [, {name} = '{}'", word.map_or("", |(_, word)| word))
@@ -70,10 +76,16 @@ impl Parameter {
                 Ok(DataType::Int64)
             }
             Domain::Choice(_) if is_text => Ok(DataType::Utf8),
+            Domain::Choice(words) if words == FLAG && *found == DataType::Boolean => {
+                Ok(DataType::Boolean)
+            }
             Domain::Integer(..) | Domain::Choice(_) if found.is_integer() => Ok(DataType::Int64),
             Domain::Integer(..) => call.wrong_type(self.name, "an integer", found),
             Domain::Choice(_) => call.wrong_type(self.name, "an integer or a word", found),
-            Domain::Real(..) => call.number(self.name, found).map(|_| DataType::Float64),
+            Domain::Seconds if is_text || matches!(found, DataType::Interval(_)) => Ok(INTERVAL),
+            Domain::Real(..) | Domain::Seconds => {
+                call.number(self.name, found).map(|_| DataType::Float64)
+            }
         }
     }
 
@@ -88,15 +100,18 @@ impl Parameter {
             Some(ScalarValue::Int64(Some(number))) => Some(*number as f64),
             Some(ScalarValue::Float64(Some(number))) => Some(*number),
             Some(ScalarValue::Utf8(Some(word))) => Some(self.word(word)),
+            Some(ScalarValue::Boolean(Some(flag))) => Some(f64::from(*flag)),
+            Some(ScalarValue::IntervalMonthDayNano(Some(length))) => Some(seconds(*length)),
             Some(_) => Some(f64::NAN),
         };
         match (number, self.default) {
             (None, Default::Value(value)) => Ok(value),
+            (None, Default::Absent) => Ok(f64::NAN),
             (Some(number), _) if self.accepts(number) => Ok(number),
             (Some(_) | None, _) => Err(FunctionError::OutOfRange {
                 function: call.function,
                 argument: self.name,
-                value: value.map_or_else(|| "nothing".to_owned(), ToString::to_string),
+                value: value.map_or_else(|| "nothing".to_owned(), written),
                 range: self.range().into(),
             }
             .into()),
@@ -118,6 +133,7 @@ impl Parameter {
             Domain::Integer(least, most) => (least as f64..=most as f64).contains(&value),
             Domain::Real(least, most) => (least..=most).contains(&value),
             Domain::Choice(values) => values.iter().any(|(number, _)| *number as f64 == value),
+            Domain::Seconds => (1e-6..=1e12).contains(&value),
         }
     }
 
@@ -133,8 +149,30 @@ impl Parameter {
                     .collect();
                 format!("one of {}", words.join(", "))
             }
+            Domain::Seconds => "seconds or an interval without months, above zero".to_owned(),
         }
     }
+}
+
+/// The words of what may be a boolean as well.
+pub(super) const FLAG: &[(i64, &str)] = &[(0, "false"), (1, "true")];
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+/// Writes a value as a person would.
+fn written(value: &ScalarValue) -> String {
+    match (value, value.cast_to(&DataType::Utf8)) {
+        (ScalarValue::IntervalMonthDayNano(_), Ok(text)) => text.to_string(),
+        _ => value.to_string(),
+    }
+}
+
+/// Returns an interval in seconds; NaN for months, which have no length.
+fn seconds(length: IntervalMonthDayNano) -> f64 {
+    if length.months != 0 {
+        return f64::NAN;
+    }
+    f64::from(length.days) * 86_400.0 + length.nanoseconds as f64 / 1e9
 }
 
 /// A whole number.

@@ -31,6 +31,11 @@ fn indicators_equal_ta_lib() {
 }
 
 #[test]
+fn indicators_equal_talipp() {
+    check("talipp_functions.py", 100_000);
+}
+
+#[test]
 fn options_equal_scipy() {
     check("options.py", 3_000);
 }

@@ -99,6 +99,13 @@ def decaying(y, x, r):
     for change in r[1:]:
         variances.append(0.94 * variances[-1] + 0.06 * change**2)
     check("ewma_vol(r)", numpy.sqrt(variances))
+    seeded = [0.97 * 0.02**2 + 0.03 * r[0] ** 2]
+    for change in r[1:]:
+        seeded.append(0.97 * seeded[-1] + 0.03 * change**2)
+    check("ewma_vol(r, 0.97, 0.02)", numpy.sqrt(seeded))
+    stamps = numpy.arange(len(y)) ** 2
+    means = y.ewm(halflife="40s", times=pandas.to_datetime(stamps, unit="s"), adjust=False).mean()
+    check("ewma_time(y, to_timestamp_seconds(day * day), INTERVAL '40 seconds')", means)
     quantile = statistics.NormalDist().inv_cdf(0.99)
     check("ewma_var(r, 0.94, 0.99)", quantile * numpy.sqrt(variances))
     covariance = [r[0] * x[0]]

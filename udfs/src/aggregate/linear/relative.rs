@@ -128,7 +128,7 @@ pub(super) const AGGREGATES: [Linear; 7] = [
             "The annual return over that of a benchmark, over periods in which the benchmark fell.",
             "annual_return(return) / annual_return(benchmark) over rows with benchmark < 0",
             "empyrical",
-            "SELECT down_capture(price / 10 - 1, size / 100) FROM trades",
+            "SELECT down_capture(price / 10 - 1, size / 10 - 0.25) FROM trades",
         ),
         arguments: &[number("return"), number("benchmark")],
         constants: &[ANNUALIZATION],

@@ -47,8 +47,8 @@ pub(super) const AGGREGATES: [Sample; 2] = [
              signs, and the value at the end is a flow that comes out; null where no rate solves \
              it or more than one does",
             "spreadsheets' XIRR",
-            "SELECT mwr(flow, ts) FROM (VALUES (-100.0, TIMESTAMP '2026-01-01 00:00:00'), \
-             (104.0, TIMESTAMP '2026-07-02 00:00:00')) AS t(flow, ts)",
+            "SELECT symbol, mwr(CASE WHEN size > 2 THEN 9 * size ELSE -10 * size END, ts) FROM \
+             trades GROUP BY symbol",
         ),
         arguments: &[number("flow")],
         time: Time::Seconds,

@@ -70,17 +70,11 @@ impl Aggregate for Lttb {
     }
 
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        CALL.count(types, 3, 3)?;
-        let time = CALL.time("ts", &types[0])?;
-        CALL.number("value", &types[1])?;
-        if !types[2].is_integer() {
-            return CALL.wrong_type("points", "an integer", &types[2]);
-        }
-        Ok(vec![time, DataType::Float64, DataType::Int64])
+        coerce(CALL, "points", types)
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::List(element(&types[0])))
+        Ok(data_type(types))
     }
 
     fn fold(
@@ -90,37 +84,83 @@ impl Aggregate for Lttb {
     ) -> Result<Box<dyn AnyFold>> {
         let points = match constants.and_then(|exprs| exprs.get(2)) {
             None => 3,
-            Some(expr) => match CALL.constant("points", expr)? {
-                ScalarValue::Int64(Some(points @ 3..=1_000_000)) => points as usize,
-                other => {
-                    return Err(FunctionError::OutOfRange {
-                        function: CALL.function,
-                        argument: "points",
-                        value: other.to_string(),
-                        range: "an integer from 3 to 1000000".into(),
-                    }
-                    .into());
-                }
-            },
+            Some(expr) => count(CALL, "points", (3, 1_000_000), expr)?,
         };
-        Ok(Box::new(Shape {
+        Ok(Box::new(Shape::of(types, points, pick)))
+    }
+}
+
+/// Returns the types that arguments (ts, value, and a number of points) are coerced to.
+///
+/// # Errors
+/// [`FunctionError`] if the call does not fit.
+pub(super) fn coerce(
+    call: Call,
+    points: &'static str,
+    types: &[DataType],
+) -> Result<Vec<DataType>> {
+    call.count(types, 3, 3)?;
+    let time = call.time("ts", &types[0])?;
+    call.number("value", &types[1])?;
+    if !types[2].is_integer() {
+        return call.wrong_type(points, "an integer", &types[2]);
+    }
+    Ok(vec![time, DataType::Float64, DataType::Int64])
+}
+
+/// Returns the type of a list of points.
+pub(super) fn data_type(types: &[DataType]) -> DataType {
+    DataType::List(element(&types[0]))
+}
+
+/// Reads a number of points.
+///
+/// # Errors
+/// [`FunctionError::OutOfRange`].
+pub(super) fn count(
+    call: Call,
+    argument: &'static str,
+    (least, most): (i64, i64),
+    expr: &Arc<dyn PhysicalExpr>,
+) -> Result<usize> {
+    match call.constant(argument, expr)? {
+        ScalarValue::Int64(Some(points)) if (least..=most).contains(&points) => Ok(points as usize),
+        other => Err(FunctionError::OutOfRange {
+            function: call.function,
+            argument,
+            value: other.to_string(),
+            range: format!("an integer from {least} to {most}").into(),
+        }
+        .into()),
+    }
+}
+
+/// Returns about so many points that stand for rows in order of time.
+type Draw = fn(&[Point<1>], usize) -> Vec<Point<1>>;
+
+/// Collects rows and draws points.
+#[derive(Debug)]
+pub(super) struct Shape {
+    paths: PathFold<1>,
+    points: usize,
+    draw: Draw,
+    /// The type of the times.
+    time: DataType,
+}
+
+impl Shape {
+    /// Draws points of coerced arguments of these types.
+    pub(super) fn of(types: &[DataType], points: usize, draw: Draw) -> Self {
+        Self {
             paths: PathFold {
                 measure: Measure::Twap,
                 factor: 1.0,
             },
             points,
+            draw,
             time: types.first().cloned().unwrap_or(DataType::Null),
-        }))
+        }
     }
-}
-
-/// Collects rows and picks some of them.
-#[derive(Debug)]
-struct Shape {
-    paths: PathFold<1>,
-    points: usize,
-    /// The type of the times.
-    time: DataType,
 }
 
 impl Fold for Shape {
@@ -155,7 +195,7 @@ impl Fold for Shape {
     fn evaluate(&self, states: &[Self::State]) -> Result<ArrayRef> {
         let picked: Vec<Vec<Point<1>>> = states
             .iter()
-            .map(|path| pick(&path.in_order(), self.points))
+            .map(|path| (self.draw)(&path.in_order(), self.points))
             .collect();
         let points = || picked.iter().flatten();
         let times = Int64Array::from_iter_values(points().map(|point| point.time));

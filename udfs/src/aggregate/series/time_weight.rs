@@ -1,6 +1,8 @@
 //! `time_weight(method, ts, value)`: how long which value stood, as a struct that `average` and
 //! `integral` read.
 
+pub(crate) mod rollup;
+
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -32,8 +34,8 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
     kind: FunctionKind::Aggregate,
     signature: "time_weight('LOCF' | 'LINEAR', ts timestamp, value) -> struct(weighted_sum, \
                 seconds, last_value, first_value, first_time, last_time, is_linear)",
-    description: "The area under a value over time, for average, integral and \
-                  interpolated_average.",
+    description: "The area under a value over time, for average, integral, interpolated_average \
+                  and rollup.",
     formula: "weighted_sum adds, from each row to the next in time, the seconds between them times \
               the first value (LOCF) or the mean of both (LINEAR); of equal times the last row \
               counts; seconds is the time from the first row to the last, whose times and values \
@@ -150,11 +152,23 @@ struct Areas {
 }
 
 /// What a group comes to.
+#[derive(Clone, Copy, Debug)]
 struct Area {
     sum: f64,
     seconds: f64,
     first: Point<1>,
     last: Point<1>,
+    is_linear: bool,
+}
+
+/// Returns the area between two values that are `seconds` apart.
+fn between(before: f64, after: f64, seconds: f64, is_linear: bool) -> f64 {
+    let height = if is_linear {
+        f64::midpoint(before, after)
+    } else {
+        before
+    };
+    height * seconds
 }
 
 impl Areas {
@@ -170,18 +184,15 @@ impl Areas {
         let mut sum = 0.0;
         for pair in points.windows(2) {
             let [[before], [after]] = [pair[0].values, pair[1].values];
-            let height = if self.is_linear {
-                f64::midpoint(before, after)
-            } else {
-                before
-            };
-            sum += height * seconds(pair[0].time, pair[1].time);
+            let seconds = seconds(pair[0].time, pair[1].time);
+            sum += between(before, after, seconds, self.is_linear);
         }
         Some(Area {
             sum,
             seconds: seconds(first.time, last.time),
             first,
             last,
+            is_linear: self.is_linear,
         })
     }
 }
@@ -217,37 +228,42 @@ impl Fold for Areas {
 
     fn evaluate(&self, states: &[Self::State]) -> Result<ArrayRef> {
         let areas: Vec<Option<Area>> = states.iter().map(|path| self.area(path)).collect();
-        let nulls = NullBuffer::from_iter(areas.iter().map(Option::is_some));
-        let number = |of: fn(&Area) -> f64| -> ArrayRef {
-            let values = areas.iter().map(|area| area.as_ref().map(of));
-            Arc::new(values.collect::<Float64Array>())
-        };
-        let time = |of: fn(&Area) -> i64| {
-            let times = areas.iter().map(|area| area.as_ref().map(of));
-            cast(&times.collect::<Int64Array>(), &self.time)
-        };
-        let linear = areas
-            .iter()
-            .map(|area| area.as_ref().map(|_| self.is_linear));
-        let columns = vec![
-            number(|area| area.sum),
-            number(|area| area.seconds),
-            number(|area| area.last.values[0]),
-            number(|area| area.first.values[0]),
-            time(|area| area.first.time)?,
-            time(|area| area.last.time)?,
-            Arc::new(linear.collect::<BooleanArray>()),
-        ];
-        Ok(Arc::new(StructArray::try_new(
-            fields(&self.time),
-            columns,
-            Some(nulls).filter(|nulls| nulls.null_count() > 0),
-        )?))
+        assemble(&areas, &self.time)
     }
 
     fn heap_bytes(&self, state: &Self::State) -> usize {
         self.paths.heap_bytes(state)
     }
+}
+
+/// Writes areas as structs; `time` is the type of their times.
+fn assemble(areas: &[Option<Area>], time: &DataType) -> Result<ArrayRef> {
+    let nulls = NullBuffer::from_iter(areas.iter().map(Option::is_some));
+    let number = |of: fn(&Area) -> f64| -> ArrayRef {
+        let values = areas.iter().map(|area| area.as_ref().map(of));
+        Arc::new(values.collect::<Float64Array>())
+    };
+    let at = |of: fn(&Area) -> i64| {
+        let times = areas.iter().map(|area| area.as_ref().map(of));
+        cast(&times.collect::<Int64Array>(), time)
+    };
+    let linear = areas
+        .iter()
+        .map(|area| area.as_ref().map(|area| area.is_linear));
+    let columns = vec![
+        number(|area| area.sum),
+        number(|area| area.seconds),
+        number(|area| area.last.values[0]),
+        number(|area| area.first.values[0]),
+        at(|area| area.first.time)?,
+        at(|area| area.last.time)?,
+        Arc::new(linear.collect::<BooleanArray>()),
+    ];
+    Ok(Arc::new(StructArray::try_new(
+        fields(time),
+        columns,
+        Some(nulls).filter(|nulls| nulls.null_count() > 0),
+    )?))
 }
 
 /// The mean value over time of what `time_weight` gives: the value itself for a single moment.

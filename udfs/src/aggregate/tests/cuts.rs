@@ -1,21 +1,26 @@
 //! Every aggregate of its documentation's example, over rows with gaps: any cut of the rows into
 //! batches, any restart from its partial state in between, gives what one pass gives.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, RecordBatch, new_null_array,
+};
 use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{EmitTo, Expr, GroupsAccumulator, LogicalPlan};
 use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::SessionContext;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::registry::{FunctionKind, FunctionRegistry};
-use crate::trial::{assert_close, run, session_over};
+use crate::trial::{assert_close, session_over};
 
 /// How many groups the rows are dealt to; the last one gets none.
 const GROUPS: usize = 4;
@@ -160,36 +165,123 @@ fn any_cut_and_any_restart_gives_what_one_pass_gives() {
     assert!(seen > 60, "only {seen} aggregates");
 }
 
+/// Rows without gaps, of one price and no volume, without spread in time.
+const FLAT: &str = "CREATE TABLE trades AS
+    SELECT 'A' AS symbol, CAST(to_timestamp(1772443800 + value / 30) AS TIMESTAMP(6)) AS ts,
+           CAST(10.0 AS DOUBLE) AS price, CAST(0.0 AS DOUBLE) AS size
+    FROM generate_series(1, 60)";
+
+/// Rows whose values are as large and as small as they get.
+const EXTREME: &str = "CREATE TABLE trades AS
+    SELECT 'A' AS symbol, CAST(to_timestamp(1772443800 + value) AS TIMESTAMP(6)) AS ts,
+           CASE value % 4 WHEN 0 THEN 1e150 WHEN 1 THEN -1e150 WHEN 2 THEN 1e-150 ELSE 0.0 END
+               AS price,
+           CASE value % 3 WHEN 0 THEN 1e150 WHEN 1 THEN 1e-150 ELSE 0.0 END AS size
+    FROM generate_series(1, 60)";
+
+/// Every documented aggregate with the rows of its example, over these trades.
+fn each_call(trades: &str, mut visit: impl FnMut(&str, &AggregateFunctionExpr, &RecordBatch)) {
+    let ctx = session_over(trades);
+    let mut seen = 0;
+    for doc in &FunctionRegistry::with_builtins().docs {
+        if doc.kind == FunctionKind::Aggregate {
+            let calls = calls(&ctx, doc.example).unwrap_or_else(|| panic!("{}", doc.example));
+            for call in &calls.aggregates {
+                visit(doc.name, call, &calls.rows);
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 60, "only {seen} aggregates");
+}
+
+/// Whether a result holds a number that is none.
+fn has_nan(result: &ArrayRef) -> bool {
+    if let Some(parts) = result.as_struct_opt() {
+        return parts.columns().iter().any(has_nan);
+    }
+    if let Some(list) = result.as_list_opt::<i32>() {
+        return has_nan(list.values());
+    }
+    let numbers = result.as_primitive_opt::<Float64Type>();
+    numbers.is_some_and(|numbers| numbers.iter().flatten().any(|value| !value.is_finite()))
+}
+
+#[test]
+fn no_result_is_nan_or_infinite() {
+    for trades in [ROWS, FLAT, EXTREME] {
+        each_call(trades, |name, call, rows| {
+            for count in [1, 2, rows.num_rows()] {
+                let part = rows.slice(0, count.min(rows.num_rows()));
+                let result = fed(call, &part, &vec![0; part.num_rows()]);
+                // Values are handed on as they came by what picks one.
+                let picks = ["first", "last", "arg_min", "arg_max", "min_by", "max_by"];
+                assert!(
+                    picks.contains(&name) || !has_nan(&result),
+                    "{name}: {result:?}"
+                );
+            }
+        });
+    }
+}
+
+/// What an argument may be instead of a value.
+fn without_value(column: &ArrayRef) -> Vec<ArrayRef> {
+    let mut none = vec![new_null_array(column.data_type(), 1)];
+    if column.data_type() == &DataType::Float64 {
+        let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+        none.extend(values.map(|value| Arc::new(Float64Array::from(vec![value])) as ArrayRef));
+    }
+    none
+}
+
+/// The arguments, by function, that a row counts without: a bar's volume, and a side that is not
+/// known beside sizes that are.
+const OPTIONAL: [(&str, usize); 3] = [("candlestick_agg", 2), ("ohlcv", 2), ("trade_imbalance", 1)];
+
 #[test]
 fn rows_without_a_value_change_nothing() {
-    let ctx = session_over(ROWS);
-    let clean = session_over(
-        &ROWS
-            .replace("FROM generate", "FROM (SELECT value FROM generate")
-            .replace(
-                "(1, 300)",
-                "(1, 300)) AS v WHERE value % 41 <> 0 AND value % 37 <> 0 AND \
-                      value % 53 <> 0 AND value % 29 <> 0",
-            ),
-    );
-    let mut compared = 0;
-    for doc in &FunctionRegistry::with_builtins().docs {
-        // Volume counts prices whose size is unknown, so those of candles may differ.
-        let counts = ["candlestick_agg", "ohlcv", "rollup"].contains(&doc.name);
-        if doc.kind != FunctionKind::Aggregate || counts || !doc.example.contains("size") {
-            continue;
-        }
-        let (found, expected) = (run(&ctx, doc.example), run(&clean, doc.example));
-        let rows = |batches: Vec<RecordBatch>| -> usize {
-            batches.iter().map(RecordBatch::num_rows).sum()
-        };
-        assert_eq!(
-            rows(found.unwrap()),
-            rows(expected.unwrap()),
-            "{}",
-            doc.name
+    let clean = ROWS
+        .replace("FROM generate", "FROM (SELECT value FROM generate")
+        .replace(
+            "(1, 300)",
+            "(1, 300)) AS v WHERE value % 41 <> 0 AND value % 37 <> 0 AND value % 53 <> 0 AND \
+             value % 29 <> 0",
         );
-        compared += 1;
-    }
-    assert!(compared > 10, "only {compared} aggregates");
+    let (mut random, mut poisoned) = (StdRng::seed_from_u64(11), BTreeSet::new());
+    each_call(&clean, |name, call, rows| {
+        let columns = arguments(call, rows);
+        let whole = fed(call, rows, &vec![0; rows.num_rows()]);
+        for (place, expr) in call.expressions().iter().enumerate() {
+            let is_constant = collect_columns(expr).is_empty();
+            if is_constant || OPTIONAL.contains(&(name, place)) {
+                continue;
+            }
+            poisoned.insert(name.to_owned());
+            for none in without_value(&columns[place]) {
+                let at = random.random_range(0..rows.num_rows());
+                let mut accumulator = call.create_groups_accumulator().unwrap();
+                for (from, count) in [(0, at), (at, rows.num_rows() - at)] {
+                    let part: Vec<ArrayRef> = columns
+                        .iter()
+                        .map(|column| column.slice(from, count))
+                        .collect();
+                    accumulator
+                        .update_batch(&part, &vec![0; count], None, GROUPS)
+                        .unwrap();
+                    let mut row: Vec<ArrayRef> =
+                        columns.iter().map(|column| column.slice(at, 1)).collect();
+                    row[place] = Arc::clone(&none);
+                    accumulator.update_batch(&row, &[0], None, GROUPS).unwrap();
+                }
+                let found = accumulator.evaluate(EmitTo::All).unwrap();
+                assert_eq!(
+                    found.to_data(),
+                    whole.to_data(),
+                    "{name}, argument {place}: {none:?}"
+                );
+            }
+        }
+    });
+    assert!(poisoned.len() > 60, "only {}", poisoned.len());
 }

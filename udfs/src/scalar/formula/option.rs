@@ -15,7 +15,7 @@ pub(super) const FORMULAS: [Formula; 7] = [
              time the discounted intrinsic value; null unless spot and strike > 0, years and \
              volatility >= 0",
             "Black and Scholes 1973, Merton 1973",
-            "SELECT bs_price('c', 100, 105, 0.5, 0.03, 0.01, 0.2)",
+            "SELECT bs_price('c', price, price + 1, 0.5, 0.03, 0.01, 0.2) FROM trades",
         ),
         &[
             TYPE,
@@ -35,7 +35,7 @@ pub(super) const FORMULAS: [Formula; 7] = [
             "The change of an option price with its underlying.",
             "the derivative of bs_price by spot",
             "Black and Scholes 1973, Merton 1973",
-            "SELECT bs_delta('c', 100, 105, 0.5, 0.03, 0.01, 0.2)",
+            "SELECT bs_delta('c', price, price + 1, 0.5, 0.03, 0.01, 0.2) FROM trades",
         ),
         &[
             TYPE,
@@ -55,7 +55,7 @@ pub(super) const FORMULAS: [Formula; 7] = [
             "The change of delta with the underlying.",
             "the second derivative of bs_price by spot",
             "Black and Scholes 1973, Merton 1973",
-            "SELECT bs_gamma('c', 100, 105, 0.5, 0.03, 0.01, 0.2)",
+            "SELECT bs_gamma('c', price, price + 1, 0.5, 0.03, 0.01, 0.2) FROM trades",
         ),
         &[
             TYPE,
@@ -75,7 +75,7 @@ pub(super) const FORMULAS: [Formula; 7] = [
             "The change of an option price with volatility.",
             "the derivative of bs_price by volatility, per 1.0 of volatility",
             "Black and Scholes 1973, Merton 1973",
-            "SELECT bs_vega('c', 100, 105, 0.5, 0.03, 0.01, 0.2)",
+            "SELECT bs_vega('c', price, price + 1, 0.5, 0.03, 0.01, 0.2) FROM trades",
         ),
         &[
             TYPE,
@@ -95,7 +95,7 @@ pub(super) const FORMULAS: [Formula; 7] = [
             "The change of an option price with the passing of time.",
             "minus the derivative of bs_price by years, per year",
             "Black and Scholes 1973, Merton 1973",
-            "SELECT bs_theta('c', 100, 105, 0.5, 0.03, 0.01, 0.2)",
+            "SELECT bs_theta('c', price, price + 1, 0.5, 0.03, 0.01, 0.2) FROM trades",
         ),
         &[
             TYPE,
@@ -115,7 +115,7 @@ pub(super) const FORMULAS: [Formula; 7] = [
             "The change of an option price with the rate.",
             "the derivative of bs_price by rate, per 1.0 of rate",
             "Black and Scholes 1973, Merton 1973",
-            "SELECT bs_rho('c', 100, 105, 0.5, 0.03, 0.01, 0.2)",
+            "SELECT bs_rho('c', price, price + 1, 0.5, 0.03, 0.01, 0.2) FROM trades",
         ),
         &[
             TYPE,
@@ -135,7 +135,7 @@ pub(super) const FORMULAS: [Formula; 7] = [
             "The volatility at which bs_price equals a price.",
             "the root of bs_price between 0 and 1000; null outside the bounds that arbitrage sets",
             "Black and Scholes 1973",
-            "SELECT implied_vol('c', 4.5, 100, 105, 0.5, 0.03, 0.01)",
+            "SELECT implied_vol('c', price / 20, price, price + 1, 0.5, 0.03, 0.01) FROM trades",
         ),
         &[
             TYPE,

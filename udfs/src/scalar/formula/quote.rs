@@ -1,6 +1,6 @@
 //! Formulas of quotes and prices.
 
-use super::{Formula, Outputs, doc, number, one};
+use super::{Formula, Outputs, doc, money, number, one};
 use crate::argument::{Argument, Kind, maybe, number as argument, optional};
 
 /// The formulas of this subject.
@@ -78,7 +78,7 @@ pub(super) const FORMULAS: [Formula; 9] = [
             "above the middle of the quote 1, below it -1; at the middle by tick_rule(price, \
              previous_price), 0 if the previous price is null",
             "Lee and Ready 1991",
-            "SELECT lee_ready(10.0, 9.5, 10.2, 9.9)",
+            "SELECT lee_ready(10.0, bid, ask, 9.9) FROM quotes",
         ),
         arguments: &[
             argument("price"),
@@ -95,6 +95,7 @@ pub(super) const FORMULAS: [Formula; 9] = [
                 sign
             })
         },
+        amount: None,
     },
     Formula {
         doc: doc(
@@ -103,18 +104,20 @@ pub(super) const FORMULAS: [Formula; 9] = [
             "Whether a price rose (1), fell (-1) or stood (0).",
             "sign(price - previous_price)",
             "Lee and Ready 1991",
-            "SELECT tick_rule(10.0, 9.9)",
+            "SELECT tick_rule(price, 10) FROM trades",
         ),
         arguments: &[argument("price"), argument("previous_price")],
         outputs: Outputs::Integer,
         evaluate: |&[a, b, ..]| one(sign_of(a - b)),
+        amount: None,
     },
-    number(
+    money(
         doc(
             "notional",
-            "notional(price, quantity [, multiplier = 1 [, rate = 1]]) -> double precision",
+            "notional(price, quantity [, multiplier = 1 [, rate = 1]]) -> amount",
             "The value of a position or a trade.",
-            "price * quantity * multiplier * rate",
+            "price * quantity * multiplier * rate; exact if all are decimals or integers and one \
+             is a decimal, else double precision",
             "standard",
             "SELECT notional(price, size) FROM trades",
         ),
@@ -125,6 +128,12 @@ pub(super) const FORMULAS: [Formula; 9] = [
             optional("rate", 1.0),
         ],
         |&[a, b, c, d, ..]| one(a * b * c * d),
+        |given| match *given {
+            [price, quantity, multiplier, rate] => {
+                price.times(quantity)?.times(multiplier)?.times(rate)
+            }
+            _ => None,
+        },
     ),
     number(
         doc(

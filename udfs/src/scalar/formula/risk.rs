@@ -1,18 +1,19 @@
 //! Formulas of positions, stress and limits.
 
-use super::{Formula, Outputs, doc, number, one};
+use super::{Formula, Outputs, doc, money, number, one};
 use crate::argument::{number as argument, optional};
 
 /// The formulas of this subject.
 pub(super) const FORMULAS: [Formula; 6] = [
-    number(
+    money(
         doc(
             "mark_to_market",
-            "mark_to_market(quantity, mark [, multiplier = 1]) -> double precision",
+            "mark_to_market(quantity, mark [, multiplier = 1]) -> amount",
             "What a position is worth at a mark; a short one is negative.",
-            "quantity * mark * multiplier",
+            "quantity * mark * multiplier; exact if all are decimals or integers and one is a \
+             decimal, else double precision",
             "standard",
-            "SELECT mark_to_market(-100, 9.5, 50)",
+            "SELECT mark_to_market(-100, price, 50) FROM trades",
         ),
         &[
             argument("quantity"),
@@ -20,15 +21,22 @@ pub(super) const FORMULAS: [Formula; 6] = [
             optional("multiplier", 1.0),
         ],
         |&[a, b, c, ..]| one(a * b * c),
+        |given| match *given {
+            [quantity, mark, multiplier] => quantity.times(mark)?.times(multiplier),
+            _ => None,
+        },
     ),
-    number(
+    money(
         doc(
             "unrealized_pnl",
-            "unrealized_pnl(quantity, average_price, mark [, multiplier = 1]) -> double precision",
+            "unrealized_pnl(quantity, average_price, mark [, multiplier = 1]) -> amount",
             "What closing a position at a mark would earn.",
-            "quantity * (mark - average_price) * multiplier",
+            "quantity * (mark - average_price) * multiplier; exact if all are decimals or integers \
+             and one is a decimal, else double precision; since the avg_cost of a position is \
+             rounded, mark_to_market(qty, mark, multiplier) - cost_basis is the profit to the last \
+             digit",
             "standard",
-            "SELECT unrealized_pnl(100, 9.5, 10.0)",
+            "SELECT unrealized_pnl(100, 9.5, price) FROM trades",
         ),
         &[
             argument("quantity"),
@@ -37,16 +45,22 @@ pub(super) const FORMULAS: [Formula; 6] = [
             optional("multiplier", 1.0),
         ],
         |&[a, b, c, d, ..]| one(a * (c - b) * d),
+        |given| match *given {
+            [quantity, average, mark, multiplier] => {
+                quantity.times(mark.minus(average)?)?.times(multiplier)
+            }
+            _ => None,
+        },
     ),
-    number(
+    money(
         doc(
             "total_pnl",
-            "total_pnl(realized, quantity, average_price, mark [, multiplier = 1]) -> double \
-             precision",
+            "total_pnl(realized, quantity, average_price, mark [, multiplier = 1]) -> amount",
             "Realized and unrealized profit together.",
-            "realized + unrealized_pnl(quantity, average_price, mark, multiplier)",
+            "realized + unrealized_pnl(quantity, average_price, mark, multiplier); exact as that \
+             is",
             "standard",
-            "SELECT total_pnl(12.5, 100, 9.5, 10.0)",
+            "SELECT total_pnl(12.5, 100, 9.5, price) FROM trades",
         ),
         &[
             argument("realized"),
@@ -56,6 +70,13 @@ pub(super) const FORMULAS: [Formula; 6] = [
             optional("multiplier", 1.0),
         ],
         |&[a, b, c, d, e, ..]| one(a + b * (d - c) * e),
+        |given| match *given {
+            [realized, quantity, average, mark, multiplier] => {
+                let open = quantity.times(mark.minus(average)?)?;
+                realized.plus(open.times(multiplier)?)
+            }
+            _ => None,
+        },
     ),
     number(
         doc(
@@ -64,7 +85,7 @@ pub(super) const FORMULAS: [Formula; 6] = [
             "Gross exposure over capital.",
             "gross_exposure / net_asset_value; null unless the latter is above zero",
             "standard",
-            "SELECT leverage(250000, 100000)",
+            "SELECT leverage(price * size, 100000) FROM trades",
         ),
         &[argument("gross_exposure"), argument("net_asset_value")],
         |&[a, b, ..]| one(if b > 0.0 { a / b } else { f64::NAN }),
@@ -77,7 +98,7 @@ pub(super) const FORMULAS: [Formula; 6] = [
             "What a position earns if the price moves by a percentage.",
             "with m = price * shock_pct / 100: quantity * (delta * m + gamma * m^2 / 2)",
             "standard",
-            "SELECT stress_pnl(100, 50.0, -10)",
+            "SELECT stress_pnl(size, price, -10) FROM trades",
         ),
         &[
             argument("quantity"),
@@ -96,7 +117,7 @@ pub(super) const FORMULAS: [Formula; 6] = [
             "utilization = |value| / limit; breached above 1; level 2 if breached, 1 from soft_pct \
              percent on, else 0; null unless limit > 0",
             "standard",
-            "SELECT limit_check(850000, 1000000)",
+            "SELECT limit_check(price * size, 50) FROM trades",
         ),
         arguments: &[
             argument("value"),
@@ -105,6 +126,7 @@ pub(super) const FORMULAS: [Formula; 6] = [
         ],
         outputs: Outputs::Limit,
         evaluate: |&[value, limit, soft, ..]| limit_check(value, limit, soft),
+        amount: None,
     },
 ];
 

@@ -1,5 +1,8 @@
 //! Tests of the per-row formulas: numbers by hand, null in and null out, no division by zero.
 
+use datafusion::arrow::array::Float64Array;
+
+use crate::argument::{Argument, Kind};
 use crate::trial::{close, refusal_text, rows};
 
 fn value(call: &str) -> Option<f64> {
@@ -184,4 +187,129 @@ fn positions_are_worth_their_mark() {
     check("mark_to_market(-2, 9.5, 50)", -950.0);
     assert_eq!(value("mark_to_market(100, NULL)"), None);
     assert_eq!(value("mark_to_market(100, 'NaN'::double)"), None);
+}
+
+#[test]
+fn amounts_of_decimals_are_exact() {
+    let check = |call: &str, expected: &str, kind: &str| {
+        let sql = format!("SELECT {call}, arrow_typeof({call}) = '{kind}'");
+        assert_eq!(rows(&sql), [format!("{expected} true")], "{call}");
+    };
+    let d = |value: &str, digits: u8| format!("CAST({value} AS DECIMAL(20,{digits}))");
+    let (tenth, price, mark) = (d("0.1", 1), d("100.01", 2), d("100.123456", 6));
+    check(
+        &format!("unrealized_pnl({tenth}, {price}, {mark})"),
+        "0.0113456",
+        "Decimal128(38, 7)",
+    );
+    check(
+        &format!("unrealized_pnl(-30000000000000, {price}, {mark}, {tenth})"),
+        "-340368000000.0000000",
+        "Decimal128(38, 7)",
+    );
+    check(
+        &format!("total_pnl({price}, 3, {price}, {mark})"),
+        "100.350368",
+        "Decimal128(38, 6)",
+    );
+    check(
+        &format!("notional({price}, 3)"),
+        "300.03",
+        "Decimal128(38, 2)",
+    );
+    check(
+        &format!("notional({price}, 3, 100, {tenth})"),
+        "3000.300",
+        "Decimal128(38, 3)",
+    );
+    check(
+        &format!("mark_to_market(-7, multiplier => 2, mark => {mark})"),
+        "-1401.728384",
+        "Decimal128(38, 6)",
+    );
+    // A float among them, or integers alone, make floats; a null is null.
+    check(
+        &format!("notional({price}, CAST(2 AS DOUBLE))"),
+        "200.02",
+        "Float64",
+    );
+    check("notional(100, 2)", "200.0", "Float64");
+    let null = format!("SELECT notional({price}, NULL) IS NULL, notional(NULL, NULL) IS NULL");
+    assert_eq!(rows(&null), ["true true"]);
+    let columns = "SELECT sum(notional(CAST(price AS DECIMAL(12,2)), CAST(size AS BIGINT))) \
+                   FROM trades";
+    assert_eq!(rows(columns), ["290.00"]);
+}
+
+#[test]
+fn amounts_that_do_not_fit_are_refused() {
+    let huge = "CAST(99999999999999999999999999999999999999 AS DECIMAL(38,0))";
+    assert_eq!(
+        refusal_text(&format!(
+            "SELECT notional({huge}, CAST(size AS BIGINT)) FROM trades"
+        )),
+        "cannot express the amount of notional in Decimal128(38, 0)"
+    );
+    let fine = "CAST(price AS DECIMAL(38,30))";
+    assert_eq!(
+        refusal_text(&format!("SELECT notional({fine}, {fine}) FROM trades")),
+        "cannot express the amount of notional in Decimal128(38, 38)"
+    );
+}
+
+/// A value that an argument may have.
+fn usual(argument: &Argument) -> f64 {
+    match argument.kind {
+        Kind::Word(words, _) => words[0].1,
+        Kind::Side => 1.0,
+        Kind::Number | Kind::Between(..) => 0.75,
+    }
+}
+
+#[test]
+fn no_formula_has_an_answer_without_an_argument_that_it_needs() {
+    let (mut answered, mut formulas) = (0, 0);
+    for formula in super::all() {
+        let name = formula.doc.name;
+        let usual: Vec<f64> = formula.arguments.iter().map(usual).collect();
+        let outputs = |given: &[Option<f64>]| {
+            let columns: Vec<Float64Array> = given
+                .iter()
+                .map(|value| Float64Array::from(vec![*value]))
+                .collect();
+            formula.rows(&columns, 1).map(|output| output[0])
+        };
+        let whole: Vec<Option<f64>> = usual.iter().copied().map(Some).collect();
+        answered += usize::from(outputs(&whole)[0].is_some());
+        formulas += 1;
+        for (place, argument) in formula.arguments.iter().enumerate() {
+            for none in [
+                None,
+                Some(f64::NAN),
+                Some(f64::INFINITY),
+                Some(f64::NEG_INFINITY),
+            ] {
+                let mut given = whole.clone();
+                given[place] = none;
+                let found = outputs(&given);
+                let is_null = found.iter().all(Option::is_none);
+                assert!(
+                    argument.may_be_null || is_null,
+                    "{name}, {place}: {found:?}"
+                );
+            }
+        }
+        // Whatever comes, what is given is a number.
+        for value in [0.0, -0.75, 1e300, -1e300, 1e-300, 1.0, -1.0] {
+            let found = outputs(&vec![Some(value); usual.len()]);
+            assert!(
+                found.iter().flatten().all(|value| value.is_finite()),
+                "{name}"
+            );
+        }
+    }
+    assert!(
+        answered * 10 > formulas * 8,
+        "only {answered} of {formulas}"
+    );
 }

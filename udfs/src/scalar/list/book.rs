@@ -14,7 +14,7 @@ pub(super) const FUNCTIONS: [ListFunction; 3] = [
             formula: "(b - a) / (b + a) with the sums b and a of the first levels sizes of each \
                       side, of all without levels",
             reference: "standard",
-            example: "SELECT book_imbalance([300, 200], [100, 400], 1)",
+            example: "SELECT book_imbalance([bid_size, 200], [ask_size, 400], 1) FROM quotes",
         },
         arguments: &[
             ("bid_sizes", Kind::List),
@@ -33,7 +33,7 @@ pub(super) const FUNCTIONS: [ListFunction; 3] = [
             description: "The mean of prices weighted by the sizes beside them.",
             formula: "sum(price * size) / sum(size); null unless the lists are as long as another",
             reference: "standard",
-            example: "SELECT weighted_mid([9.9, 10.1], [300, 100])",
+            example: "SELECT weighted_mid([bid, ask], [bid_size, ask_size]) FROM quotes",
         },
         arguments: &[("prices", Kind::List), ("sizes", Kind::List)],
         required: 2,
@@ -48,7 +48,7 @@ pub(super) const FUNCTIONS: [ListFunction; 3] = [
             description: "The average price at which a quantity fills against a book's levels.",
             formula: "levels are taken in order until target is filled; null if they are too thin",
             reference: "QuestDB l2price",
-            example: "SELECT l2price(150, [100, 200], [10.0, 10.2])",
+            example: "SELECT l2price(2, [bid_size, 200], [bid, bid - 0.5]) FROM quotes",
         },
         arguments: &[
             ("target", Kind::Number),

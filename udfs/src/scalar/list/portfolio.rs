@@ -24,7 +24,8 @@ pub(super) const FUNCTIONS: [ListFunction; 5] = [
             description: "The variance of a portfolio's return.",
             formula: "w' C w; null unless C is as wide and high as w is long",
             reference: "Markowitz 1952",
-            example: "SELECT portfolio_variance([0.6, 0.4], [[0.04, 0.01], [0.01, 0.09]])",
+            example: "SELECT portfolio_variance([0.6, 0.4], [[0.04, 0.01], [0.01, price / 100]]) \
+                      FROM trades",
         },
         arguments: &[("weights", Kind::List), ("covariance", Kind::Matrix)],
         required: 2,
@@ -44,7 +45,8 @@ pub(super) const FUNCTIONS: [ListFunction; 5] = [
                           loss is positive.",
             formula: "z sqrt(w' C w) with z = norm_ppf(confidence)",
             reference: "RiskMetrics 1996",
-            example: "SELECT portfolio_var([0.6, 0.4], [[0.04, 0.01], [0.01, 0.09]], 0.99)",
+            example: "SELECT portfolio_var([0.6, 0.4], [[0.04, 0.01], [0.01, price / 100]], 0.99) \
+                      FROM trades",
         },
         arguments: RISK,
         required: 2,
@@ -63,7 +65,8 @@ pub(super) const FUNCTIONS: [ListFunction; 5] = [
             description: "How the value at risk of a portfolio changes with each weight.",
             formula: "z C w / sqrt(w' C w) with z = norm_ppf(confidence)",
             reference: "Jorion, Value at Risk",
-            example: "SELECT marginal_var([0.6, 0.4], [[0.04, 0.01], [0.01, 0.09]])",
+            example: "SELECT marginal_var([0.6, 0.4], [[0.04, 0.01], [0.01, price / 100]]) FROM \
+                      trades",
         },
         arguments: RISK,
         required: 2,
@@ -80,7 +83,8 @@ pub(super) const FUNCTIONS: [ListFunction; 5] = [
                           sum to portfolio_var.",
             formula: "each weight times its marginal_var",
             reference: "Jorion, Value at Risk",
-            example: "SELECT component_var([0.6, 0.4], [[0.04, 0.01], [0.01, 0.09]])",
+            example: "SELECT component_var([0.6, 0.4], [[0.04, 0.01], [0.01, price / 100]]) FROM \
+                      trades",
         },
         arguments: RISK,
         required: 2,
@@ -101,7 +105,7 @@ pub(super) const FUNCTIONS: [ListFunction; 5] = [
             formula: "inv(C) 1 / (1' inv(C) 1); null for a matrix that is not square or has no \
                       inverse",
             reference: "Markowitz 1952",
-            example: "SELECT min_variance_weights([[0.04, 0.01], [0.01, 0.09]])",
+            example: "SELECT min_variance_weights([[0.04, 0.01], [0.01, price / 100]]) FROM trades",
         },
         arguments: &[("covariance", Kind::Matrix)],
         required: 1,

@@ -17,7 +17,7 @@ use super::{Course, Partition};
 use crate::running::Running as _;
 use crate::window::all;
 use crate::window::definition::{Compute, Entry, Input, InputKind};
-use crate::window::parameter::{Default, Domain};
+use crate::window::parameter::{Default, Domain, Parameter};
 
 /// How the values of a series come about.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -131,9 +131,11 @@ fn choices(entry: &Entry) -> Vec<Vec<f64>> {
         Domain::Integer(least, _) => least as f64,
         Domain::Real(least, most) => 0.25_f64.clamp(least, most),
         Domain::Choice(values) => values.first().map_or(0.0, |(value, _)| *value as f64),
+        Domain::Seconds => 2.5,
     };
     let usual = |index: usize, domain: Domain, default: Default| match (default, domain) {
         (Default::Value(value), _) => value,
+        (Default::Absent, _) => f64::NAN,
         (Default::Refused, Domain::Integer(least, _)) => least as f64 + 3.0 + 6.0 * index as f64,
         // Those of garch11_vol and of decays: their sum must stay below one.
         (Default::Refused, domain) => least(domain),
@@ -162,6 +164,13 @@ fn choices(entry: &Entry) -> Vec<Vec<f64>> {
             });
     let smallest: Vec<f64> = smallest.collect();
     let mut all = vec![defaults, halved, smallest];
+    if parameters.iter().any(|p| p.default == Default::Absent) {
+        let given = |(parameter, value): (&Parameter, &f64)| match parameter.default {
+            Default::Absent => least(parameter.domain),
+            _ => *value,
+        };
+        all.push(parameters.iter().zip(&all[0]).map(given).collect());
+    }
     all.dedup();
     all
 }

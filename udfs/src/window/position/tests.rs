@@ -1,10 +1,17 @@
 //! Tests of positions: by hand, against a brute-force account of unit trades, and the identity of
 //! profit and cash to the last digit.
 
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, Decimal128Array, Float64Array};
+use datafusion::arrow::compute::concat;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::{PartitionEvaluator as _, Signature, Volatility};
 use proptest::prelude::*;
 
-use super::METHODS;
 use super::book::{Book, Exact, Method};
+use super::{METHODS, Position, Trades};
+use crate::running::Running as _;
 use crate::trial::{refusal_text, rows};
 
 fn positions(function: &str, trades: &str) -> Vec<String> {
@@ -127,6 +134,77 @@ fn by_units(trades: &[(i128, i128)], latest_first: bool) -> (i128, i128, i128) {
     let quantity = open.iter().map(|(side, _)| side).sum();
     let basis = open.iter().map(|(side, price)| side * price).sum();
     (quantity, basis, realized)
+}
+
+/// A position begun over columns of these types.
+fn begun(method: Method, types: &[DataType]) -> Trades {
+    let signature = Signature::user_defined(Volatility::Immutable);
+    let position = Position { method, signature };
+    position
+        .trades(&[], &position.coerce(types).unwrap())
+        .unwrap()
+}
+
+/// Quantity, price and fee of a trade.
+type Traded = (i32, Option<i32>, Option<i32>);
+
+/// Trades as columns, some of them without a value.
+fn columns(trades: &[Traded], exact: bool) -> Vec<ArrayRef> {
+    let column = |value: &dyn Fn(&Traded) -> Option<i32>| -> ArrayRef {
+        if exact {
+            let values = trades.iter().map(|trade| value(trade).map(i128::from));
+            let values = values.collect::<Decimal128Array>();
+            return Arc::new(values.with_precision_and_scale(18, 2).unwrap());
+        }
+        let number = |value: Option<i32>| match value {
+            // Neither of them is a price.
+            Some(13) => Some(f64::NAN),
+            Some(17) => Some(f64::INFINITY),
+            value => value.map(f64::from),
+        };
+        let values = trades.iter().map(|trade| number(value(trade)));
+        Arc::new(values.collect::<Float64Array>())
+    };
+    vec![
+        column(&|trade| Some(trade.0)),
+        column(&|trade| trade.1),
+        column(&|trade| trade.2),
+    ]
+}
+
+proptest! {
+    /// For any cut into batches, with a restart after each.
+    #[test]
+    fn a_position_goes_on_where_it_stopped(
+        trades in prop::collection::vec(
+            (-9..=9_i32, prop::option::weighted(0.9, 1..40_i32), prop::option::of(0..5_i32)),
+            1..40,
+        ),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..5),
+        exact in any::<bool>(),
+    ) {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(trades.len() + 1)).collect();
+        cuts.extend([0, trades.len()]);
+        cuts.sort_unstable();
+        let columns = columns(&trades, exact);
+        let types: Vec<DataType> = columns.iter().map(|c| c.data_type().clone()).collect();
+        for method in METHODS {
+            let whole = begun(method, &types).evaluate_all(&columns, trades.len()).unwrap();
+            let mut position = begun(method, &types);
+            let mut parts = Vec::new();
+            for pair in cuts.windows(2) {
+                let count = pair[1] - pair[0];
+                let part: Vec<ArrayRef> = columns.iter().map(|c| c.slice(pair[0], count)).collect();
+                parts.push(position.advance(&part, count).unwrap());
+                let saved = position.save();
+                position = begun(method, &types);
+                position.load(&saved).unwrap();
+                prop_assert_eq!(position.save(), saved);
+            }
+            let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+            prop_assert_eq!(&concat(&parts).unwrap(), &whole);
+        }
+    }
 }
 
 proptest! {

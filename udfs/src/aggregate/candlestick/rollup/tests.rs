@@ -70,7 +70,7 @@ fn refusals() {
     let error = refusal("SELECT rollup(price) FROM trades");
     assert_eq!(
         error.to_string(),
-        "cannot use Float64 as argument summary of rollup, expected the result of candlestick_agg, \
-         stats_agg, percentile_agg, uddsketch or tdigest"
+        "cannot use Float64 as argument summary of rollup, expected the result of \
+         candlestick_agg, stats_agg, time_weight, percentile_agg, uddsketch or tdigest"
     );
 }

@@ -82,7 +82,7 @@ fn no_moments_are_null_and_other_types_are_refused() {
     assert_eq!(
         refusal_text("SELECT rollup(time_weight('LOCF', ts, price)['seconds']) FROM trades"),
         "cannot use Float64 as argument summary of rollup, expected the result of \
-         candlestick_agg, stats_agg, percentile_agg, uddsketch or tdigest"
+         candlestick_agg, stats_agg, time_weight, percentile_agg, uddsketch or tdigest"
     );
 }
 
