@@ -23,6 +23,7 @@ use crate::checkpoint::table_log::LogEntry;
 use crate::config::RuntimeConfig;
 use crate::error::RuntimeError;
 use crate::serve::{Cut, Part};
+use crate::sink_task::SinkEvent;
 use crate::spec::{SinkSpec, SourceSpec, TableSpec, ViewSpec};
 use crate::status::{CheckpointStatus, RuntimeStatus};
 use crate::subscribe::Subscription;
@@ -69,7 +70,7 @@ pub(crate) enum Command {
     Flush(Answer<()>),
     Checkpoint(Answer<u64>),
     Pause {
-        view: ObjectId,
+        object: ObjectId,
         paused: bool,
         answer: Answer<()>,
     },
@@ -91,19 +92,9 @@ pub(crate) enum Report {
     },
     CheckpointDone(Result<Committed, CheckpointError>),
     CheckpointProblem(String),
-    SinkFenced {
+    Sink {
         sink: u64,
-        target: String,
-        applied: u64,
-    },
-    SinkApplied {
-        sink: u64,
-        epoch: u64,
-    },
-    SinkProblem {
-        sink: u64,
-        retried: bool,
-        reason: String,
+        event: SinkEvent,
     },
 }
 
@@ -327,11 +318,18 @@ impl Core {
                 self.checkpoint_waiters.push(answer);
             }
             Command::Pause {
-                view,
+                object,
+                paused,
+                answer,
+            } if self.sinks.contains_key(&object.0) => {
+                self.set_sink_paused(object.0, paused, answer);
+            }
+            Command::Pause {
+                object,
                 paused,
                 answer,
             } => {
-                let _ = answer.send(self.set_paused(view, paused));
+                let _ = answer.send(self.set_paused(object, paused));
             }
             Command::Subscribe {
                 object,
@@ -359,19 +357,7 @@ impl Core {
             }
             Report::CheckpointDone(result) => self.checkpoint_done(result),
             Report::CheckpointProblem(problem) => self.checkpoint.problem = Some(problem),
-            Report::SinkFenced {
-                sink,
-                target,
-                applied,
-            } => self.sink_fenced(sink, target, applied),
-            Report::SinkApplied { sink, epoch } => self.sink_applied(sink, epoch),
-            Report::SinkProblem {
-                sink,
-                retried,
-                reason,
-            } => {
-                self.sink_problem(sink, retried, reason);
-            }
+            Report::Sink { sink, event } => self.hear_sink(sink, event),
         }
     }
 

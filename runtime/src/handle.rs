@@ -264,13 +264,16 @@ impl Runtime {
         self.ask(Command::Checkpoint).await
     }
 
-    /// Stops a view where it stands, or lets it go on from there. Durable when this returns.
+    /// Stops a view or a sink where it stands, or lets it go on from there. Durable when this
+    /// returns, and nothing is under way at the target of a sink that was stopped.
+    ///
+    /// A sink that was suspended goes on too, if what suspended it has been mended.
     ///
     /// # Errors
-    /// [`RuntimeError::NotA`] if there is no such view, [`RuntimeError::Stopped`].
-    pub async fn set_paused(&self, view: ObjectId, paused: bool) -> Result<(), RuntimeError> {
+    /// [`RuntimeError::NotA`] if there is no such view or sink, [`RuntimeError::Stopped`].
+    pub async fn set_paused(&self, object: ObjectId, paused: bool) -> Result<(), RuntimeError> {
         self.ask(|answer| Command::Pause {
-            view,
+            object,
             paused,
             answer,
         })

@@ -111,7 +111,7 @@ fn unfenced(sink: &str, own: Generation, known: Progress, epoch: Epoch) -> Conne
         "It was fenced for generation {own} and now says {}.",
         known.generation
     ))
-    .with_hint("The target was restored or failed over. Restart, so that the sink is fenced anew.")
+    .with_hint("The target was restored or failed over. ALTER SINK … RESUME takes it over anew.")
 }
 
 fn gap(sink: &str, known: Progress, previous: Epoch, epoch: Epoch) -> ConnectorError {

@@ -49,7 +49,11 @@ pub(crate) async fn alter(
     let (id, paused) = (object.def.id, statement.action == AlterAction::Pause);
     let to = match &statement.action {
         AlterAction::Rename(to) => to,
-        AlterAction::Pause | AlterAction::Resume if statement.noun == ObjectNoun::View => {
+        AlterAction::Pause | AlterAction::Resume
+            if matches!(statement.noun, ObjectNoun::View | ObjectNoun::Sink) =>
+        {
+            // What a sink has under way may take long; other definitions need not wait for it.
+            drop(store);
             instance.runtime.set_paused(ObjectId(id), paused).await?;
             return Ok(Outcome {
                 tag,
@@ -58,7 +62,7 @@ pub(crate) async fn alter(
         }
         AlterAction::Pause | AlterAction::Resume => {
             let what = format!("pausing a {}", object.def.kind.noun());
-            let hint = "Pause the streaming views that read it.";
+            let hint = "Pause the streaming views that read it, or the sinks that follow it.";
             return Err(EngineError::unsupported(what)
                 .hint(hint)
                 .at(Some(statement.name.position)));

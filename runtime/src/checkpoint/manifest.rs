@@ -133,6 +133,9 @@ pub struct SinkState {
     pub outbox: Vec<OutboxEntry>,
     /// Whether the initial content of its view has been put into the outbox.
     pub begun: bool,
+    /// Whether somebody has paused it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// The output of one epoch for a sink.

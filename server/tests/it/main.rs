@@ -8,5 +8,6 @@
 mod failpoints;
 mod harness;
 mod kill;
+mod mend;
 mod outside;
 mod start;

@@ -59,6 +59,7 @@ fn manifest() -> ManifestV1 {
                 delta: object("data/r"),
             }],
             begun: true,
+            paused: false,
         }],
         operators: Some(object("data/o")),
         table_log: 6,
