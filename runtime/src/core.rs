@@ -33,14 +33,16 @@ mod intake;
 mod pace;
 mod pause;
 mod publish;
+pub(crate) mod rebuild;
 pub(crate) mod relation;
 mod report;
-mod save;
+pub(crate) mod save;
 mod sinks;
 mod source;
 
 use intake::{Intake, Opened};
 use pace::Occasion;
+use rebuild::{Rebuild, Step};
 use relation::Relation;
 use sinks::SinkEntry;
 use source::SourceEntry;
@@ -74,6 +76,7 @@ pub(crate) enum Command {
         paused: bool,
         answer: Answer<()>,
     },
+    Alter(Step),
     Subscribe {
         object: ObjectId,
         part: Part,
@@ -130,6 +133,10 @@ pub(crate) struct Core {
     sources: BTreeMap<ObjectId, SourceEntry>,
     relations: BTreeMap<ObjectId, Relation>,
     sinks: BTreeMap<u64, SinkEntry>,
+    rebuilds: BTreeMap<ObjectId, Rebuild>,
+    /// New versions of views that have not caught up with their sources yet.
+    rebuilds_due: Vec<(ViewSpec, Answer<()>)>,
+    cut_overs: Vec<(ObjectId, Answer<()>)>,
     intakes: Vec<Intake>,
     intake_next: u64,
     manifest: ManifestV1,
@@ -188,6 +195,9 @@ impl Core {
             sources: BTreeMap::new(),
             relations: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            rebuilds: BTreeMap::new(),
+            rebuilds_due: Vec::new(),
+            cut_overs: Vec::new(),
             intakes: Vec::new(),
             intake_next: 0,
             table_log: parts.manifest.table_log,
@@ -227,6 +237,8 @@ impl Core {
         // Whoever stops reads no further: what comes never ends.
         let more = self.stopping.is_none() && self.step();
         self.publish_if_due(more);
+        self.watch_rebuilds();
+        self.cut_over_due();
         self.housekeep();
         self.checkpoint_if_due();
         if self.fenced {
@@ -331,6 +343,7 @@ impl Core {
             } => {
                 let _ = answer.send(self.set_paused(object, paused));
             }
+            Command::Alter(step) => self.alter(step),
             Command::Subscribe {
                 object,
                 part,

@@ -19,6 +19,7 @@ use crate::checkpoint::manifest::{ManifestV1, ObjectRef, RelationState};
 use crate::checkpoint::store::Store;
 use crate::checkpoint::table_log::{LogEntry, TableLog};
 use crate::config::RuntimeConfig;
+use crate::core::rebuild::Step;
 use crate::core::relation::Saved;
 use crate::core::{Answer, Command, Core, Message, Parts, Shared};
 use crate::error::RuntimeError;
@@ -279,6 +280,36 @@ impl Runtime {
         })
         .await?;
         self.checkpoint().await.map(|_| ())
+    }
+
+    /// Builds a new version of view `spec.id` beside it, with the same columns; returns once both
+    /// stand at the same place in all their inputs. Then [`Runtime::cut_over`]. If the future is
+    /// dropped before it returns, the new version is given up.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Altering`] with the reason if it cannot be built, or not now.
+    pub async fn rebuild_view(&self, spec: ViewSpec) -> Result<(), RuntimeError> {
+        self.ask(|answer| Command::Alter(Step::Build(spec, answer)))
+            .await
+    }
+
+    /// Lets the new version of a view take its place: readers, subscribers, views and sinks go on
+    /// with it between two cuts.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NotA`] if there is no new version.
+    pub async fn cut_over(&self, view: ObjectId) -> Result<(), RuntimeError> {
+        self.ask(|answer| Command::Alter(Step::CutOver(view, answer)))
+            .await
+    }
+
+    /// Gives the new version of a view up; the view stays as it is.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stopped`].
+    pub async fn abandon_rebuild(&self, view: ObjectId) -> Result<(), RuntimeError> {
+        self.ask(|answer| Command::Alter(Step::Abandon(view, answer)))
+            .await
     }
 
     /// Follows a relation: its rows as of now if `snapshot`, then every change.

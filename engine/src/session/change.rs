@@ -8,6 +8,8 @@ use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::statement::{CreateView, StatementKind, WithOptions};
 use rtsap_planner::{bind_source, bind_table};
 
+use tokio::sync::oneshot;
+
 use crate::error::EngineError;
 use crate::sequence::{self, Outcome, alter, define, drop, existing, function, replace};
 use crate::session::{Session, Statement};
@@ -21,6 +23,8 @@ pub(super) async fn change(
 ) -> Result<Outcome, EngineError> {
     let instance = Arc::clone(&session.instance);
     let (kind, sql) = (kind.clone(), show::redacted(statement));
+    // Dropped with this future, when the client has gone away.
+    let (_waits, gone) = oneshot::channel::<()>();
     let work = async move {
         let it = &instance;
         match &kind {
@@ -64,7 +68,7 @@ pub(super) async fn change(
                 .await
             }
             StatementKind::CreateFunction(create) => function::create(it, create, sql).await,
-            StatementKind::Alter(statement) => alter::alter(it, statement).await,
+            StatementKind::Alter(statement) => alter::alter(it, statement, gone).await,
             StatementKind::Drop(statement) => drop::drop_objects(it, statement).await,
             StatementKind::Comment(statement) => drop::comment(it, statement).await,
             _ => Err(EngineError::unsupported("this statement")),

@@ -5,6 +5,7 @@
     reason = "a failed step fails its test"
 )]
 
+mod alter;
 mod failpoints;
 mod harness;
 mod kill;
