@@ -316,6 +316,11 @@ impl CatalogState {
         let object = self.objects.get_mut(&id);
         let object = Arc::make_mut(object.ok_or(CatalogError::Unknown { id })?);
         self.by_name.remove(object.def.name.as_str());
+        if let ObjectKind::Sink(sink) = &mut object.def.kind {
+            // What it has written is found again under the name that it was written under.
+            let record = sink.record.take();
+            sink.record = Some(record.unwrap_or_else(|| object.def.name.to_string()));
+        }
         object.def.name = name.clone();
         object.def.sql = sql.to_owned();
         self.by_name.insert(name.as_str().to_owned(), id);

@@ -48,6 +48,7 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
     driven: Mutex<Option<Box<Core>>>,
     generation: u64,
+    directory: u64,
 }
 
 /// Everything that waits for the start.
@@ -84,6 +85,7 @@ impl Runtime {
         }
         let manifest = chain.tip().clone();
         let generation = manifest.generation;
+        let directory = manifest.directory.unwrap_or_default();
         let opened = TableLog::open(store.clone(), generation, manifest.table_log).await?;
         let (log, entries) = opened;
         let (messages, receiver) = crossbeam_channel::bounded(MESSAGES_MAX);
@@ -111,6 +113,7 @@ impl Runtime {
             thread: Mutex::new(None),
             driven: Mutex::new(None),
             generation,
+            directory,
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -120,6 +123,11 @@ impl Runtime {
     /// The number of this life of the process on its state.
     pub fn generation(&self) -> u64 {
         self.inner.generation
+    }
+
+    /// The number of the state that this process runs on: that of no other data directory.
+    pub fn directory(&self) -> u64 {
+        self.inner.directory
     }
 
     /// Defines a source. It is read once a view needs it.

@@ -100,7 +100,8 @@ impl TimescaleSink {
         let name = self.input.sink.as_str();
         let known = progress::read(client, name).await?;
         let written = known.is_some_and(|known| known.epoch > 0);
-        let applied = progress::take(client, name, generation, expected, known).await?;
+        let own = (name, self.input.owner);
+        let applied = progress::take(client, own, generation, expected, known).await?;
         failpoint::pass("timescale.fence_claimed");
         let found = self.target.prepare(client, &self.options, written).await?;
         client.batch_execute("COMMIT").await.map_err(failed)?;

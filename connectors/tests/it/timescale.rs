@@ -164,6 +164,7 @@ pub fn candles() -> SinkInput {
     ]));
     SinkInput {
         sink: "candles".to_owned(),
+        owner: rtsap_stream::progress::Owner::default(),
         schema,
         key: vec![0, 1],
         event_time: Some(1),

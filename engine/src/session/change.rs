@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rtsap_catalog::object::ViewDef;
+use rtsap_catalog::object::{SinkDef, ViewDef};
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::statement::{CreateView, StatementKind, WithOptions};
 use rtsap_planner::{bind_source, bind_table};
@@ -61,8 +61,12 @@ pub(super) async fn change(
                 let (name, exists_ok) = (&create.name, create.if_not_exists);
                 sequence::create(it, name, exists_ok, sql, "CREATE SINK", |catalog, id| {
                     let from = existing(catalog, &create.from)?;
-                    let plain = plain_options(&create.options);
-                    let made = define::sink(it, &name.name, id, from, plain);
+                    let def = SinkDef {
+                        from: from.def.id,
+                        options: plain_options(&create.options),
+                        record: None,
+                    };
+                    let made = define::sink(it, &name.name, id, from, def);
                     made.map_err(|error| at_option(error, &create.options))
                 })
                 .await

@@ -258,3 +258,53 @@ async fn a_paused_sink_stands_still_across_a_crash_and_misses_nothing() {
     desk.both_are_right().await;
     desk.are(["running", "running"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_sink_goes_on_and_another_of_its_old_name_does_not() {
+    let Some(mut desk) = Desk::open().await else {
+        return;
+    };
+    desk.define().await;
+    desk.produce(2);
+    desk.both_are_right().await;
+    desk.run("ALTER SINK mend_sums RENAME TO mend_others").await;
+    desk.restart();
+    desk.produce(2);
+    desk.both_are_right().await;
+    // Both of these would write what is there already, after rows that are not theirs.
+    let make = |name: &str, view: &str, table: &str| {
+        format!(
+            "CREATE SINK {name} FROM {view} WITH ('connector' = 'timescaledb', 'url' = '{}', \
+             'table' = '{table}')",
+            desk.url
+        )
+    };
+    desk.run("DROP SINK mend_rows").await;
+    for sql in [
+        make("mend_rows", "all_rows", "mend_rows"),
+        make("mend_sums", "sums", "mend_sums"),
+    ] {
+        desk.run(&sql).await;
+    }
+    let client = desk.server.client().await;
+    let ask =
+        "SELECT name, state, reason LIKE '%belongs to another sink%' FROM rtsap_catalog.sinks";
+    let told = [
+        "mend_others|running|NULL",
+        "mend_rows|suspended|t",
+        "mend_sums|suspended|t",
+    ];
+    wait_for(&client, ask, &told.map(str::to_owned)).await;
+    let rows_before = desk.all();
+    desk.produce(2);
+    wait_for(&desk.target, "SELECT k, c, s FROM mend_sums", &desk.sums()).await;
+    let kept = rows(&desk.target, "SELECT k, n FROM mend_rows")
+        .await
+        .unwrap();
+    assert_eq!(kept, rows_before);
+    // As the hint says.
+    let empty = "TRUNCATE mend_rows; DELETE FROM rtsap.sink_progress WHERE sink = 'mend_rows'";
+    desk.target.batch_execute(empty).await.unwrap();
+    desk.run("ALTER SINK mend_rows RESUME").await;
+    desk.both_are_right().await;
+}

@@ -22,6 +22,7 @@ fn manifest() -> ManifestV1 {
     ManifestV1 {
         sequence: 3,
         previous: Some("ab".to_owned()),
+        directory: None,
         writer: "w".to_owned(),
         generation: 2,
         epoch: 5,
