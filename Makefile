@@ -13,7 +13,7 @@ ARGS ?=
 ROWS ?= 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench torture differential flat-state lint services clean-services
+.PHONY: help demo test bench torture outage differential flat-state lint services clean-services
 
 help: ## this list
 	@echo 'usage: make <command>'
@@ -33,6 +33,9 @@ bench: ## install, start a real Kafka, and measure (ARGS='--short' only shows th
 
 torture: ## kill, stop and cut off all real parts at random, and count every row (ARGS='--kills 1000')
 	@exec scripts/torture.sh $(ARGS)
+
+outage: ## take TimescaleDB away for an hour while trades come, and measure the catch-up (ARGS='--seconds 60')
+	@exec scripts/outage.sh $(ARGS)
 
 differential: ## compare random views over random streams with a reference (ARGS='--seed 7 --cases 10000 --seconds 1800')
 	@exec scripts/differential.sh $(ARGS)

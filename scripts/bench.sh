@@ -2,7 +2,7 @@
 # The benchmarks: installs what is missing, builds, starts a Kafka of its own, measures, stops it.
 # What the figures mean and what they were: docs/benchmarks.md.
 #
-# usage: bench.sh [--short] [--mock] [--profile release|dev] [candles|memory|latency|functions …]
+# usage: bench.sh [--short] [--mock] [--profile release|dev] [candles|memory|recovery|latency|functions …]
 #   --short    small runs that only show that everything works, in the dev profile; their figures
 #              mean nothing. About a minute once it is built.
 #   --mock     librdkafka's mock broker instead of Apache Kafka; with --short only, for it keeps no
@@ -17,7 +17,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/prelude.sh"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$RTSAP_CACHE/target}
 export RTSAP_INSTANCE=bench-$$ RTSAP_OWNER=$$
 export RTSAP_BENCH_RESULTS=${RTSAP_BENCH_RESULTS:-$RTSAP_CACHE/bench}
-USAGE='bench.sh [--short] [--mock] [--profile release|dev] [candles|memory|latency|functions …]'
+USAGE='bench.sh [--short] [--mock] [--profile release|dev] [candles|memory|recovery|latency|functions …]'
 
 SHORT=0
 MOCK=0
@@ -31,12 +31,12 @@ while [[ $# -gt 0 ]]; do
     PROFILE=${2:-}
     shift
     ;;
-  candles | memory | latency | functions) WANTED+=("$1") ;;
+  candles | memory | recovery | latency | functions) WANTED+=("$1") ;;
   *) misused "$1" "$USAGE" ;;
   esac
   shift
 done
-[[ ${#WANTED[@]} -gt 0 ]] || WANTED=(candles memory latency)
+[[ ${#WANTED[@]} -gt 0 ]] || WANTED=(candles memory recovery latency)
 [[ $MOCK -eq 0 || $SHORT -eq 1 ]] || die "--mock is for --short only" \
   "The mock broker keeps too little for figures that mean something."
 [[ -n $PROFILE ]] || { [[ $SHORT -eq 1 ]] && PROFILE=dev || PROFILE=release; }
@@ -60,6 +60,8 @@ arguments() {
   00-*) ;;
   10-candles) echo --rows 200000 --rounds 2 ;;
   11-candles) echo --rows 100000 --partitions 8 --rounds 2 ;;
+  10-recovery) echo --rows 200000 --keys 100000 --rounds 2 ;;
+  11-recovery) echo --rows 100000 --partitions 8 --keys 50000 --rounds 2 ;;
   10-memory) echo --rows 200000 --keys 100000 ;;
   11-memory) echo --rows 100000 --partitions 8 --keys 50000 ;;
   1?-functions) echo --rows 5000 --rounds 1 --every 20 ;;

@@ -159,5 +159,6 @@ step "Rust tests" count_cargo cargo test --workspace --no-fail-fast || true
 step "model of the protocol" count_cargo cargo test --manifest-path simulation/Cargo.toml || true
 python_tests
 step "torture, short" count_walk "$RTSAP_TEST_PYTHON" scripts/torture.py --kills 8 --seed 3 || true
+step "outage, short" count_walk "$RTSAP_TEST_PYTHON" scripts/outage.py --seconds 15 || true
 step "quickstart and README" count_walk "$RTSAP_TEST_PYTHON" scripts/quickstart.py || true
 conclude

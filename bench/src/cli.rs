@@ -47,6 +47,8 @@ pub enum Command {
     Candles(CandlesArgs),
     /// Memory of the server with many keys in one open window.
     Memory(MemoryArgs),
+    /// From the start of a killed server until it answers from a large state.
+    Recovery(RecoveryArgs),
     /// From producing a message at a steady pace to seeing it in a client.
     Latency(LatencyArgs),
     /// Each function in a streaming view, beside the same query with avg.
@@ -100,6 +102,23 @@ pub struct MemoryArgs {
     /// Partitions of the topic.
     #[arg(long, default_value_t = 2)]
     pub partitions: i32,
+}
+
+/// `recovery`.
+#[derive(Debug, Args)]
+pub struct RecoveryArgs {
+    /// Messages; each key gets as many.
+    #[arg(long, default_value_t = 4_000_000)]
+    pub rows: u64,
+    /// Keys in the open window: the default is about a gigabyte of state and rows.
+    #[arg(long, default_value_t = 3_500_000)]
+    pub keys: usize,
+    /// Partitions of the topic.
+    #[arg(long, default_value_t = 2)]
+    pub partitions: i32,
+    /// How often the server is killed.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
 }
 
 /// `latency`.

@@ -1,5 +1,5 @@
 //! Measures the server: candles from a Kafka topic beside a bare consumer and DuckDB, memory by
-//! keys, and the time from producing a message to seeing it.
+//! keys, the time from a kill to the first answer, and from producing a message to seeing it.
 //!
 //! Every figure is taken side by side with its yardstick in one run, and every run checks its
 //! results against an oracle, so that a wrong answer is never measured. What the figures mean:
@@ -20,6 +20,7 @@ mod histogram;
 mod latency;
 mod memory;
 mod process;
+mod recovery;
 mod report;
 mod server;
 mod statistics;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Candles(args) => candles::run(&cli.setting, args),
         Command::Memory(args) => memory::run(&cli.setting, args),
+        Command::Recovery(args) => recovery::run(&cli.setting, args),
         Command::Latency(args) => latency::run(&cli.setting, args),
         Command::Functions(args) => functions::run(&cli.setting, args),
         Command::Count(args) => bare::count(args),

@@ -103,25 +103,14 @@ fn hold(
     scratch: &Path,
     keys: usize,
 ) -> Result<Held, Failure> {
-    let lines = scratch.join(format!("{keys}.json"));
-    let partition_of = write_trades(args, keys, &lines)?;
-    let topic = broker.create("memory", args.partitions)?;
-    topic.load(&lines, &partition_of)?;
-    std::fs::remove_file(&lines)?;
-    let server = Server::start(setting)?;
-    server.execute(&server::source(&broker.servers, &topic.name, false))?;
-    let idle = server.resident()?.now;
-    server.execute(&server::candle_view("'1' HOUR", "", Emit::Changes))?;
-    // Looked at without a query on the view: what a reader holds is not the view's.
-    let rows = i64::try_from(args.rows)?;
-    server.wait_for("SELECT used FROM rtsap_catalog.ledger", rows)?;
-    wait_until_saved(&server)?;
+    let size = Size {
+        rows: args.rows,
+        keys,
+        partitions: args.partitions,
+    };
+    let (server, idle) = filled(setting, broker, scratch, size)?;
     let resident = server.resident()?;
-    let found = server.number("SELECT count(*) FROM candles")?;
-    let trades = server.number("SELECT CAST(sum(trades) AS BIGINT) FROM candles")?;
-    if (found, trades) != (i64::try_from(keys)?, rows) {
-        return Err(format!("{found} keys with {trades} trades, not {keys} with {rows}").into());
-    }
+    check(&server, size)?;
     Ok(Held {
         keys,
         idle,
@@ -130,19 +119,68 @@ fn hold(
     })
 }
 
+/// How many trades of how many symbols.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub rows: u64,
+    pub keys: usize,
+    pub partitions: i32,
+}
+
+/// A server that has taken and saved `size` in one open window of candles, with its resident memory
+/// before.
+///
+/// # Errors
+/// If something does not run.
+pub fn filled(
+    setting: &Setting,
+    broker: &Broker,
+    scratch: &Path,
+    size: Size,
+) -> Result<(Server, u64), Failure> {
+    let lines = scratch.join(format!("{}.json", size.keys));
+    let partition_of = write_trades(size, &lines)?;
+    let topic = broker.create("memory", size.partitions)?;
+    topic.load(&lines, &partition_of)?;
+    std::fs::remove_file(&lines)?;
+    let server = Server::start(setting)?;
+    server.execute(&server::source(&broker.servers, &topic.name, false))?;
+    let idle = server.resident()?.now;
+    server.execute(&server::candle_view("'1' HOUR", "", Emit::Changes))?;
+    // Looked at without a query on the view: what a reader holds is not the view's.
+    let rows = i64::try_from(size.rows)?;
+    server.wait_for("SELECT used FROM rtsap_catalog.ledger", rows)?;
+    wait_until_saved(&server)?;
+    Ok((server, idle))
+}
+
+/// Checks that no key and no trade is missing.
+///
+/// # Errors
+/// If one is.
+pub fn check(server: &Server, size: Size) -> Result<(), Failure> {
+    let found = server.number("SELECT count(*) FROM candles")?;
+    let trades = server.number("SELECT CAST(sum(trades) AS BIGINT) FROM candles")?;
+    if (found, trades) != (i64::try_from(size.keys)?, i64::try_from(size.rows)?) {
+        let (keys, rows) = (size.keys, size.rows);
+        return Err(format!("{found} keys with {trades} trades, not {keys} with {rows}").into());
+    }
+    Ok(())
+}
+
 /// Writes the trades as lines; returns the partition of each.
-fn write_trades(args: &MemoryArgs, keys: usize, lines: &Path) -> Result<Vec<i32>, Failure> {
+fn write_trades(size: Size, lines: &Path) -> Result<Vec<i32>, Failure> {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(lines)?);
-    let mut market = Trades::new(keys, Activity::InTurn);
+    let mut market = Trades::new(size.keys, Activity::InTurn);
     let mut partition_of = Vec::new();
     let mut line = Vec::new();
-    for number in 0..args.rows {
+    for number in 0..size.rows {
         let trade = market.next(START_US + i64::try_from(number)? * STEP_US);
         line.clear();
         market.write_json(&trade, &mut line);
         line.push(b'\n');
         out.write_all(&line)?;
-        partition_of.push(i32::try_from(trade.symbol)? % args.partitions);
+        partition_of.push(i32::try_from(trade.symbol)? % size.partitions);
     }
     out.flush()?;
     Ok(partition_of)

@@ -1,7 +1,7 @@
 //! The real server as a child process, with a session on it.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ pub struct Server {
     address: String,
     runtime: Runtime,
     client: Client,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 /// Where the server's binary is: as said, or beside this program.
@@ -59,7 +59,28 @@ impl Server {
     /// # Errors
     /// If it does not start.
     pub fn start(setting: &Setting) -> Result<Self, Failure> {
-        let data = directory(setting)?;
+        Self::start_on(setting, directory(setting)?)
+    }
+
+    /// Kills it, as by `kill -9`, and starts it again on what it has saved; returns when it has
+    /// said that it is ready, and is connected to.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn restart(mut self, setting: &Setting) -> Result<Self, Failure> {
+        self.child.kill()?;
+        self.child.wait()?;
+        let data = std::mem::replace(&mut self.data, directory(setting)?);
+        drop(self);
+        Self::start_on(setting, data)
+    }
+
+    /// Where it keeps its data.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    fn start_on(setting: &Setting, data: tempfile::TempDir) -> Result<Self, Failure> {
         let mut child = Command::new(binary(setting)?)
             .args([
                 "serve",
@@ -91,7 +112,7 @@ impl Server {
                 address: address.unwrap_or_default(),
                 runtime,
                 client,
-                _data: data,
+                data,
             }),
             Err(error) => {
                 // It is going anyway.

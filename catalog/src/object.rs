@@ -135,6 +135,9 @@ pub struct SinkDef {
     pub from: ObjectNumber,
     /// The `WITH` options, lowercase keys.
     pub options: BTreeMap<String, String>,
+    /// The name under which its target keeps its record, if it has been renamed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
 }
 
 /// A function in SQL.

@@ -77,6 +77,17 @@ pub enum CatalogChange {
         /// The statement that would make it under that name.
         sql: String,
     },
+    /// Another definition of the same kind under the same name and number.
+    Redefine {
+        /// The object.
+        id: ObjectNumber,
+        /// The statement that would make it so.
+        sql: String,
+        /// Numbers of the objects it reads now: all smaller than its own.
+        depends_on: Vec<ObjectNumber>,
+        /// What it is now.
+        kind: ObjectKind,
+    },
     /// `COMMENT ON`; `None` takes the comment away.
     Comment {
         /// The object.
@@ -178,6 +189,12 @@ impl CatalogSnapshot {
                 state.create(def)?;
             }
             CatalogChange::Rename { id, name, sql } => state.rename(*id, name, sql)?,
+            CatalogChange::Redefine {
+                id,
+                sql,
+                depends_on,
+                kind,
+            } => state.redefine(*id, sql, depends_on, kind)?,
             CatalogChange::Comment { id, comment } => {
                 let object = state
                     .objects
@@ -299,9 +316,39 @@ impl CatalogState {
         let object = self.objects.get_mut(&id);
         let object = Arc::make_mut(object.ok_or(CatalogError::Unknown { id })?);
         self.by_name.remove(object.def.name.as_str());
+        if let ObjectKind::Sink(sink) = &mut object.def.kind {
+            // What it has written is found again under the name that it was written under.
+            let record = sink.record.take();
+            sink.record = Some(record.unwrap_or_else(|| object.def.name.to_string()));
+        }
         object.def.name = name.clone();
         object.def.sql = sql.to_owned();
         self.by_name.insert(name.as_str().to_owned(), id);
+        Ok(())
+    }
+
+    fn redefine(
+        &mut self,
+        id: ObjectNumber,
+        sql: &str,
+        depends_on: &[ObjectNumber],
+        kind: &ObjectKind,
+    ) -> Result<(), CatalogError> {
+        let contradiction = |reason| Err(CatalogError::Contradiction { id, reason });
+        if !depends_on.iter().all(|read| *read < id) {
+            return contradiction("it reads an object that comes after it");
+        }
+        if !depends_on.iter().all(|id| self.objects.contains_key(id)) {
+            return contradiction("it reads an object that does not exist");
+        }
+        let object = self.objects.get_mut(&id);
+        let object = Arc::make_mut(object.ok_or(CatalogError::Unknown { id })?);
+        if object.def.kind.noun() != kind.noun() {
+            return contradiction("it becomes an object of another kind");
+        }
+        object.def.sql = sql.to_owned();
+        object.def.depends_on = depends_on.to_vec();
+        object.def.kind = kind.clone();
         Ok(())
     }
 

@@ -29,7 +29,7 @@ pub use bind::{
 pub use error::PlanError;
 pub use functions::Functions;
 pub use logical::batch::{BatchExtension, batch_extension};
-pub use parse::alter::renamed;
+pub use parse::alter::{renamed, requeried};
 pub use parse::parse;
 pub use statement::{ParsedStatement, StatementKind};
 pub use streaming::{PlannedView, plan_view, plan_view_with};

@@ -287,6 +287,8 @@ pub struct AlterStatement {
 /// What `ALTER` does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlterAction {
+    /// `AS query`, as written, with its `EMIT` clause; and characters before it in the whole text.
+    Query(String, u32),
     /// `RENAME TO name`.
     Rename(Name),
     /// `PAUSE`.

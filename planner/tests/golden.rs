@@ -139,6 +139,7 @@ impl Runner {
                 let def = SinkDef {
                     from: from.unwrap_or(0),
                     options: options.collect(),
+                    record: None,
                 };
                 for (key, value) in &def.options {
                     let _ = writeln!(out, "  {key} = {value}");

@@ -23,6 +23,7 @@ use crate::checkpoint::table_log::LogEntry;
 use crate::config::RuntimeConfig;
 use crate::error::RuntimeError;
 use crate::serve::{Cut, Part};
+use crate::sink_task::SinkEvent;
 use crate::spec::{SinkSpec, SourceSpec, TableSpec, ViewSpec};
 use crate::status::{CheckpointStatus, RuntimeStatus};
 use crate::subscribe::Subscription;
@@ -32,14 +33,16 @@ mod intake;
 mod pace;
 mod pause;
 mod publish;
+pub(crate) mod rebuild;
 pub(crate) mod relation;
 mod report;
-mod save;
+pub(crate) mod save;
 mod sinks;
 mod source;
 
 use intake::{Intake, Opened};
 use pace::Occasion;
+use rebuild::{Rebuild, Step};
 use relation::Relation;
 use sinks::SinkEntry;
 use source::SourceEntry;
@@ -69,10 +72,11 @@ pub(crate) enum Command {
     Flush(Answer<()>),
     Checkpoint(Answer<u64>),
     Pause {
-        view: ObjectId,
+        object: ObjectId,
         paused: bool,
         answer: Answer<()>,
     },
+    Alter(Step),
     Subscribe {
         object: ObjectId,
         part: Part,
@@ -91,19 +95,9 @@ pub(crate) enum Report {
     },
     CheckpointDone(Result<Committed, CheckpointError>),
     CheckpointProblem(String),
-    SinkFenced {
+    Sink {
         sink: u64,
-        target: String,
-        applied: u64,
-    },
-    SinkApplied {
-        sink: u64,
-        epoch: u64,
-    },
-    SinkProblem {
-        sink: u64,
-        retried: bool,
-        reason: String,
+        event: SinkEvent,
     },
 }
 
@@ -139,6 +133,10 @@ pub(crate) struct Core {
     sources: BTreeMap<ObjectId, SourceEntry>,
     relations: BTreeMap<ObjectId, Relation>,
     sinks: BTreeMap<u64, SinkEntry>,
+    rebuilds: BTreeMap<ObjectId, Rebuild>,
+    /// New versions of views that have not caught up with their sources yet.
+    rebuilds_due: Vec<(ViewSpec, Answer<()>)>,
+    cut_overs: Vec<(ObjectId, Answer<()>)>,
     intakes: Vec<Intake>,
     intake_next: u64,
     manifest: ManifestV1,
@@ -197,6 +195,9 @@ impl Core {
             sources: BTreeMap::new(),
             relations: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            rebuilds: BTreeMap::new(),
+            rebuilds_due: Vec::new(),
+            cut_overs: Vec::new(),
             intakes: Vec::new(),
             intake_next: 0,
             table_log: parts.manifest.table_log,
@@ -236,6 +237,8 @@ impl Core {
         // Whoever stops reads no further: what comes never ends.
         let more = self.stopping.is_none() && self.step();
         self.publish_if_due(more);
+        self.watch_rebuilds();
+        self.cut_over_due();
         self.housekeep();
         self.checkpoint_if_due();
         if self.fenced {
@@ -327,12 +330,20 @@ impl Core {
                 self.checkpoint_waiters.push(answer);
             }
             Command::Pause {
-                view,
+                object,
+                paused,
+                answer,
+            } if self.sinks.contains_key(&object.0) => {
+                self.set_sink_paused(object.0, paused, answer);
+            }
+            Command::Pause {
+                object,
                 paused,
                 answer,
             } => {
-                let _ = answer.send(self.set_paused(view, paused));
+                let _ = answer.send(self.set_paused(object, paused));
             }
+            Command::Alter(step) => self.alter(step),
             Command::Subscribe {
                 object,
                 part,
@@ -359,19 +370,7 @@ impl Core {
             }
             Report::CheckpointDone(result) => self.checkpoint_done(result),
             Report::CheckpointProblem(problem) => self.checkpoint.problem = Some(problem),
-            Report::SinkFenced {
-                sink,
-                target,
-                applied,
-            } => self.sink_fenced(sink, target, applied),
-            Report::SinkApplied { sink, epoch } => self.sink_applied(sink, epoch),
-            Report::SinkProblem {
-                sink,
-                retried,
-                reason,
-            } => {
-                self.sink_problem(sink, retried, reason);
-            }
+            Report::Sink { sink, event } => self.hear_sink(sink, event),
         }
     }
 

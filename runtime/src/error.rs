@@ -32,6 +32,14 @@ pub enum RuntimeError {
         /// What is wrong.
         found: String,
     },
+    /// A view cannot be altered, or not now.
+    #[error("cannot alter streaming view \"{view}\": {reason}")]
+    Altering {
+        /// Its name.
+        view: String,
+        /// Why not.
+        reason: String,
+    },
     /// The other side of a connector.
     #[error(transparent)]
     Connector(#[from] ConnectorError),
@@ -67,7 +75,7 @@ impl RuntimeError {
         match self {
             Self::Stopped => ErrorKind::Canceled,
             Self::Fenced => ErrorKind::Fenced,
-            Self::NotA { .. } => ErrorKind::Invalid,
+            Self::NotA { .. } | Self::Altering { .. } => ErrorKind::Invalid,
             Self::Spec { .. } | Self::Serve(_) => ErrorKind::Internal,
             Self::Operator(OperatorError::Contract { .. }) => ErrorKind::Internal,
             Self::Operator(_) => ErrorKind::Invalid,

@@ -19,6 +19,7 @@ use crate::checkpoint::manifest::{ManifestV1, ObjectRef, RelationState};
 use crate::checkpoint::store::Store;
 use crate::checkpoint::table_log::{LogEntry, TableLog};
 use crate::config::RuntimeConfig;
+use crate::core::rebuild::Step;
 use crate::core::relation::Saved;
 use crate::core::{Answer, Command, Core, Message, Parts, Shared};
 use crate::error::RuntimeError;
@@ -47,6 +48,7 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
     driven: Mutex<Option<Box<Core>>>,
     generation: u64,
+    directory: u64,
 }
 
 /// Everything that waits for the start.
@@ -83,6 +85,7 @@ impl Runtime {
         }
         let manifest = chain.tip().clone();
         let generation = manifest.generation;
+        let directory = manifest.directory.unwrap_or_default();
         let opened = TableLog::open(store.clone(), generation, manifest.table_log).await?;
         let (log, entries) = opened;
         let (messages, receiver) = crossbeam_channel::bounded(MESSAGES_MAX);
@@ -110,6 +113,7 @@ impl Runtime {
             thread: Mutex::new(None),
             driven: Mutex::new(None),
             generation,
+            directory,
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -119,6 +123,11 @@ impl Runtime {
     /// The number of this life of the process on its state.
     pub fn generation(&self) -> u64 {
         self.inner.generation
+    }
+
+    /// The number of the state that this process runs on: that of no other data directory.
+    pub fn directory(&self) -> u64 {
+        self.inner.directory
     }
 
     /// Defines a source. It is read once a view needs it.
@@ -264,18 +273,51 @@ impl Runtime {
         self.ask(Command::Checkpoint).await
     }
 
-    /// Stops a view where it stands, or lets it go on from there. Durable when this returns.
+    /// Stops a view or a sink where it stands, or lets it go on from there. Durable when this
+    /// returns, and nothing is under way at the target of a sink that was stopped.
+    ///
+    /// A sink that was suspended goes on too, if what suspended it has been mended.
     ///
     /// # Errors
-    /// [`RuntimeError::NotA`] if there is no such view, [`RuntimeError::Stopped`].
-    pub async fn set_paused(&self, view: ObjectId, paused: bool) -> Result<(), RuntimeError> {
+    /// [`RuntimeError::NotA`] if there is no such view or sink, [`RuntimeError::Stopped`].
+    pub async fn set_paused(&self, object: ObjectId, paused: bool) -> Result<(), RuntimeError> {
         self.ask(|answer| Command::Pause {
-            view,
+            object,
             paused,
             answer,
         })
         .await?;
         self.checkpoint().await.map(|_| ())
+    }
+
+    /// Builds a new version of view `spec.id` beside it, with the same columns; returns once both
+    /// stand at the same place in all their inputs. Then [`Runtime::cut_over`]. If the future is
+    /// dropped before it returns, the new version is given up.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Altering`] with the reason if it cannot be built, or not now.
+    pub async fn rebuild_view(&self, spec: ViewSpec) -> Result<(), RuntimeError> {
+        self.ask(|answer| Command::Alter(Step::Build(spec, answer)))
+            .await
+    }
+
+    /// Lets the new version of a view take its place: readers, subscribers, views and sinks go on
+    /// with it between two cuts.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NotA`] if there is no new version.
+    pub async fn cut_over(&self, view: ObjectId) -> Result<(), RuntimeError> {
+        self.ask(|answer| Command::Alter(Step::CutOver(view, answer)))
+            .await
+    }
+
+    /// Gives the new version of a view up; the view stays as it is.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stopped`].
+    pub async fn abandon_rebuild(&self, view: ObjectId) -> Result<(), RuntimeError> {
+        self.ask(|answer| Command::Alter(Step::Abandon(view, answer)))
+            .await
     }
 
     /// Follows a relation: its rows as of now if `snapshot`, then every change.

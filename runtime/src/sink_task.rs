@@ -1,20 +1,23 @@
 //! The task of one sink: takes ownership of the target, then applies the outbox, epoch by epoch.
 //!
 //! It awaits the target and nothing else does: an outage stops neither ingestion nor serving nor
-//! checkpoints.
+//! checkpoints. What no further attempt can help suspends it: it stands still with the epoch and
+//! the reason, until somebody has mended the target and lets it go on. Then, and after a pause, it
+//! takes the target over anew: what it knew of it may no longer be true.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use futures::future;
 use parking_lot::Mutex;
 use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::error::{ConnectorError, ErrorKind};
 use rtsap_stream::failpoint;
 use rtsap_stream::message::{Epoch, Generation};
 use rtsap_stream::sink::Sink;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::checkpoint::manifest::OutboxEntry;
 use crate::checkpoint::store::Store;
@@ -46,6 +49,11 @@ impl Outbox {
         self.entries.lock().front().cloned()
     }
 
+    fn last(&self) -> Option<Epoch> {
+        let entries = self.entries.lock();
+        entries.back().map(|entry| Epoch::new(entry.epoch))
+    }
+
     fn forget(&self, applied: Epoch) {
         self.entries
             .lock()
@@ -53,85 +61,159 @@ impl Outbox {
     }
 }
 
+/// What somebody wants of a sink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wish {
+    /// It shall apply nothing.
+    pub paused: bool,
+    /// How often it was told to go on.
+    pub resumed: u64,
+}
+
+/// Why a sink stands still until somebody acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The epoch that could not be applied; none if the target could not be taken over.
+    pub epoch: Option<Epoch>,
+    /// The row of it, if the target names one.
+    pub row: Option<String>,
+    /// What is wrong.
+    pub reason: String,
+}
+
 /// What the task tells.
+#[derive(Debug)]
 pub(crate) enum SinkEvent {
+    /// The target is ours.
     Fenced { target: String, applied: Epoch },
+    /// An epoch is there.
     Applied(Epoch),
-    Problem { retried: bool, reason: String },
+    /// The target is away; it is tried again.
+    Unavailable { reason: String },
+    /// It stands still until it is told to go on.
+    Suspended(Failure),
+    /// It stands still because somebody wants it to.
+    Paused,
 }
 
 /// What the task needs.
 pub(crate) struct Work {
     pub sink: Box<dyn Sink>,
     pub outbox: Arc<Outbox>,
+    pub wishes: watch::Receiver<Wish>,
     pub store: Store,
     pub schema: SchemaRef,
     pub generation: Generation,
-    /// The last epoch that the manifest knows to be applied.
+    /// The last epoch that is known to be applied.
     pub applied: Epoch,
     /// The last durable epoch: no target can stand behind it.
     pub tip: Epoch,
     pub clock: Arc<dyn Clock>,
 }
 
-/// Runs until the sink is suspended or the task is aborted.
-pub(crate) async fn run(work: Work, tell: impl Fn(SinkEvent) + Send) {
-    if let Err(error) = drain(work, &tell).await {
-        tell(SinkEvent::Problem {
-            retried: false,
-            reason: describe(&error),
-        });
+/// Why the task stopped draining.
+enum Halt {
+    Paused,
+    Failed(Option<Epoch>, ConnectorError),
+}
+
+/// Runs until the task is aborted, or nobody is left to tell it anything.
+pub(crate) async fn run(mut work: Work, tell: impl Fn(SinkEvent) + Send) {
+    loop {
+        // What was wanted before is known; a wish that comes while the task halts is not missed.
+        let known = *work.wishes.borrow_and_update();
+        let listening = match drain(&mut work, &tell).await {
+            Halt::Paused => {
+                tell(SinkEvent::Paused);
+                work.wishes.wait_for(|wish| !wish.paused).await.is_ok()
+            }
+            Halt::Failed(epoch, error) => {
+                tell(SinkEvent::Suspended(Failure {
+                    epoch,
+                    reason: describe(&error),
+                    row: error.row,
+                }));
+                let told = |wish: &Wish| wish.resumed != known.resumed && !wish.paused;
+                work.wishes.wait_for(told).await.is_ok()
+            }
+        };
+        if !listening {
+            return;
+        }
     }
 }
 
-async fn drain(work: Work, tell: &(impl Fn(SinkEvent) + Send)) -> Result<(), ConnectorError> {
-    let Work {
-        mut sink,
-        outbox,
-        store,
-        schema,
-        generation,
-        applied,
-        tip,
-        clock,
-    } = work;
-    let expected = (applied > Epoch::ZERO).then_some(applied);
-    let mut wait = RETRY_WAIT_MIN;
-    let report = loop {
-        failpoint::pass("sink.fence_begun");
-        match sink.fence(generation, expected).await {
-            Ok(report) => break report,
-            Err(error) => rest(error, &*clock, &mut wait, tell).await?,
-        }
-    };
-    failpoint::pass("sink.fenced");
-    let mut applied = report.applied;
-    if applied > tip {
-        return Err(ahead(applied, tip));
+async fn drain(work: &mut Work, tell: &(impl Fn(SinkEvent) + Send)) -> Halt {
+    if let Err(halt) = take_over(work, tell).await {
+        return halt;
     }
-    outbox.forget(applied);
-    tell(SinkEvent::Fenced {
-        target: report.target,
-        applied,
-    });
     loop {
-        let Some(entry) = outbox.first() else {
-            outbox.news.notified().await;
+        if work.wishes.borrow().paused {
+            return Halt::Paused;
+        }
+        let Some(entry) = work.outbox.first() else {
+            let news = std::pin::pin!(work.outbox.news.notified());
+            let wish = std::pin::pin!(work.wishes.changed());
+            // Whichever it was is looked at above. Nobody wishes anything any more when the core
+            // has ended, which ends this task too.
+            let _ = future::select(news, wish).await;
             continue;
         };
         let epoch = Epoch::new(entry.epoch);
-        let changes = load(&store, &*clock, &entry, &schema).await?;
+        let failed = |error| Halt::Failed(Some(epoch), error);
+        let changes = load(&work.store, &*work.clock, &entry, &work.schema).await;
+        let changes = match changes {
+            Ok(changes) => changes,
+            Err(error) => return failed(error),
+        };
         failpoint::pass("sink.epoch_loaded");
-        wait = RETRY_WAIT_MIN;
-        while let Err(error) = sink.apply(epoch, applied, &changes).await {
-            rest(error, &*clock, &mut wait, tell).await?;
+        let mut wait = RETRY_WAIT_MIN;
+        while let Err(error) = work.sink.apply(epoch, work.applied, &changes).await {
+            if error.kind != ErrorKind::Unavailable {
+                return failed(error);
+            }
+            if let Err(halt) = rest(work, &error, &mut wait, tell).await {
+                return halt;
+            }
         }
         failpoint::pass("sink.applied");
-        applied = epoch;
-        outbox.forget(applied);
+        work.applied = epoch;
+        work.outbox.forget(epoch);
         failpoint::pass("sink.forgotten");
-        tell(SinkEvent::Applied(applied));
+        tell(SinkEvent::Applied(epoch));
     }
+}
+
+/// Makes the target ours, and learns how far it is.
+async fn take_over(work: &mut Work, tell: &(impl Fn(SinkEvent) + Send)) -> Result<(), Halt> {
+    let mut wait = RETRY_WAIT_MIN;
+    let report = loop {
+        if work.wishes.borrow().paused {
+            return Err(Halt::Paused);
+        }
+        let expected = (work.applied > Epoch::ZERO).then_some(work.applied);
+        failpoint::pass("sink.fence_begun");
+        match work.sink.fence(work.generation, expected).await {
+            Ok(report) => break report,
+            Err(error) if error.kind == ErrorKind::Unavailable => {
+                rest(work, &error, &mut wait, tell).await?;
+            }
+            Err(error) => return Err(Halt::Failed(None, error)),
+        }
+    };
+    failpoint::pass("sink.fenced");
+    // What waits in the outbox is durable.
+    work.tip = work.outbox.last().map_or(work.tip, |l| l.max(work.tip));
+    if report.applied > work.tip {
+        return Err(Halt::Failed(None, ahead(report.applied, work.tip)));
+    }
+    work.applied = report.applied;
+    work.outbox.forget(report.applied);
+    tell(SinkEvent::Fenced {
+        target: report.target,
+        applied: report.applied,
+    });
+    Ok(())
 }
 
 /// A target that knows more than the chain: these epochs are not ours.
@@ -147,23 +229,26 @@ fn ahead(applied: Epoch, tip: Epoch) -> ConnectorError {
         )
 }
 
-/// Waits before the next attempt, or gives the error back if no attempt can help.
+/// Waits before the next attempt at a target that is away, or until somebody wants something.
 async fn rest(
-    error: ConnectorError,
-    clock: &dyn Clock,
+    work: &mut Work,
+    error: &ConnectorError,
     wait: &mut Duration,
     tell: &(impl Fn(SinkEvent) + Send),
-) -> Result<(), ConnectorError> {
-    if error.kind != ErrorKind::Unavailable {
-        return Err(error);
-    }
-    tell(SinkEvent::Problem {
-        retried: true,
-        reason: describe(&error),
+) -> Result<(), Halt> {
+    tell(SinkEvent::Unavailable {
+        reason: describe(error),
     });
-    clock.sleep(*wait).await;
+    let sleep = work.clock.sleep(*wait);
     *wait = (*wait * 2).min(RETRY_WAIT_MAX);
-    Ok(())
+    {
+        let wish = std::pin::pin!(work.wishes.changed());
+        let _ = future::select(sleep, wish).await;
+    }
+    match work.wishes.borrow().paused {
+        true => Err(Halt::Paused),
+        false => Ok(()),
+    }
 }
 
 async fn load(

@@ -173,6 +173,10 @@ pub struct SinkStatus {
     pub applied: Epoch,
     /// Epochs that wait in the outbox.
     pub pending: u64,
+    /// The epoch that suspended it, if it is one.
+    pub failed_epoch: Option<Epoch>,
+    /// The row of that epoch, if the target names one.
+    pub failed_row: Option<String>,
 }
 
 /// Checkpoints.

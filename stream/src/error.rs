@@ -38,6 +38,8 @@ pub struct ConnectorError {
     pub detail: Option<String>,
     /// What to do about it, in complete sentences.
     pub hint: Option<String>,
+    /// Which row of the data it is about, as text for people, if that is known.
+    pub row: Option<String>,
     /// What caused it.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -51,6 +53,7 @@ impl ConnectorError {
             message: message.into(),
             detail: None,
             hint: None,
+            row: None,
             source: None,
         }
     }
@@ -81,6 +84,13 @@ impl ConnectorError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds which row of the data it is about.
+    #[must_use]
+    pub fn with_row(mut self, row: impl Into<String>) -> Self {
+        self.row = Some(row.into());
         self
     }
 

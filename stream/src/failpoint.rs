@@ -32,6 +32,8 @@ pub const NAMES: &[&str] = &[
     "core.rows_inserted",
     "core.objects_dropped",
     "core.sink_applied",
+    "core.rebuild_begun",
+    "core.cut_over",
     // A checkpoint being written.
     "checkpoint.blob_written",
     "checkpoint.blobs_written",
@@ -60,6 +62,7 @@ pub const NAMES: &[&str] = &[
     "boot.state_read",
     "boot.objects_added",
     "boot.log_replayed",
+    "boot.cut_over",
     // The task of a sink.
     "sink.fence_begun",
     "sink.fenced",
@@ -91,6 +94,9 @@ pub const NAMES: &[&str] = &[
     "catalog.swapped",
     "ddl.committed",
     "ddl.attached",
+    "alter.level",
+    "alter.saved",
+    "alter.committed",
 ];
 
 /// Whether any point is armed.

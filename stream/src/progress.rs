@@ -4,6 +4,10 @@
 //! A record says which generation owns the sink and which epoch was applied last. It is written in
 //! one step with the rows of that epoch, so that it can be believed whatever answers were lost.
 
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use crate::error::{ConnectorError, ErrorKind};
 use crate::message::{Epoch, Generation};
 
@@ -14,6 +18,35 @@ pub struct Progress {
     pub generation: u64,
     /// The last epoch applied.
     pub epoch: u64,
+}
+
+/// Whose record it is: a sink of a data directory, by numbers that are never given again. A sink of
+/// the same name in another directory, or one that was dropped and created again, is another one;
+/// its epochs are other rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The data directory.
+    pub directory: u64,
+    /// The sink in it.
+    pub sink: u64,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{}", self.directory, self.sink)
+    }
+}
+
+impl FromStr for Owner {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (directory, sink) = text.split_once('-').unwrap_or((text, ""));
+        Ok(Self {
+            directory: u64::from_str_radix(directory, 16)?,
+            sink: sink.parse()?,
+        })
+    }
 }
 
 /// What is to be done with an epoch.
@@ -50,6 +83,44 @@ pub fn claim(
         (None, Some(expected)) => Err(missing(sink, expected)),
         (None, None) => Ok(Epoch::ZERO),
     }
+}
+
+/// Checks that the record `known`, which names its owner as `found`, belongs to `owner`. Older
+/// versions named none: then it is ours if a checkpoint knows so (`expected`), or if nothing was
+/// ever written under it.
+///
+/// # Errors
+/// `Data` if it belongs to another sink, or nobody can say that it does not.
+pub fn check_owner(
+    sink: &str,
+    owner: Owner,
+    found: Option<Owner>,
+    known: Option<Progress>,
+    expected: Option<Epoch>,
+) -> Result<(), ConnectorError> {
+    let Some(known) = known else {
+        return Ok(());
+    };
+    let why = match found {
+        Some(found) if found == owner => return Ok(()),
+        Some(found) if found.directory == owner.directory => {
+            "A sink of this name was dropped here, and what it has written may still be there."
+        }
+        Some(_) => "A server on another data directory has, or had, a sink of this name.",
+        None if expected.is_some() || known.epoch == 0 => return Ok(()),
+        None => "Its record is from an older version, and no checkpoint knows of it.",
+    };
+    Err(ConnectorError::data(format!(
+        "cannot write to sink \"{sink}\": the target belongs to another sink of that name"
+    ))
+    .with_detail(format!(
+        "{why} It stands at epoch {} of generation {}.",
+        known.epoch, known.generation
+    ))
+    .with_hint(
+        "Drop the sink and create it under another name, on a target of its own; or, if nobody \
+         writes there any more, empty the target and delete the record.",
+    ))
 }
 
 /// What `generation` is to do with `epoch`, whose changes follow those of `previous`.
@@ -111,7 +182,7 @@ fn unfenced(sink: &str, own: Generation, known: Progress, epoch: Epoch) -> Conne
         "It was fenced for generation {own} and now says {}.",
         known.generation
     ))
-    .with_hint("The target was restored or failed over. Restart, so that the sink is fenced anew.")
+    .with_hint("The target was restored or failed over. ALTER SINK … RESUME takes it over anew.")
 }
 
 fn gap(sink: &str, known: Progress, previous: Epoch, epoch: Epoch) -> ConnectorError {

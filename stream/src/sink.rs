@@ -6,12 +6,15 @@ use async_trait::async_trait;
 use crate::change::{ChangeBatch, ChangelogMode};
 use crate::error::ConnectorError;
 use crate::message::{Epoch, Generation};
+use crate::progress::Owner;
 
 /// The view as its sink sees it.
 #[derive(Clone, Debug)]
 pub struct SinkInput {
     /// The sink's own stable name: key of its progress record.
     pub sink: String,
+    /// Whose record it is: nobody else's is taken over.
+    pub owner: Owner,
     /// Columns and types.
     pub schema: SchemaRef,
     /// Indices of the columns that identify a row; empty only for an append-only view.
@@ -45,6 +48,7 @@ pub struct SinkReport {
 /// - `apply(e)` makes all of epoch *e* visible in one step together with the record that *e* is
 ///   applied, or nothing. It may be called again after a crash or an unclear answer and then
 ///   changes nothing.
+/// - A record of another owner is never taken over: [`crate::progress::check_owner`].
 /// - "No record" for a sink that has applied before never means "not applied": it is
 ///   [`crate::error::ErrorKind::Data`], and the sink stops.
 ///

@@ -26,7 +26,7 @@ use rtsap_stream::change::{ChangeBatch, ChangelogMode};
 use rtsap_stream::error::{ConnectorError, ErrorKind};
 use rtsap_stream::failpoint;
 use rtsap_stream::message::{Epoch, Generation};
-use rtsap_stream::progress::{Move, Progress, claim, judge};
+use rtsap_stream::progress::{Move, Progress, check_owner, claim, judge};
 use rtsap_stream::registry::Options;
 use rtsap_stream::sink::{Sink, SinkInput, SinkReport};
 
@@ -132,8 +132,9 @@ impl FileSink {
     ) -> Result<(Taken, Epoch), ConnectorError> {
         let sink = self.input.sink.as_str();
         let store = storage::open(&self.options, expected.is_some())?;
-        let mut records = Records::open(Arc::clone(&store), sink).await?;
+        let mut records = Records::open(Arc::clone(&store), sink, self.input.owner).await?;
         let known = records.last();
+        check_owner(sink, self.input.owner, records.found(), known, expected)?;
         let epoch = claim(sink, generation, known, expected)?;
         if known.is_none() {
             self.check_empty(&*store).await?;

@@ -59,6 +59,7 @@ pub fn sink(input: &SinkInput, options: &Options) -> Result<Box<dyn Sink>, Conne
         accepts,
         place: Place {
             sink: input.sink.clone(),
+            owner: input.owner,
             options,
             layout,
         },

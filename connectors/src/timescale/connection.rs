@@ -96,6 +96,7 @@ pub fn database_error(action: &str, error: tokio_postgres::Error) -> ConnectorEr
     let mut result = ConnectorError::new(kind, message);
     result.detail = Some(detail);
     result.hint = hint;
+    result.row = row_of(reported);
     result.with_source(error)
 }
 
@@ -128,6 +129,17 @@ fn kind_of(state: &SqlState) -> ErrorKind {
         Some("XX") => ErrorKind::Internal,
         _ => ErrorKind::Invalid,
     }
+}
+
+/// The row that broke a constraint, in the server's words: `Failing row contains (…)`, or the key.
+/// Of values that a column cannot hold it says where they stood in what was copied.
+fn row_of(error: &DbError) -> Option<String> {
+    let row = match error.code().code().get(..2) {
+        Some("23" | "44") => error.detail(),
+        Some("22") => error.where_(),
+        _ => None,
+    };
+    row.map(str::to_owned)
 }
 
 fn detail_of(error: &DbError) -> String {

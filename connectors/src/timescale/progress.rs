@@ -3,7 +3,7 @@
 
 use rtsap_stream::error::{ConnectorError, ErrorKind};
 use rtsap_stream::message::{Epoch, Generation};
-use rtsap_stream::progress::{Move, Progress, claim, judge};
+use rtsap_stream::progress::{Move, Owner, Progress, check_owner, claim, judge};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
@@ -28,6 +28,14 @@ pub async fn prepare(client: &Client) -> Result<(), ConnectorError> {
     let found = "SELECT pg_catalog.to_regclass('rtsap.sink_progress') IS NOT NULL";
     let found: bool = client.query_one(found, &[]).await.map_err(failed)?.get(0);
     if found {
+        // Earlier versions did not name the owner.
+        let named = "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attname = 'owner' \
+            AND attrelid = 'rtsap.sink_progress'::regclass AND NOT attisdropped)";
+        let named: bool = client.query_one(named, &[]).await.map_err(failed)?.get(0);
+        if !named {
+            let add = "ALTER TABLE rtsap.sink_progress ADD COLUMN owner text";
+            client.batch_execute(add).await.map_err(failed)?;
+        }
         return Ok(());
     }
     let create = "CREATE SCHEMA IF NOT EXISTS rtsap; \
@@ -35,6 +43,7 @@ pub async fn prepare(client: &Client) -> Result<(), ConnectorError> {
             sink text PRIMARY KEY, \
             generation bigint NOT NULL CHECK (generation >= 0), \
             epoch bigint NOT NULL CHECK (epoch >= 0), \
+            owner text, \
             updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp() \
         ) WITH (fillfactor = 50); \
         COMMENT ON TABLE rtsap.sink_progress IS \
@@ -56,30 +65,46 @@ pub async fn read(client: &Client, sink: &str) -> Result<Option<Progress>, Conne
     }))
 }
 
-/// Makes `generation` the only writer of `sink`, whose record is `known` (read in this
+/// Makes `generation` of `owner` the only writer of `sink`, whose record is `known` (read in this
 /// transaction).
 ///
 /// # Errors
-/// As [`claim`], and the database's.
+/// As [`check_owner`] and [`claim`], and the database's.
 pub async fn take(
     client: &Client,
-    sink: &str,
+    (sink, owner): (&str, Owner),
     generation: Generation,
     expected: Option<Epoch>,
     known: Option<Progress>,
 ) -> Result<Epoch, ConnectorError> {
+    let failed = |error| database_error("fence rtsap.sink_progress", error);
+    let sql = "SELECT owner FROM rtsap.sink_progress WHERE sink = $1";
+    let rows = client.query_typed(sql, &[(&sink, Type::TEXT)]).await;
+    let rows = rows.map_err(failed)?;
+    let found: Option<String> = rows.first().and_then(|row| row.get(0));
+    let found = found.map(|text| {
+        text.parse().map_err(|_| {
+            ConnectorError::data(format!(
+                "the record of sink \"{sink}\" names no owner: {text}"
+            ))
+        })
+    });
+    check_owner(sink, owner, found.transpose()?, known, expected)?;
     let applied = claim(sink, generation, known, expected)?;
-    let number = signed(generation.number())?;
+    let (number, owner) = (signed(generation.number())?, owner.to_string());
     let sql = if known.is_some() {
-        "UPDATE rtsap.sink_progress SET generation = $2, \
+        "UPDATE rtsap.sink_progress SET generation = $2, owner = $3, \
          updated_at = pg_catalog.clock_timestamp() WHERE sink = $1"
     } else {
-        "INSERT INTO rtsap.sink_progress (sink, generation, epoch) VALUES ($1, $2, 0)"
+        "INSERT INTO rtsap.sink_progress (sink, generation, epoch, owner) VALUES ($1, $2, 0, $3)"
     };
-    let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
-        &[(&sink, Type::TEXT), (&number, Type::INT8)];
+    let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] = &[
+        (&sink, Type::TEXT),
+        (&number, Type::INT8),
+        (&owner, Type::TEXT),
+    ];
     let changed = client.execute_typed(sql, parameters).await;
-    let changed = changed.map_err(|error| database_error("fence rtsap.sink_progress", error))?;
+    let changed = changed.map_err(failed)?;
     if changed != 1 {
         return Err(ConnectorError::data(format!(
             "cannot fence sink \"{sink}\": its record is gone"

@@ -30,10 +30,20 @@ pub struct TimescaleSink {
     options: SinkOptions,
     target: Target,
     statements: Statements,
-    /// Who we are, once fenced, and whether rows can be copied straight into the target.
-    fenced: Option<(Generation, bool)>,
+    /// Who we are and what the target was then, once fenced.
+    fenced: Option<Fenced>,
     connection: Option<Connection>,
     buffer: BytesMut,
+}
+
+/// What was found when the sink was taken over.
+#[derive(Clone, Debug)]
+struct Fenced {
+    generation: Generation,
+    /// Whether rows can be copied straight into the target.
+    direct: bool,
+    /// The target's columns.
+    columns: String,
 }
 
 impl TimescaleSink {
@@ -83,14 +93,15 @@ impl TimescaleSink {
         client: &Client,
         generation: Generation,
         expected: Option<Epoch>,
-    ) -> Result<(SinkReport, bool), ConnectorError> {
+    ) -> Result<(SinkReport, Fenced), ConnectorError> {
         let failed = |error| database_error("fence the sink", error);
         client.batch_execute(BEGIN).await.map_err(failed)?;
         progress::prepare(client).await?;
         let name = self.input.sink.as_str();
         let known = progress::read(client, name).await?;
         let written = known.is_some_and(|known| known.epoch > 0);
-        let applied = progress::take(client, name, generation, expected, known).await?;
+        let own = (name, self.input.owner);
+        let applied = progress::take(client, own, generation, expected, known).await?;
         failpoint::pass("timescale.fence_claimed");
         let found = self.target.prepare(client, &self.options, written).await?;
         client.batch_execute("COMMIT").await.map_err(failed)?;
@@ -100,14 +111,18 @@ impl TimescaleSink {
                 target: found.description,
                 applied,
             },
-            found.same_types,
+            Fenced {
+                generation,
+                direct: found.same_types,
+                columns: found.columns,
+            },
         ))
     }
 
     async fn apply_on(
         &mut self,
         client: &Client,
-        (generation, direct): (Generation, bool),
+        fenced: &Fenced,
         epoch: Epoch,
         previous: Epoch,
         changes: &[ChangeBatch],
@@ -118,13 +133,13 @@ impl TimescaleSink {
         let begin = format!("{BEGIN} {}", self.statements.create_stage);
         client.batch_execute(&begin).await.map_err(failed)?;
         let sink = self.input.sink.as_str();
-        if progress::advance(client, sink, generation, previous, epoch).await?
+        if progress::advance(client, sink, fenced.generation, previous, epoch).await?
             == Move::AlreadyApplied
         {
             return client.batch_execute("ROLLBACK").await.map_err(failed);
         }
         failpoint::pass("timescale.record_advanced");
-        let plain = self.target.key.is_empty() && net.deletes() == 0 && direct;
+        let plain = self.target.key.is_empty() && net.deletes() == 0 && fenced.direct;
         let weighted = net.changes.iter().any(|change| change.weight != 1);
         if plain && !weighted {
             let sql = self.statements.copy_target.clone();
@@ -136,6 +151,9 @@ impl TimescaleSink {
                 .await?;
             self.merge(client, &action, &net).await?;
         }
+        if !net.changes.is_empty() {
+            self.check_columns(client, fenced).await?;
+        }
         client.batch_execute("COMMIT").await.map_err(failed)?;
         failpoint::pass("timescale.committed");
         if failpoint::fails("timescale.commit_lost") {
@@ -143,6 +161,30 @@ impl TimescaleSink {
             return Err(ConnectorError::unavailable(message));
         }
         Ok(())
+    }
+
+    /// Fails if the table is no longer what it was when the sink was taken over, before anything is
+    /// committed: bytes that were meant for another type could be taken for a value of this one.
+    /// What has been written holds a lock, so the table cannot change behind this.
+    async fn check_columns(
+        &mut self,
+        client: &Client,
+        fenced: &Fenced,
+    ) -> Result<(), ConnectorError> {
+        let table = &self.options.table;
+        let columns = self.target.columns_of(client, table).await?;
+        if columns == fenced.columns {
+            return Ok(());
+        }
+        let direct = self.target.check(client, table).await?;
+        let message = format!("the columns of table \"{table}\" were changed");
+        self.fenced = Some(Fenced {
+            generation: fenced.generation,
+            direct,
+            columns,
+        });
+        Err(ConnectorError::unavailable(message)
+            .with_detail("They still fit; the epoch is applied anew."))
     }
 
     fn net(&self, changes: &[ChangeBatch]) -> Result<NetChanges, ConnectorError> {
@@ -303,13 +345,12 @@ impl TimescaleSink {
         for (index, writer) in writers.iter_mut().enumerate() {
             writer.write(change.at.row, buffer).map_err(|problem| {
                 let (name, table) = (&self.target.columns[index].name, &self.options.table);
+                let row = format!("batch {}, row {}", change.at.batch, change.at.row);
                 ConnectorError::data(format!(
                     "cannot write column \"{name}\" of table \"{table}\""
                 ))
-                .with_detail(format!(
-                    "In batch {}, row {}: {problem}.",
-                    change.at.batch, change.at.row
-                ))
+                .with_detail(format!("In {row}: {problem}."))
+                .with_row(row)
             })?;
         }
         Ok(())
@@ -339,8 +380,8 @@ impl Sink for TimescaleSink {
         let connection = Connection::open(&self.options).await?;
         let fencing = self.fence_on(&connection.client, generation, expected);
         let fenced = tokio::time::timeout(EPOCH_TIMEOUT, fencing).await;
-        let (report, direct) = fenced.unwrap_or_else(|_| Err(self.overdue("fence the sink")))?;
-        self.fenced = Some((generation, direct));
+        let (report, fenced) = fenced.unwrap_or_else(|_| Err(self.overdue("fence the sink")))?;
+        self.fenced = Some(fenced);
         self.connection = Some(connection);
         Ok(report)
     }
@@ -351,7 +392,7 @@ impl Sink for TimescaleSink {
         previous: Epoch,
         changes: &[ChangeBatch],
     ) -> Result<(), ConnectorError> {
-        let Some(fenced) = self.fenced else {
+        let Some(fenced) = self.fenced.clone() else {
             return Err(self.internal("it was not fenced"));
         };
         // Taken out of `self`: if this future is dropped or fails, so is the connection, and the
@@ -360,7 +401,7 @@ impl Sink for TimescaleSink {
             Some(connection) if !connection.client.is_closed() => connection,
             _ => Connection::open(&self.options).await?,
         };
-        let applying = self.apply_on(&connection.client, fenced, epoch, previous, changes);
+        let applying = self.apply_on(&connection.client, &fenced, epoch, previous, changes);
         let applied = tokio::time::timeout(EPOCH_TIMEOUT, applying).await;
         applied.unwrap_or_else(|_| Err(self.overdue(&format!("apply epoch {epoch}"))))?;
         self.connection = Some(connection);

@@ -3,6 +3,7 @@
 
 use rtsap_stream::error::ConnectorError;
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 use super::column::Column;
 use super::connection::database_error;
@@ -26,6 +27,8 @@ pub struct Found {
     /// Whether every column of the table has the very type that is written, so that rows can be
     /// copied straight in.
     pub same_types: bool,
+    /// All columns as they were found, for [`Target::columns_of`] to be compared with.
+    pub columns: String,
 }
 
 /// A server: PostgreSQL, and perhaps TimescaleDB.
@@ -131,6 +134,7 @@ impl Target {
         if !exists {
             self.create(client, options, &server).await?;
         }
+        let columns = self.columns_of(client, table).await?;
         let same_types = self.check(client, table).await?;
         let shape = match (
             &server.timescale,
@@ -143,6 +147,7 @@ impl Target {
         Ok(Found {
             description: format!("{}, {shape}", server.description()),
             same_types,
+            columns,
         })
     }
 
@@ -241,10 +246,33 @@ impl Target {
         Ok(row.is_some())
     }
 
+    /// The table's columns as text: another text means that somebody has changed one of them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn columns_of(
+        &self,
+        client: &Client,
+        table: &TableName,
+    ) -> Result<String, ConnectorError> {
+        let sql = "SELECT coalesce(pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attnum, \
+                a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated), ',' \
+                ORDER BY a.attnum), '') FROM pg_catalog.pg_attribute a \
+            WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped";
+        let rows = client.query_typed(sql, &[(&table.sql(), Type::TEXT)]).await;
+        let rows =
+            rows.map_err(|error| database_error(&format!("look up table \"{table}\""), error))?;
+        let columns = rows.first().and_then(|row| row.try_get(0).ok());
+        Ok(columns.unwrap_or_default())
+    }
+
     /// Checks that every column is there with a type that holds its values, that no other column
     /// must be filled, and that the key is unique. Returns whether all types are the very ones that
     /// are written.
-    async fn check(&self, client: &Client, table: &TableName) -> Result<bool, ConnectorError> {
+    ///
+    /// # Errors
+    /// `Invalid` with the column that does not fit.
+    pub async fn check(&self, client: &Client, table: &TableName) -> Result<bool, ConnectorError> {
         let sql = "SELECT a.attname::text, t.typname::text, a.atttypmod, a.attnotnull, \
                 a.atthasdef OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a', \
                 pg_catalog.format_type(a.atttypid, a.atttypmod) \

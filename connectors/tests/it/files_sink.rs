@@ -16,6 +16,7 @@ use rtsap_connectors::filesystem::sink;
 use rtsap_stream::change::{ChangeBatch, ChangelogMode};
 use rtsap_stream::error::{ConnectorError, ErrorKind};
 use rtsap_stream::message::{Epoch, Generation};
+use rtsap_stream::progress::Owner;
 use rtsap_stream::registry::Options;
 use rtsap_stream::sink::{Sink, SinkInput};
 
@@ -89,6 +90,7 @@ fn schema() -> SchemaRef {
 fn trades() -> SinkInput {
     SinkInput {
         sink: "s".to_owned(),
+        owner: rtsap_stream::progress::Owner::default(),
         schema: schema(),
         key: Vec::new(),
         event_time: None,
@@ -251,4 +253,40 @@ fn a_type_that_parquet_lacks_is_refused_at_once() {
         refused.err().map(|error| error.kind),
         Some(ErrorKind::Invalid)
     );
+}
+
+#[tokio::test]
+async fn a_directory_of_another_sink_of_that_name_is_never_taken_over() {
+    for corner in corners("owner") {
+        let mut sink = corner.sink();
+        sink.fence(Generation::new(1), None).await.unwrap();
+        let first = rows(&[1]);
+        let applied = sink.apply(Epoch::new(5), Epoch::ZERO, &first).await;
+        applied.unwrap();
+        let input = SinkInput {
+            owner: Owner {
+                directory: 7,
+                sink: 3,
+            },
+            ..trades()
+        };
+        let mut other = sink::sink(&input, &corner.options).unwrap();
+        for expected in [None, Some(Epoch::new(5))] {
+            let refused = other.fence(Generation::new(9), expected).await.unwrap_err();
+            assert_eq!(refused.kind, ErrorKind::Data);
+            assert!(
+                refused.message.contains("belongs to another sink"),
+                "{refused}"
+            );
+        }
+        let second = rows(&[2]);
+        let applied = sink.apply(Epoch::new(6), Epoch::new(5), &second).await;
+        applied.unwrap();
+        let mut restarted = corner.sink();
+        let report = restarted
+            .fence(Generation::new(2), Some(Epoch::new(6)))
+            .await;
+        assert_eq!(report.unwrap().applied, Epoch::new(6));
+        assert_eq!(corner.numbers().await, [1, 2]);
+    }
 }

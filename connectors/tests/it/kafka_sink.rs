@@ -167,6 +167,7 @@ fn schema() -> SchemaRef {
 fn trades(name: &str) -> SinkInput {
     SinkInput {
         sink: name.to_owned(),
+        owner: rtsap_stream::progress::Owner::default(),
         schema: schema(),
         key: Vec::new(),
         event_time: None,

@@ -113,6 +113,16 @@ impl Corner {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// One column of `table` as text, in order.
+    pub async fn values(&self, table: &str, column: &str) -> Vec<String> {
+        let sql = format!(
+            "SELECT {column}::text FROM {}.{table} ORDER BY 1",
+            self.schema
+        );
+        let rows = self.client.query(&sql, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     pub async fn run(&self, sql: &str) {
         self.client
             .batch_execute(&sql.replace("$schema", &self.schema))
@@ -154,6 +164,7 @@ pub fn candles() -> SinkInput {
     ]));
     SinkInput {
         sink: "candles".to_owned(),
+        owner: rtsap_stream::progress::Owner::default(),
         schema,
         key: vec![0, 1],
         event_time: Some(1),

@@ -78,6 +78,7 @@ impl From<RuntimeError> for EngineError {
             RuntimeError::Checkpoint(_) => "RT0605",
             RuntimeError::Operator(_) => "RT0606",
             RuntimeError::Restore { .. } => "RT0607",
+            RuntimeError::Altering { .. } => "RT0545",
             RuntimeError::Serve(_) => "RT0608",
             RuntimeError::SlowSubscriber { .. } => "RT0609",
         };
@@ -87,6 +88,10 @@ impl From<RuntimeError> for EngineError {
             "RT0602" => converted
                 .sqlstate("57P01")
                 .hint("Another server was started on the same data. Connect to that one."),
+            "RT0545" => converted.sqlstate("55000").hint(
+                "The view stays as it is. CREATE OR REPLACE STREAMING VIEW makes a view that \
+                 nothing reads anew.",
+            ),
             "RT0609" => converted.sqlstate("53400").hint(
                 "Read faster, or subscribe to a view with fewer changes: EMIT ON WINDOW CLOSE.",
             ),

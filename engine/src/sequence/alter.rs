@@ -1,4 +1,4 @@
-//! `ALTER`: other names, pauses.
+//! `ALTER`: other names, other queries, pauses.
 
 use std::sync::Arc;
 
@@ -9,12 +9,16 @@ use rtsap_plan::operator::ObjectId;
 use rtsap_planner::renamed;
 use rtsap_planner::statement::{AlterAction, AlterStatement, Name, ObjectNoun};
 
+use tokio::sync::oneshot;
+
 use crate::error::EngineError;
 use crate::instance::Instance;
 use crate::response::CommandTag;
 use crate::sequence::{Outcome, check_noun, existing, notice, own_name};
 
-/// `ALTER …`.
+mod requery;
+
+/// `ALTER …`. What takes long is given up when `gone` says that nobody waits for it any more.
 ///
 /// # Errors
 /// `RT0201` for an unknown name, `RT0541` for another kind, `RT0402` if the new name is taken,
@@ -22,6 +26,7 @@ use crate::sequence::{Outcome, check_noun, existing, notice, own_name};
 pub(crate) async fn alter(
     instance: &Arc<Instance>,
     statement: &AlterStatement,
+    gone: oneshot::Receiver<()>,
 ) -> Result<Outcome, EngineError> {
     let tag = CommandTag::Plain(match statement.noun {
         ObjectNoun::Source => "ALTER SOURCE",
@@ -49,7 +54,17 @@ pub(crate) async fn alter(
     let (id, paused) = (object.def.id, statement.action == AlterAction::Pause);
     let to = match &statement.action {
         AlterAction::Rename(to) => to,
-        AlterAction::Pause | AlterAction::Resume if statement.noun == ObjectNoun::View => {
+        AlterAction::Query(query, query_offset) => {
+            // It may take as long as the past is; other definitions need not wait for it.
+            drop(store);
+            let notices = requery::requery(instance, id, query, *query_offset, gone).await?;
+            return Ok(Outcome { tag, notices });
+        }
+        AlterAction::Pause | AlterAction::Resume
+            if matches!(statement.noun, ObjectNoun::View | ObjectNoun::Sink) =>
+        {
+            // What a sink has under way may take long; other definitions need not wait for it.
+            drop(store);
             instance.runtime.set_paused(ObjectId(id), paused).await?;
             return Ok(Outcome {
                 tag,
@@ -58,7 +73,7 @@ pub(crate) async fn alter(
         }
         AlterAction::Pause | AlterAction::Resume => {
             let what = format!("pausing a {}", object.def.kind.noun());
-            let hint = "Pause the streaming views that read it.";
+            let hint = "Pause the streaming views that read it, or the sinks that follow it.";
             return Err(EngineError::unsupported(what)
                 .hint(hint)
                 .at(Some(statement.name.position)));

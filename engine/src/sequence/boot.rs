@@ -48,7 +48,7 @@ fn candidate(
                     "sink \"{name}\" follows nothing"
                 )));
             };
-            define::sink(instance, name, def.id, from, sink.options.clone())
+            define::sink(instance, name, def.id, from, sink.clone())
         }
         // Whoever calls it compiles it.
         ObjectKind::Function(function) => Ok(define::function(BoundFunction {

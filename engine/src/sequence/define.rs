@@ -17,6 +17,7 @@ use rtsap_runtime::spec::{
     Alignment, EventTimeSpec, OnError, Pace, Retention, SinkSpec, SourceColumn, SourceSpec,
     StartFrom, TableSpec, ViewSpec,
 };
+use rtsap_stream::progress::Owner;
 use rtsap_stream::registry::{Options, SourceRequest};
 use rtsap_stream::sink::SinkInput;
 
@@ -207,7 +208,7 @@ pub(crate) fn sink(
     name: &str,
     id: ObjectNumber,
     from: &CatalogObject,
-    options: BTreeMap<String, String>,
+    def: SinkDef,
 ) -> Result<Candidate, EngineError> {
     let readable = matches!(from.def.kind, ObjectKind::View(_) | ObjectKind::Table(_));
     let Some(relation) = from.relation.as_ref().filter(|_| readable) else {
@@ -220,7 +221,7 @@ pub(crate) fn sink(
             .sqlstate("42809")
             .hint("Follow a streaming view or a table."));
     };
-    let given = Options(options.clone());
+    let given = Options(def.options.clone());
     let accepts = instance.connectors.check_sink(&given)?;
     if relation.mode > accepts {
         let (takes, gives) = (accepts.name(), relation.mode.name());
@@ -238,7 +239,11 @@ pub(crate) fn sink(
             .hint(hint));
     }
     let input = SinkInput {
-        sink: name.to_owned(),
+        sink: def.record.clone().unwrap_or_else(|| name.to_owned()),
+        owner: Owner {
+            directory: instance.runtime.directory(),
+            sink: id,
+        },
         schema: Arc::clone(&relation.schema),
         key: relation.key.clone(),
         event_time: relation.event_time,
@@ -254,7 +259,7 @@ pub(crate) fn sink(
         sink,
     };
     Ok(Candidate {
-        kind: ObjectKind::Sink(SinkDef { from, options }),
+        kind: ObjectKind::Sink(def),
         depends_on: vec![from],
         relation: None,
         start: Start::Sink(spec),

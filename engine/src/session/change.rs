@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rtsap_catalog::object::ViewDef;
+use rtsap_catalog::object::{SinkDef, ViewDef};
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::statement::{CreateView, StatementKind, WithOptions};
 use rtsap_planner::{bind_source, bind_table};
+
+use tokio::sync::oneshot;
 
 use crate::error::EngineError;
 use crate::sequence::{self, Outcome, alter, define, drop, existing, function, replace};
@@ -21,6 +23,8 @@ pub(super) async fn change(
 ) -> Result<Outcome, EngineError> {
     let instance = Arc::clone(&session.instance);
     let (kind, sql) = (kind.clone(), show::redacted(statement));
+    // Dropped with this future, when the client has gone away.
+    let (_waits, gone) = oneshot::channel::<()>();
     let work = async move {
         let it = &instance;
         match &kind {
@@ -57,14 +61,18 @@ pub(super) async fn change(
                 let (name, exists_ok) = (&create.name, create.if_not_exists);
                 sequence::create(it, name, exists_ok, sql, "CREATE SINK", |catalog, id| {
                     let from = existing(catalog, &create.from)?;
-                    let plain = plain_options(&create.options);
-                    let made = define::sink(it, &name.name, id, from, plain);
+                    let def = SinkDef {
+                        from: from.def.id,
+                        options: plain_options(&create.options),
+                        record: None,
+                    };
+                    let made = define::sink(it, &name.name, id, from, def);
                     made.map_err(|error| at_option(error, &create.options))
                 })
                 .await
             }
             StatementKind::CreateFunction(create) => function::create(it, create, sql).await,
-            StatementKind::Alter(statement) => alter::alter(it, statement).await,
+            StatementKind::Alter(statement) => alter::alter(it, statement, gone).await,
             StatementKind::Drop(statement) => drop::drop_objects(it, statement).await,
             StatementKind::Comment(statement) => drop::comment(it, statement).await,
             _ => Err(EngineError::unsupported("this statement")),

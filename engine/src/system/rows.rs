@@ -200,6 +200,11 @@ pub(crate) fn sinks(
         })
         .count("pending_epochs", |(_, s)| s.map_or(0, |s| s.pending))
         .text("reason", |(_, s)| reason(health(*s).as_ref()))
+        .int8("failed_epoch", |(_, s)| {
+            let epoch = s.and_then(|s| s.failed_epoch);
+            epoch.and_then(|epoch| i64::try_from(epoch.number()).ok())
+        })
+        .text("failed_row", |(_, s)| s.and_then(|s| s.failed_row.clone()))
         .text("comment", |(object, _)| object.def.comment.clone())
         .build()
 }

@@ -3,6 +3,7 @@
 mod harness;
 
 mod alignment;
+mod alter;
 mod clock;
 mod cursors;
 mod definitions;

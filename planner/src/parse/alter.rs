@@ -1,10 +1,10 @@
-//! `ALTER`: other names, pauses.
+//! `ALTER`: other names, other queries, pauses.
 
 use crate::error::PlanError;
 use crate::parse::cursor::Cursor;
 use crate::parse::lexeme::lexemes;
-use crate::parse::{parse, refused, show};
-use crate::statement::{AlterAction, AlterStatement, Name, StatementKind};
+use crate::parse::{parse, refused, show, view};
+use crate::statement::{AlterAction, AlterStatement, Name, ObjectNoun, StatementKind};
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -21,21 +21,13 @@ pub fn alter(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
     }
     cursor.advance(1);
     let Some(noun) = show::noun(cursor) else {
-        let known = [
-            "SOURCE",
-            "TABLE",
-            "STREAMING",
-            "MATERIALIZED",
-            "VIEW",
-            "SINK",
-        ];
         let detail = "Expected SOURCE, TABLE, STREAMING VIEW or SINK after ALTER.";
         let refusal = refused::altered(cursor);
-        return Err(refusal.unwrap_or_else(|| cursor.unexpected_word(detail, &known)));
+        return Err(refusal.unwrap_or_else(|| cursor.unexpected_word(detail, &show::NOUNS)));
     };
     let if_exists = cursor.eat(&["IF", "EXISTS"]);
     let name = cursor.name("an object's name")?;
-    let action = action(cursor)?;
+    let action = action(cursor, noun)?;
     Ok(StatementKind::Alter(AlterStatement {
         noun,
         name,
@@ -44,7 +36,7 @@ pub fn alter(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
     }))
 }
 
-fn action(cursor: &mut Cursor<'_>) -> Result<AlterAction, PlanError> {
+fn action(cursor: &mut Cursor<'_>, noun: ObjectNoun) -> Result<AlterAction, PlanError> {
     const REFUSED: [(&[&str], &str, &str); 5] = [
         (
             &["SET"],
@@ -56,11 +48,7 @@ fn action(cursor: &mut Cursor<'_>) -> Result<AlterAction, PlanError> {
             "ALTER … OWNER TO",
             "Every role that may connect may read and define.",
         ),
-        (
-            &["AS"],
-            "ALTER … AS",
-            "CREATE OR REPLACE STREAMING VIEW makes it anew with another query.",
-        ),
+        (&["AS"], "ALTER … AS", "Drop it and create it anew."),
         (
             &["SWAP"],
             "ALTER … SWAP WITH",
@@ -86,14 +74,37 @@ fn action(cursor: &mut Cursor<'_>) -> Result<AlterAction, PlanError> {
     if cursor.eat(&["RESUME"]) {
         return Ok(AlterAction::Resume);
     }
+    if noun == ObjectNoun::View && cursor.eat(&["AS"]) {
+        let query_offset = cursor.position() - 1;
+        let query = view::query(cursor)?;
+        return Ok(AlterAction::Query(query, query_offset));
+    }
     if let Some((_, what, hint)) = REFUSED.iter().find(|(words, ..)| cursor.at(words)) {
         return Err(cursor.unsupported(what).hint(*hint));
     }
-    let detail = "Expected RENAME TO, PAUSE or RESUME.";
+    let detail = match noun {
+        ObjectNoun::View => "Expected RENAME TO, AS, PAUSE or RESUME.",
+        ObjectNoun::Sink => "Expected RENAME TO, PAUSE or RESUME.",
+        _ => "Expected RENAME TO.",
+    };
     Err(cursor.unexpected_word(
         detail,
-        &["RENAME", "PAUSE", "RESUME", "SET", "SWAP", "OWNER"],
+        &["AS", "RENAME", "PAUSE", "RESUME", "SET", "SWAP", "OWNER"],
     ))
+}
+
+/// The text of a `CREATE STREAMING VIEW` with another query; `None` if it is not one.
+pub fn requeried(sql: &str, query: &str) -> Option<String> {
+    let statements = parse(sql).ok()?;
+    let [statement] = statements.as_slice() else {
+        return None;
+    };
+    let StatementKind::CreateView(create) = &statement.kind else {
+        return None;
+    };
+    let offset = usize::try_from(create.query_offset).ok()?;
+    let (start, _) = sql.char_indices().nth(offset)?;
+    Some(format!("{}{query}", &sql[..start]))
 }
 
 /// The text of a `CREATE` under another name of what it makes; `None` if it makes nothing.

@@ -21,6 +21,17 @@ const LISTED: [&str; 10] = [
     "COLUMNS",
 ];
 
+/// The first words of what has a name, for hints.
+pub const NOUNS: [&str; 7] = [
+    "SOURCE",
+    "TABLE",
+    "STREAMING",
+    "MATERIALIZED",
+    "VIEW",
+    "SINK",
+    "FUNCTION",
+];
+
 /// `SHOW …`.
 ///
 /// # Errors
@@ -130,18 +141,9 @@ pub fn noun(cursor: &mut Cursor<'_>) -> Option<ObjectNoun> {
 pub fn drop_objects(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
     cursor.advance(1);
     let Some(noun) = noun(cursor) else {
-        let known = [
-            "SOURCE",
-            "TABLE",
-            "STREAMING",
-            "MATERIALIZED",
-            "VIEW",
-            "SINK",
-            "FUNCTION",
-        ];
         let detail = "Expected SOURCE, TABLE, STREAMING VIEW, SINK or FUNCTION after DROP.";
         let error = refused::dropped(cursor);
-        return Err(error.unwrap_or_else(|| cursor.unexpected_word(detail, &known)));
+        return Err(error.unwrap_or_else(|| cursor.unexpected_word(detail, &NOUNS)));
     };
     let if_exists = cursor.eat(&["IF", "EXISTS"]);
     let names = match noun {

@@ -31,12 +31,7 @@ pub fn view(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<CreateView, Pla
     };
     cursor.expect(&["AS"])?;
     let query_offset = cursor.position() - 1;
-    if !is_query(cursor) {
-        return Err(cursor.unexpected("Expected SELECT, WITH or VALUES."));
-    }
-    let query = cursor.rest_text().to_owned();
-    split_emit(cursor.text(), cursor.rest())?;
-    cursor.advance(usize::MAX / 2);
+    let query = query(cursor)?;
     let view = CreateView {
         name,
         or_replace,
@@ -47,6 +42,20 @@ pub fn view(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<CreateView, Pla
         query_offset,
     };
     Ok(view)
+}
+
+/// The text of a view's query with its `EMIT` clause: the rest of the statement.
+///
+/// # Errors
+/// [`Cause::Syntax`].
+pub fn query(cursor: &mut Cursor<'_>) -> Result<String, PlanError> {
+    if !is_query(cursor) {
+        return Err(cursor.unexpected("Expected SELECT, WITH or VALUES."));
+    }
+    let query = cursor.rest_text().to_owned();
+    split_emit(cursor.text(), cursor.rest())?;
+    cursor.advance(usize::MAX / 2);
+    Ok(query)
 }
 
 /// Whether a query begins here.

@@ -46,8 +46,10 @@ impl Chain {
         loop {
             let mut chain = Self::read(&store, &writer).await?;
             failpoint::pass("chain.read");
+            let directory = chain.tip.directory.unwrap_or_else(|| number_of(&writer));
             let fence = ManifestV1 {
                 fence: true,
+                directory: Some(directory),
                 generation: chain.tip.generation + 1,
                 ..chain.tip.clone()
             };
@@ -76,6 +78,7 @@ impl Chain {
     pub async fn append(&mut self, mut manifest: ManifestV1) -> Result<(), CheckpointError> {
         manifest.sequence = self.tip.sequence + 1;
         manifest.previous = (self.tip.sequence > 0).then(|| self.tip_hash.clone());
+        manifest.directory = manifest.directory.or(self.tip.directory);
         manifest.writer.clone_from(&self.writer);
         manifest.generation = manifest.generation.max(self.tip.generation);
         let path = path_of(manifest.sequence);
@@ -282,6 +285,15 @@ impl Chain {
         }
         Ok(chain)
     }
+}
+
+/// A number for the data directory that `writer`, whose name no other process has, is the first to
+/// open.
+fn number_of(writer: &str) -> u64 {
+    let hash = Sha256::digest(writer.as_bytes());
+    hash.iter()
+        .take(8)
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn path_of(sequence: u64) -> String {

@@ -20,6 +20,9 @@ pub struct ManifestV1 {
     pub sequence: u64,
     /// SHA-256 of the manifest before, in hex; none for the first.
     pub previous: Option<String>,
+    /// A random number of the data directory, drawn once: its epochs are not those of another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<u64>,
     /// A random name of the writing process: tells "I wrote this" from "somebody did".
     pub writer: String,
     /// The writer's generation; growing along the chain.
@@ -133,6 +136,9 @@ pub struct SinkState {
     pub outbox: Vec<OutboxEntry>,
     /// Whether the initial content of its view has been put into the outbox.
     pub begun: bool,
+    /// Whether somebody has paused it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// The output of one epoch for a sink.

@@ -15,6 +15,7 @@ use super::Core;
 use super::intake::{Intake, Phase, Split};
 use super::pace::read_held;
 use super::pause::read_inbox;
+use super::rebuild;
 use super::relation::{Arrival, Body, Heard, Relation, Saved, Work, shape_of};
 use super::source::{SourceEntry, errors_schema};
 use crate::checkpoint::manifest::{ReaderState, RelationState, SourceState};
@@ -125,6 +126,7 @@ impl Core {
             Relation::new(spec.id, spec.name.clone(), body, served, late.transpose()?);
         relation.pace = spec.pace;
         relation.retention = spec.retention;
+        relation.windows = rebuild::windows(&output);
         let fresh = saved.is_none();
         let fingerprint = super::save::fingerprint(&spec.plan);
         if let Some(saved) = saved {
@@ -197,7 +199,12 @@ impl Core {
             return;
         };
         let views = state.views.iter().map(|view| ObjectId(*view));
-        let views: Vec<ObjectId> = views.filter(|v| self.relations.contains_key(v)).collect();
+        // A view that was altered may not read the source any more.
+        let reads = |view: &ObjectId| {
+            let relation = self.relations.get(view);
+            relation.is_some_and(|view| view.inputs().contains(&ObjectId(state.source)))
+        };
+        let views: Vec<ObjectId> = views.filter(reads).collect();
         if views.is_empty() {
             return;
         }
@@ -255,6 +262,9 @@ impl Core {
     }
 
     pub(super) fn drop_objects(&mut self, objects: &[ObjectId]) {
+        for view in objects {
+            self.abandon(*view);
+        }
         for id in objects {
             self.sources.remove(id);
             self.relations.remove(id);
@@ -400,6 +410,7 @@ impl Relation {
             idle: false,
             pace: Pace::default(),
             retention: None,
+            windows: None,
             shown_at: None,
             held: Vec::new(),
             heard: Heard::default(),

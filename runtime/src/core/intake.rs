@@ -309,6 +309,7 @@ impl Core {
             bell: self.bell_in.clone(),
             driven: self.config.driven,
         };
+        let begins = intake.splits.is_empty();
         let opened = result.and_then(|opened| {
             for (split, offset) in &opened.positions {
                 let split = intake.splits.entry(split.clone()).or_default();
@@ -335,6 +336,11 @@ impl Core {
                 }
             }
         };
+        // Some of the stream is no longer there for whoever reads it from its beginning.
+        if begins && intake.splits.values().any(|split| split.offset > Offset(0)) {
+            let (source, views) = (intake.spec.id, intake.views.clone());
+            self.beginning_is_gone(source, &views);
+        }
         failpoint::pass("core.reader_opened");
         // Where reading starts must survive a crash, or `latest` would mean something else after
         // it.

@@ -30,6 +30,14 @@ const WATERMARK: &str = "watermark";
 impl Core {
     /// Stops a view, or lets it go on.
     pub(super) fn set_paused(&mut self, view: ObjectId, paused: bool) -> Result<(), RuntimeError> {
+        if let (true, Some(relation)) =
+            (self.rebuilds.contains_key(&view), self.relations.get(&view))
+        {
+            return Err(RuntimeError::Altering {
+                view: relation.name.clone(),
+                reason: "a new version of it is being built".to_owned(),
+            });
+        }
         // What has come so far is shown first.
         self.publish();
         let relation = self.relations.get_mut(&view);

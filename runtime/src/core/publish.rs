@@ -20,11 +20,11 @@ use crate::subscribe::SubscriptionEvent;
 
 /// What publishing one relation brought.
 #[derive(Default)]
-struct Published {
+pub(super) struct Published {
     /// Whether rows of the relation changed.
-    changed: bool,
+    pub changed: bool,
     /// How they did, if anybody follows them.
-    net: Vec<ChangeBatch>,
+    pub net: Vec<ChangeBatch>,
     late: Vec<ChangeBatch>,
     watermark: Option<EventTime>,
     /// What those who read it must know of its event time.
@@ -82,7 +82,7 @@ impl Core {
 
     /// Puts what one relation published into the inboxes of those that read it. They come later in
     /// the same pass.
-    fn pass_on(&mut self, from: ObjectId, published: Published) {
+    pub(super) fn pass_on(&mut self, from: ObjectId, published: Published) {
         let Some(relation) = self.relations.get(&from) else {
             return;
         };
@@ -301,7 +301,7 @@ impl Relation {
         Ok(())
     }
 
-    fn tell_subscribers(&mut self, at_us: i64, published: &Published) {
+    pub(super) fn tell_subscribers(&mut self, at_us: i64, published: &Published) {
         let watermark = self.watermark;
         let moved = published.watermark.is_some();
         self.subscribers.retain(|(part, subscriber)| {

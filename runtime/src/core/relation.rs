@@ -37,6 +37,8 @@ pub(crate) struct Relation {
     pub pace: Pace,
     /// How long its rows are served.
     pub retention: Option<Retention>,
+    /// The column by which its rows are windows, if event time says which of them are final.
+    pub windows: Option<usize>,
     /// When it was last shown, by the process's clock.
     pub shown_at: Option<Duration>,
     /// Results that wait for their turn to be shown.

@@ -45,6 +45,8 @@ impl Core {
                 target: sink.target.clone(),
                 applied: Epoch::new(sink.state.applied),
                 pending: sink.state.outbox.len() as u64,
+                failed_epoch: sink.failure.as_ref().and_then(|failure| failure.epoch),
+                failed_row: sink.failure.as_ref().and_then(|f| f.row.clone()),
             });
         }
         #[expect(

@@ -30,7 +30,7 @@ const DELTA_ROWS_FACTOR: u64 = 4;
 const DELTA_ROWS_MIN: u64 = 100_000;
 
 /// SHA-256 of a plan's text form, in hex.
-pub(super) fn fingerprint(plan: &StreamPlan) -> String {
+pub(crate) fn fingerprint(plan: &StreamPlan) -> String {
     Sha256::digest(plan.fingerprint())
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -7,6 +7,8 @@ use rtsap_stream::failpoint;
 
 use super::*;
 use crate::checkpoint::manifest::{SinkState, SourceState};
+use crate::core::rebuild::hidden;
+use crate::core::save::fingerprint;
 
 /// The core, running on its thread or to be turned by the caller.
 pub(super) enum Started {
@@ -55,6 +57,7 @@ pub(super) async fn start(
             Restored::Source(spec, saved) => core.add_source(spec, saved),
             Restored::Table(spec, saved) => core.add_table(spec, saved)?,
             Restored::View(spec, saved) => core.add_view(spec, saved)?,
+            Restored::Succeeded(spec, old, new) => core.add_succeeded_view(spec, old, new)?,
             Restored::Sink(spec, saved) => core.add_sink(spec, saved)?,
         }
     }
@@ -87,6 +90,8 @@ enum Restored {
     Source(SourceSpec, Option<(SourceState, Vec<StateReader>)>),
     Table(TableSpec, Option<Saved>),
     View(ViewSpec, Option<Saved>),
+    /// A view whose new version had drawn level, and which the catalog knows by now.
+    Succeeded(ViewSpec, Saved, Saved),
     Sink(SinkSpec, Option<SinkState>),
 }
 
@@ -111,7 +116,17 @@ async fn restore(
         }
         BootSpec::View(spec) => {
             let saved = relation(spec.id, manifest, store, operators).await?;
-            Restored::View(spec, saved)
+            let print = fingerprint(&spec.plan);
+            let new = match &saved {
+                Some(saved) if saved.state.fingerprint != print => {
+                    relation(hidden(spec.id), manifest, store, operators).await?
+                }
+                _ => None,
+            };
+            match (saved, new.filter(|new| new.state.fingerprint == print)) {
+                (Some(old), Some(new)) => Restored::Succeeded(spec, old, new),
+                (saved, _) => Restored::View(spec, saved),
+            }
         }
         BootSpec::Sink(spec) => {
             let state = manifest

@@ -101,6 +101,11 @@ impl ServedTable {
         &self.schema
     }
 
+    /// How its rows are told apart.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
     /// Rows now.
     pub fn rows(&self) -> usize {
         self.rows

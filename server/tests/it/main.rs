@@ -5,8 +5,10 @@
     reason = "a failed step fails its test"
 )]
 
+mod alter;
 mod failpoints;
 mod harness;
 mod kill;
+mod mend;
 mod outside;
 mod start;

@@ -3,7 +3,7 @@
 use crate::error::{ConnectorError, ErrorKind};
 use crate::message::{Epoch, Generation};
 
-use super::{Move, Progress, claim, judge};
+use super::{Move, Owner, Progress, check_owner, claim, judge};
 
 fn known(generation: u64, epoch: u64) -> Option<Progress> {
     Some(Progress { generation, epoch })
@@ -55,5 +55,37 @@ fn an_epoch_is_applied_only_right_behind_its_predecessor() {
         let found = judge("s", Generation::new(2), record, previous, epoch);
         let found = found.map_err(|error: ConnectorError| error.kind);
         assert_eq!(found, wanted, "{record:?} {previous} {epoch}");
+    }
+}
+
+#[test]
+fn a_record_is_taken_over_by_its_own_sink_only() {
+    let owner = |directory, sink| Owner { directory, sink };
+    let ours = owner(0xfeed, 7);
+    let cases = [
+        (None, None, None, true),
+        (None, None, Some(4), true),
+        (Some(ours), known(1, 4), None, true),
+        (Some(ours), known(1, 4), Some(4), true),
+        // Dropped and created again, and another directory's: whatever the epoch.
+        (Some(owner(0xfeed, 6)), known(1, 4), None, false),
+        (Some(owner(0xfeed, 6)), known(1, 0), None, false),
+        (Some(owner(0xdead, 7)), known(1, 4), Some(4), false),
+        // Written by a version that named nobody.
+        (None, known(1, 4), Some(3), true),
+        (None, known(1, 0), None, true),
+        (None, known(1, 4), None, false),
+    ];
+    for (found, record, expected, wanted) in cases {
+        let checked = check_owner("s", ours, found, record, expected.map(Epoch::new));
+        let kind = checked.map_err(|error| error.kind);
+        let wanted = if wanted { Ok(()) } else { Err(ErrorKind::Data) };
+        assert_eq!(kind, wanted, "{found:?} {record:?} {expected:?}");
+    }
+    for owner in [ours, Owner::default(), owner(u64::MAX, u64::MAX)] {
+        assert_eq!(owner.to_string().parse(), Ok(owner));
+    }
+    for text in ["", "-", "7", "g-1", "1-"] {
+        assert!(text.parse::<Owner>().is_err(), "{text}");
     }
 }

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use rtsap_stream::error::{ConnectorError, ErrorKind};
-use rtsap_stream::progress::Progress;
+use rtsap_stream::progress::{Owner, Progress};
 use serde_json::{Value, json};
 
 use super::storage::failure;
@@ -27,9 +27,12 @@ const ATTEMPTS_MAX: usize = 3;
 pub(super) struct Records {
     store: Arc<dyn ObjectStore>,
     sink: String,
+    owner: Owner,
     /// The number of the last record, 0 for none.
     number: u64,
     last: Option<Progress>,
+    /// Whose the last record was when it was found.
+    found: Option<Owner>,
 }
 
 impl Records {
@@ -41,18 +44,22 @@ impl Records {
     pub(super) async fn open(
         store: Arc<dyn ObjectStore>,
         sink: &str,
+        owner: Owner,
     ) -> Result<Self, ConnectorError> {
         let mut records = Self {
             store,
             sink: sink.to_owned(),
+            owner,
             number: 0,
             last: None,
+            found: None,
         };
         if let Some(number) = records.numbers().await?.pop() {
             let bytes = records.read(number).await?;
             // It was deleted in between: others are at work, and the next attempt sees them.
             let bytes = bytes.ok_or_else(|| records.busy())?;
             records.last = Some(records.decode(&bytes)?);
+            records.found = records.owner_of(&bytes)?;
             records.number = number;
         }
         Ok(records)
@@ -61,6 +68,11 @@ impl Records {
     /// What the last record says.
     pub(super) fn last(&self) -> Option<Progress> {
         self.last
+    }
+
+    /// Whose the last record was when it was found; none if it does not say.
+    pub(super) fn found(&self) -> Option<Owner> {
+        self.found
     }
 
     /// Puts `progress` behind the last record, with the file that it speaks of.
@@ -199,6 +211,7 @@ impl Records {
         let value = json!({
             "version": 1,
             "sink": self.sink,
+            "owner": self.owner.to_string(),
             "generation": progress.generation,
             "epoch": progress.epoch,
             "follows": self.last.map(|last| json!({
@@ -227,6 +240,15 @@ impl Records {
             (Some(1), Some(generation), Some(epoch)) => Ok(Progress { generation, epoch }),
             (version, ..) => Err(strange(format!("The record has version {version:?}."))),
         }
+    }
+
+    fn owner_of(&self, bytes: &[u8]) -> Result<Option<Owner>, ConnectorError> {
+        let value: Option<Value> = serde_json::from_slice(bytes).ok();
+        let owner = value.and_then(|value| value["owner"].as_str().map(str::parse));
+        owner.transpose().map_err(|_| {
+            let message = format!("cannot tell what sink \"{}\" has written", self.sink);
+            ConnectorError::data(message).with_detail("Its last record names no owner.")
+        })
     }
 
     fn overtaken(&self, found: Option<&Bytes>) -> ConnectorError {

@@ -7,7 +7,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use rtsap_stream::error::ConnectorError;
-use rtsap_stream::progress::Progress;
+use rtsap_stream::progress::{Owner, Progress};
 use serde_json::{Value, json};
 
 use super::super::client::{self, Client};
@@ -23,11 +23,15 @@ const READ_MAX: Duration = Duration::from_secs(30);
 /// marker. Where aborted transactions fill them, sixteen times as many are looked at next.
 const TAIL: i64 = 64;
 
+/// What a record says, and whose it is; versions before did not say that.
+pub(super) type Record = (Progress, Option<Owner>);
+
 /// The record's bytes.
-pub(super) fn encode(sink: &str, topic: &str, progress: Progress) -> Vec<u8> {
+pub(super) fn encode(sink: &str, owner: Owner, topic: &str, progress: Progress) -> Vec<u8> {
     let value = json!({
         "version": 1,
         "sink": sink,
+        "owner": owner.to_string(),
         "topic": topic,
         "generation": progress.generation,
         "epoch": progress.epoch,
@@ -42,7 +46,7 @@ pub(super) fn encode(sink: &str, topic: &str, progress: Progress) -> Vec<u8> {
 /// # Errors
 /// `Unavailable` if Kafka does not answer, or somebody's open transaction hides the end; `Data` if
 /// what is there is no record of this sink, or old ones were deleted and none is left.
-pub(super) fn read(options: &SinkOptions, sink: &str) -> Result<Option<Progress>, ConnectorError> {
+pub(super) fn read(options: &SinkOptions, sink: &str) -> Result<Option<Record>, ConnectorError> {
     let deadline = Instant::now() + READ_MAX;
     let topic = options.progress_topic.as_str();
     // The end of everything, committed or not: the end of what is committed may lag behind.
@@ -94,7 +98,7 @@ fn last_between(
     sink: &str,
     from: i64,
     deadline: Instant,
-) -> Result<Option<Progress>, ConnectorError> {
+) -> Result<Option<Record>, ConnectorError> {
     let topic = options.progress_topic.as_str();
     let failed = |error: KafkaError| {
         let message = format!("cannot read topic \"{topic}\"");
@@ -120,7 +124,7 @@ fn last_between(
     Err(unreadable(topic).with_detail(format!("It took longer than {} s.", READ_MAX.as_secs())))
 }
 
-fn decode(bytes: &[u8], topic: &str, sink: &str, target: &str) -> Result<Progress, ConnectorError> {
+fn decode(bytes: &[u8], topic: &str, sink: &str, target: &str) -> Result<Record, ConnectorError> {
     let strange = |detail: String| {
         ConnectorError::data(format!(
             "cannot tell what sink \"{sink}\" has written: topic \"{topic}\" holds something else"
@@ -138,7 +142,12 @@ fn decode(bytes: &[u8], topic: &str, sink: &str, target: &str) -> Result<Progres
     }
     let number = |key: &str| value[key].as_u64();
     match (number("version"), number("generation"), number("epoch")) {
-        (Some(1), Some(generation), Some(epoch)) => Ok(Progress { generation, epoch }),
+        (Some(1), Some(generation), Some(epoch)) => {
+            let owner = value["owner"].as_str().map(str::parse);
+            let owner = owner.transpose();
+            let owner = owner.map_err(|_| strange("It names no owner.".to_owned()))?;
+            Ok((Progress { generation, epoch }, owner))
+        }
         (version, ..) => Err(strange(format!("It is a record of version {version:?}."))),
     }
 }

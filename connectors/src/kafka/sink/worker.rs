@@ -19,7 +19,7 @@ use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::error::{ConnectorError, ErrorKind};
 use rtsap_stream::failpoint;
 use rtsap_stream::message::{Epoch, Generation};
-use rtsap_stream::progress::{Move, Progress, claim, judge};
+use rtsap_stream::progress::{Move, Owner, Progress, check_owner, claim, judge};
 use rtsap_stream::sink::SinkReport;
 use tokio::sync::oneshot;
 
@@ -43,6 +43,8 @@ const ROWS_BETWEEN_POLLS: usize = 1_000;
 pub(super) struct Place {
     /// The sink's name.
     pub sink: String,
+    /// Whose record it is.
+    pub owner: Owner,
     /// Its options.
     pub options: SinkOptions,
     /// Its messages.
@@ -195,15 +197,17 @@ impl Session {
             .init_transactions(INIT_TIMEOUT)
             .map_err(|error| failure(&action, options, Some(&producer), &error))?;
         failpoint::pass("kafka.producer_ready");
-        let known = progress::read(options, &place.sink)?;
+        let found = progress::read(options, &place.sink)?;
         failpoint::pass("kafka.progress_read");
+        let (known, owner) = (found.map(|found| found.0), found.and_then(|found| found.1));
+        check_owner(&place.sink, place.owner, owner, known, expected)?;
         let epoch = claim(&place.sink, generation, known, expected)?.number();
         let record = Progress {
             generation: generation.number(),
             epoch,
         };
         let mut session = Self { producer, record };
-        if known != Some(record) {
+        if found != Some((record, Some(place.owner))) {
             // From here on a producer of an earlier generation that takes over again sees that it
             // is late.
             session.transact(place, record, |_| Ok(()))?;
@@ -288,7 +292,7 @@ impl Session {
 
     fn send_record(&self, place: &Place, record: Progress) -> Result<(), ConnectorError> {
         let options = &place.options;
-        let value = progress::encode(&place.sink, &options.topic, record);
+        let value = progress::encode(&place.sink, place.owner, &options.topic, record);
         let message = BaseRecord::to(&options.progress_topic)
             .partition(PARTITION)
             .key(place.sink.as_bytes())

@@ -176,3 +176,38 @@ async fn lives_that_end_anywhere_write_each_epoch_once() {
         wanted.values().sum::<u64>()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_progress_topic_of_another_sink_of_that_name_is_never_taken_over() {
+    let Some(corner) = corner("owner") else {
+        return;
+    };
+    let mut sink = corner.sink(&trades("s"), &[]);
+    sink.fence(generation(1), None).await.unwrap();
+    sink.apply(epoch(5), epoch(0), &row(1)).await.unwrap();
+    let input = SinkInput {
+        owner: rtsap_stream::progress::Owner {
+            directory: 7,
+            sink: 3,
+        },
+        ..trades("s")
+    };
+    let mut other = corner.sink(&input, &[]);
+    for expected in [None, Some(epoch(5))] {
+        let refused = other.fence(generation(9), expected).await.unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Data);
+        assert!(
+            refused.message.contains("belongs to another sink"),
+            "{refused}"
+        );
+    }
+    // The attempt has cost the owner its producer, and nothing else.
+    let mut restarted = corner.sink(&trades("s"), &[]);
+    let report = restarted
+        .fence(generation(2), Some(epoch(5)))
+        .await
+        .unwrap();
+    assert_eq!(report.applied, epoch(5));
+    restarted.apply(epoch(6), epoch(5), &row(2)).await.unwrap();
+    assert_eq!(corner.committed().len(), 2);
+}

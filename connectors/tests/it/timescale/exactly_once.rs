@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rtsap_connectors::timescale;
 use rtsap_stream::error::{ConnectorError, ErrorKind};
+use rtsap_stream::progress::Owner;
 use rtsap_stream::sink::Sink;
 
 use super::proxy::Proxy;
@@ -344,4 +345,91 @@ async fn an_unreachable_server_is_unavailable() {
     let error = sink.fence(generation(1), None).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
     assert!(!format!("{error:?}").contains("secret-word"));
+}
+
+/// `keyless()` of another sink that has the same name.
+fn another() -> rtsap_stream::sink::SinkInput {
+    rtsap_stream::sink::SinkInput {
+        owner: Owner {
+            directory: 7,
+            sink: 3,
+        },
+        ..keyless()
+    }
+}
+
+#[tokio::test]
+async fn a_record_of_another_sink_is_never_taken_over() {
+    for corner in corners().await {
+        let mut sink = corner.sink(&keyless(), "trades");
+        sink.fence(generation(1), None).await.unwrap();
+        let rows = changes(&[(1, "AAPL", 1, 1)]);
+        sink.apply(epoch(5), epoch(0), &rows).await.unwrap();
+        // Its directory has come further, so that its epochs would follow; they are other rows.
+        let mut other = corner.sink(&another(), "trades");
+        for expected in [None, Some(epoch(5))] {
+            let refused = other.fence(generation(9), expected).await.unwrap_err();
+            assert_eq!(refused.kind, ErrorKind::Data);
+            assert!(
+                refused.message.contains("belongs to another sink"),
+                "{refused}"
+            );
+        }
+        sink.apply(epoch(6), epoch(5), &rows).await.unwrap();
+        // A version before has left no owner: only who knows what was applied goes on.
+        corner
+            .run("UPDATE rtsap.sink_progress SET owner = NULL WHERE sink = '$schema.candles'")
+            .await;
+        let refused = other.fence(generation(9), None).await;
+        assert_eq!(kind(refused), ErrorKind::Data);
+        let mut restarted = corner.sink(&keyless(), "trades");
+        let report = restarted.fence(generation(2), Some(epoch(6))).await;
+        assert_eq!(report.unwrap().applied, epoch(6));
+        let refused = other.fence(generation(9), Some(epoch(6))).await;
+        assert_eq!(kind(refused), ErrorKind::Data);
+        assert_eq!(corner.rows("trades").await.len(), 2);
+        corner.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn the_records_of_an_older_version_get_an_owner() {
+    let Some(corner) = postgres_corner().await else {
+        return;
+    };
+    let name = format!("{}_old", corner.schema);
+    let create = format!("CREATE DATABASE {name}");
+    corner.client.batch_execute(&create).await.unwrap();
+    let url = corner.url.replace("/postgres?", &format!("/{name}?"));
+    let url = match url.strip_suffix("/postgres") {
+        Some(start) => format!("{start}/{name}"),
+        None => url,
+    };
+    let client = super::connect(&url).await;
+    let old = "CREATE SCHEMA rtsap; CREATE TABLE rtsap.sink_progress (sink text PRIMARY KEY, \
+        generation bigint NOT NULL, epoch bigint NOT NULL, \
+        updated_at timestamptz NOT NULL DEFAULT clock_timestamp()); \
+        INSERT INTO rtsap.sink_progress VALUES ('candles', 4, 12); \
+        CREATE TABLE candles (symbol text, window_end timestamptz, volume int8, \
+        vwap numeric(18,4), PRIMARY KEY (symbol, window_end))";
+    client.batch_execute(old).await.unwrap();
+    let options = super::options(&[
+        ("connector", "postgres"),
+        ("url", &url),
+        ("table", "candles"),
+    ]);
+    let input = rtsap_stream::sink::SinkInput {
+        owner: another().owner,
+        ..candles()
+    };
+    let mut sink = timescale::sink(&input, &options).unwrap();
+    let report = sink.fence(generation(5), Some(epoch(12))).await.unwrap();
+    assert_eq!(report.applied, epoch(12));
+    let owner = "SELECT owner FROM rtsap.sink_progress";
+    let owner: String = client.query_one(owner, &[]).await.unwrap().get(0);
+    assert_eq!(owner, "0000000000000007-3");
+    drop((sink, client));
+    let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+    corner.client.batch_execute(&drop).await.unwrap();
+    corner.clear().await;
 }

@@ -1,8 +1,9 @@
 //! Existing tables: which are taken and which are refused, and what the error says.
 
 use rtsap_connectors::timescale;
+use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::error::{ConnectorError, ErrorKind};
-use rtsap_stream::sink::SinkInput;
+use rtsap_stream::sink::{Sink, SinkInput};
 
 use super::{Corner, candles, changes, epoch, generation, postgres_corner, timescale_corner};
 
@@ -237,4 +238,63 @@ async fn the_chunk_interval_is_respected() {
     let interval: String = corner.client.query_one(&sql, &[]).await.unwrap().get(0);
     assert_eq!(interval, "06:00:00");
     corner.clear().await;
+}
+
+/// Eight bytes are eight bytes: binary COPY into a column of another type takes them for a value of
+/// it. What is written after the change must be the values of before.
+#[tokio::test]
+async fn a_column_whose_type_is_changed_between_epochs_gets_the_right_values() {
+    for corner in timescale_corner()
+        .await
+        .into_iter()
+        .chain(postgres_corner().await)
+    {
+        let keyless = SinkInput {
+            key: Vec::new(),
+            ..candles()
+        };
+        let mut sink = corner.sink(&keyless, "trades");
+        sink.fence(generation(1), None).await.unwrap();
+        let rows = changes(&[(1, "AAPL", 7, 7)]);
+        sink.apply(epoch(1), epoch(0), &rows).await.unwrap();
+        corner
+            .run("ALTER TABLE $schema.trades ALTER COLUMN volume TYPE numeric")
+            .await;
+        apply(&mut *sink, 2, &changes(&[(1, "AAPL", 8, 8)]))
+            .await
+            .unwrap();
+        assert_eq!(corner.values("trades", "volume").await, ["7", "8"]);
+        // A type that does not hold all values is refused, and nothing is kept.
+        corner
+            .run("ALTER TABLE $schema.trades ALTER COLUMN volume TYPE float8")
+            .await;
+        let refused = apply(&mut *sink, 3, &changes(&[(1, "AAPL", 9, 9)])).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Invalid, "{refused:?}");
+        let detail = refused.detail.unwrap_or_default();
+        assert!(detail.contains("int8 is needed"), "{detail}");
+        corner
+            .run("ALTER TABLE $schema.trades ALTER COLUMN volume TYPE int8")
+            .await;
+        sink.fence(generation(1), Some(epoch(2))).await.unwrap();
+        apply(&mut *sink, 3, &changes(&[(1, "AAPL", 9, 9)]))
+            .await
+            .unwrap();
+        assert_eq!(corner.values("trades", "volume").await, ["7", "8", "9"]);
+        corner.clear().await;
+    }
+}
+
+/// Applies as the task of a sink does: again while the target is away.
+async fn apply(
+    sink: &mut dyn Sink,
+    number: u64,
+    changes: &[ChangeBatch],
+) -> Result<(), ConnectorError> {
+    loop {
+        match sink.apply(epoch(number), epoch(number - 1), changes).await {
+            Err(error) if error.kind == ErrorKind::Unavailable => {}
+            answer => return answer,
+        }
+    }
 }

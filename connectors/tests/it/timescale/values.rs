@@ -29,6 +29,7 @@ fn input(columns: &[(&str, DataType)]) -> SinkInput {
     );
     SinkInput {
         sink: "values".to_owned(),
+        owner: rtsap_stream::progress::Owner::default(),
         schema: Arc::new(Schema::new(fields)),
         key: Vec::new(),
         event_time: None,

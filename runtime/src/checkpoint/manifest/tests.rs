@@ -22,6 +22,7 @@ fn manifest() -> ManifestV1 {
     ManifestV1 {
         sequence: 3,
         previous: Some("ab".to_owned()),
+        directory: None,
         writer: "w".to_owned(),
         generation: 2,
         epoch: 5,
@@ -59,6 +60,7 @@ fn manifest() -> ManifestV1 {
                 delta: object("data/r"),
             }],
             begun: true,
+            paused: false,
         }],
         operators: Some(object("data/o")),
         table_log: 6,

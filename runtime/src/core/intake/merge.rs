@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rtsap_stream::message::Watermark;
 use rtsap_stream::source::{Offset, SplitId};
 
 use super::{Intake, Phase};
@@ -38,6 +39,7 @@ impl Core {
                     source = private.spec.name,
                     "view caught up with the shared reader"
                 );
+                self.tell_promise(shared, &private);
                 self.intakes[shared].views.extend(private.views);
                 self.intakes[shared].frozen_since = None;
                 self.reopen(shared);
@@ -55,6 +57,30 @@ impl Core {
                 _ => {}
             }
             index += 1;
+        }
+    }
+
+    /// Tells the views of a private intake what the shared one, at the same offsets, promises: if
+    /// the source stays quiet, nothing else would.
+    fn tell_promise(&mut self, shared: usize, private: &Intake) {
+        let shared = &self.intakes[shared];
+        let Some(time) = shared
+            .watermark
+            .filter(|time| Some(*time) >= private.watermark)
+        else {
+            return;
+        };
+        let promise = match shared.promise() {
+            Some(Watermark::Idle) => Watermark::Idle,
+            _ => Watermark::At(time),
+        };
+        for view in &private.views {
+            if let Some(relation) = self.relations.get_mut(view) {
+                relation.advance(private.spec.id, Watermark::At(time));
+                if promise == Watermark::Idle {
+                    relation.advance(private.spec.id, promise);
+                }
+            }
         }
     }
 

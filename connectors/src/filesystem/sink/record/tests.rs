@@ -5,7 +5,7 @@ use std::sync::Arc;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use rtsap_stream::error::{ConnectorError, ErrorKind};
-use rtsap_stream::progress::Progress;
+use rtsap_stream::progress::{Owner, Progress};
 
 use super::{KEPT, Records, path};
 
@@ -22,7 +22,9 @@ fn store() -> Arc<dyn ObjectStore> {
 }
 
 async fn open(store: &Arc<dyn ObjectStore>) -> Records {
-    Records::open(Arc::clone(store), "s").await.unwrap()
+    Records::open(Arc::clone(store), "s", Owner::default())
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -36,10 +38,10 @@ async fn the_last_record_is_found_again_by_its_own_sink() {
         .await
         .unwrap();
     assert_eq!(open(&store).await.last(), Some(at(1, 7)));
-    let other = Records::open(Arc::clone(&store), "other").await;
+    let other = Records::open(Arc::clone(&store), "other", Owner::default()).await;
     assert_eq!(kind(other), Some(ErrorKind::Data));
     store.put(&path(3), "{".into()).await.unwrap();
-    let broken = Records::open(Arc::clone(&store), "s").await;
+    let broken = Records::open(Arc::clone(&store), "s", Owner::default()).await;
     assert_eq!(kind(broken), Some(ErrorKind::Data));
 }
 

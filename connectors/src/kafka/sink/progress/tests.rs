@@ -2,7 +2,7 @@
 
 use rtsap_stream::error::ErrorKind;
 
-use super::{Progress, decode, encode};
+use super::{Owner, Progress, decode, encode};
 
 #[test]
 fn a_record_is_read_back_by_its_own_sink_only() {
@@ -10,8 +10,13 @@ fn a_record_is_read_back_by_its_own_sink_only() {
         generation: 3,
         epoch: 1 << 60,
     };
-    let bytes = encode("s \"1\"", "t", progress);
-    assert_eq!(decode(&bytes, "p", "s \"1\"", "t").unwrap(), progress);
+    let owner = Owner {
+        directory: 5,
+        sink: 9,
+    };
+    let bytes = encode("s \"1\"", owner, "t", progress);
+    let wanted = (progress, Some(owner));
+    assert_eq!(decode(&bytes, "p", "s \"1\"", "t").unwrap(), wanted);
     for (sink, topic) in [("s", "t"), ("s \"1\"", "u")] {
         let error = decode(&bytes, "p", sink, topic).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Data);
@@ -22,6 +27,7 @@ fn a_record_is_read_back_by_its_own_sink_only() {
         b"\xff",
         br#"{"version":2,"sink":"s","topic":"t","generation":1,"epoch":1}"#,
         br#"{"version":1,"sink":"s","topic":"t","generation":-1,"epoch":1}"#,
+        br#"{"version":1,"sink":"s","topic":"t","generation":1,"epoch":1,"owner":"x"}"#,
     ] {
         let error = decode(bytes, "p", "s", "t").unwrap_err();
         assert_eq!(error.kind, ErrorKind::Data);
@@ -36,5 +42,5 @@ fn the_first_form_stays_readable() {
         generation: 2,
         epoch: 12,
     };
-    assert_eq!(decode(bytes, "p", "s", "t").unwrap(), wanted);
+    assert_eq!(decode(bytes, "p", "s", "t").unwrap(), (wanted, None));
 }
