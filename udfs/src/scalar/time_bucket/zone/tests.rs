@@ -190,8 +190,6 @@ const ZONES: [Tz; 8] = [
     Tz::Africa__Monrovia,
 ];
 
-const WIDTHS: [i64; 8] = [60, 900, 1_800, 3_600, 14_400, 25_200, 86_400, 604_800];
-
 proptest! {
     /// Where clocks run on evenly for two days around, the bucket is that of what they show; and
     /// anywhere it holds its time, is its own bucket, and comes no earlier than those before it.
