@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod call_spelling;
 pub mod fill_node;
+pub mod function_spelling;
 pub mod horizon_node;
 pub mod join_marker;
 pub mod literal;

@@ -18,6 +18,7 @@ pub mod refused;
 pub mod session;
 pub mod show;
 pub mod subscribe;
+mod symmetric;
 pub mod version;
 pub mod view;
 

@@ -5,6 +5,8 @@
 //! mixed       a rule over a plan or an expression, before types are coerced: decimals beside doubles
 //! semantics   one rule over a plan or an expression: casts and integer arithmetic replaced
 //! operators   the planner of `/` over decimals and of `->`, `->>`, `#>`, `#>>`
+//! function/   functions that DataFusion lacks or computes otherwise; format/ their templates
+//! zone        clocks of places
 //! cast/       texts to values, values to texts, numbers to numbers
 //! ```
 //!
@@ -12,12 +14,15 @@
 
 mod arithmetic;
 mod cast;
+mod format;
+pub(crate) mod function;
 mod json;
 mod mixed;
 mod operators;
 mod semantics;
 mod sum;
 mod type_names;
+mod zone;
 
 pub use cast::interval_words;
 pub use mixed::DecimalsBesideDoubles;

@@ -103,6 +103,7 @@ impl FunctionRegistry {
         scalars.push(interpolated::function());
         scalars.extend(percentile::functions());
         scalars.extend(crate::scalar::profile::functions());
+        scalars.extend(crate::postgres::function::functions());
         let mut aggregates = vec![
             aggregate::function(Vwap),
             aggregate::function(Pick::First),
@@ -177,6 +178,7 @@ fn all_docs() -> Vec<FunctionDoc> {
     docs.extend(percentile::DOCS);
     docs.push(linear::stats::DOC);
     docs.extend(crate::scalar::profile::DOCS);
+    docs.extend(crate::postgres::function::docs());
     docs.extend(linear::all().flat_map(linear::Linear::docs));
     docs.extend(sample::all().flat_map(sample::Sample::docs));
     docs.extend(window::position::docs());

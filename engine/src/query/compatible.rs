@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, SelectItem, SetExpr, Statement, visit_expressions_mut,
+    Expr, Ident, ObjectName, SelectItem, SetExpr, Statement, visit_expressions_mut,
 };
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_pg_catalog::sql::rules::{
@@ -95,9 +95,48 @@ fn without_casts(expr: &Expr) -> String {
         while let Expr::Cast { expr: inner, .. } | Expr::Nested(inner) = expr {
             *expr = inner.as_ref().clone();
         }
+        one_spelling(expr);
         ControlFlow::Continue(())
     });
     bare.to_string()
+}
+
+/// Calls that DataFusion plans as one function, whichever way they are spelt.
+fn one_spelling(expr: &mut Expr) {
+    const NAMES: [(&str, &str); 9] = [
+        ("substring", "substr"),
+        ("char_length", "character_length"),
+        ("position", "strpos"),
+        ("instr", "strpos"),
+        ("pow", "power"),
+        ("mean", "avg"),
+        ("list_append", "array_append"),
+        ("list_element", "array_element"),
+        ("trim", "btrim"),
+    ];
+    let text = match expr {
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_lowercase();
+            let same = NAMES.iter().find(|(old, _)| *old == name);
+            if let Some((_, new)) = same {
+                function.name = ObjectName::from(vec![Ident::new(*new)]);
+            }
+            return;
+        }
+        Expr::Substring {
+            expr,
+            substring_from,
+            substring_for,
+            ..
+        } => {
+            let bounds = [substring_from, substring_for].into_iter().flatten();
+            let rest: String = bounds.map(|bound| format!(", {bound}")).collect();
+            format!("substr({expr}{rest})")
+        }
+        Expr::Position { expr, r#in } => format!("strpos({}, {expr})", r#in),
+        _ => return,
+    };
+    *expr = Expr::Identifier(Ident::new(text));
 }
 
 fn reads_system_catalog(text: &str) -> bool {

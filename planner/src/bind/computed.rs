@@ -27,9 +27,9 @@ use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics}
 use crate::data_type::SqlType;
 use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
-use crate::logical::literal;
 use crate::logical::scope::Scope;
 use crate::logical::translate::translate;
+use crate::logical::{function_spelling, literal};
 use crate::parse::query::syntax;
 use crate::statement::ColumnClause;
 use crate::streaming::checked::checked_arithmetic;
@@ -115,6 +115,7 @@ impl<'a> ComputedColumns<'a> {
     fn logical(&self, text: &str) -> Result<(Expr, SqlType), PlanError> {
         let translated = |error: DataFusionError| translate(&error, text, self.functions);
         let mut parsed = parse_expression(text)?;
+        function_spelling::rewrite(&mut parsed);
         literal::exact(&mut parsed);
         let scope = Scope::new(&self.catalog, self.functions);
         let options = ParserOptions::new()

@@ -35,9 +35,9 @@ use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics}
 use crate::data_type::SqlType;
 use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
-use crate::logical::literal;
 use crate::logical::scope::Scope;
 use crate::logical::translate::translate;
+use crate::logical::{function_spelling, literal};
 use crate::parse::query::syntax;
 use crate::statement::CreateFunction;
 
@@ -161,6 +161,7 @@ fn logical(
 ) -> Result<Expr, PlanError> {
     let translated = |error: DataFusionError| translate(&error, text, functions);
     let mut parsed = parse_body(text)?;
+    function_spelling::rewrite(&mut parsed);
     literal::exact(&mut parsed);
     let options = ParserOptions::new()
         .with_map_string_types_to_utf8view(false)

@@ -16,16 +16,21 @@ use rtsap_udfs::postgres::interval_words;
 /// Digits of the largest decimal.
 const DIGITS_MAX: usize = 38;
 
-/// Functions whose result has the type of their argument.
-const TRANSPARENT: [&str; 16] = [
+/// Functions whose result has the type of their argument, or its digits.
+const TRANSPARENT: [&str; 24] = [
     "abs",
     "avg",
     "ceil",
     "coalesce",
+    "div",
     "first_value",
     "floor",
     "greatest",
     "ifnull",
+    "json_build_array",
+    "json_build_object",
+    "jsonb_build_array",
+    "jsonb_build_object",
     "last_value",
     "least",
     "max",
@@ -33,6 +38,9 @@ const TRANSPARENT: [&str; 16] = [
     "nullif",
     "round",
     "sum",
+    "to_char",
+    "to_json",
+    "to_jsonb",
     "trunc",
 ];
 

@@ -33,6 +33,7 @@ const WINDOWS: [&str; 4] = ["tumble", "hop", "cumulate", "session"];
 /// # Errors
 /// [`crate::error::Cause::Unsupported`] for a grouped window over several relations.
 pub fn rewrite(statement: &mut Statement) -> Result<(), PlanError> {
+    super::function_spelling::rewrite(statement);
     if let ControlFlow::Break(error) = VisitMut::visit(statement, &mut Rewriter::default()) {
         return Err(error);
     }

@@ -21,6 +21,7 @@ use crate::parse::clause;
 use crate::parse::cursor::Cursor;
 use crate::parse::join;
 use crate::parse::lexeme::{Lexeme, lexemes, position_of};
+use crate::parse::symmetric;
 use crate::statement::{Name, StatementKind};
 
 /// How deep expressions and queries may nest.
@@ -63,7 +64,7 @@ pub fn view_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
 }
 
 fn plain_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
-    let tokens = select_table(plain_windows(tokens));
+    let tokens = symmetric::plain(select_table(plain_windows(tokens)));
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)

@@ -199,20 +199,17 @@ pub fn mixed_times(plan: &LogicalPlan) -> Result<(), PlanError> {
 
 pub(super) fn wrong_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
     match expr {
-        // In PostgreSQL this is a wall-clock reading, in DataFusion the same instant.
-        Expr::Cast(cast) if is_foreign_zone(cast.field.data_type()) => match cast
-            .expr
-            .get_type(schema)
-        {
-            Ok(DataType::Timestamp(unit, Some(_))) => {
-                let error = PlanError::unsupported("AT TIME ZONE of a timestamp with time zone");
-                let zone = format!("Timestamp({unit:?}, Some(\"Europe/Berlin\"))");
-                let hint =
-                    format!("Write to_local_time(arrow_cast(ts, '{zone}')) for the local time.");
-                Some(error.hint(hint))
+        // `AT TIME ZONE` is a function by now; this is the same instant with another zone.
+        Expr::Cast(cast) if is_foreign_zone(cast.field.data_type()) => {
+            match cast.expr.get_type(schema) {
+                Ok(DataType::Timestamp(_, Some(_))) => {
+                    let error = PlanError::unsupported("a cast of an instant to another time zone");
+                    let hint = "Write ts AT TIME ZONE 'Europe/Berlin' for the local time.";
+                    Some(error.hint(hint))
+                }
+                _ => None,
             }
-            _ => None,
-        },
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
             let zone = |side: &Expr| match side.get_type(schema) {
                 Ok(DataType::Timestamp(_, zone)) => Some(zone.is_some()),

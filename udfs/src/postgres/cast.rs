@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 use crate::postgres::type_name;
 
 mod array;
+mod moment;
 mod number;
 mod parse;
 mod uuid;

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 use crate::error::FunctionError;
 use crate::postgres::cast::elements;
 
+pub(crate) mod build;
 pub(crate) mod scan;
 
 /// Which operator.

@@ -8,6 +8,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Operator, binary_expr, cast}
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::postgres::arithmetic::quotient;
+use crate::postgres::function;
 use crate::postgres::json::{JsonOperator, part};
 
 /// Plans `/` over decimals and the operators of JSON.
@@ -30,6 +31,10 @@ impl ExprPlanner for PostgresOperators {
                 let (Ok(left), Ok(right)) = types else {
                     return Ok(PlannerResult::Original(expr));
                 };
+                if matches!(left, DataType::Interval(_)) {
+                    let divided = function::named("interval_div", vec![expr.left, expr.right])?;
+                    return Ok(PlannerResult::Planned(divided));
+                }
                 let planned = quotient(expr.left.clone(), expr.right.clone(), [&left, &right]);
                 return Ok(match planned {
                     Some(planned) => PlannerResult::Planned(planned),
@@ -37,12 +42,53 @@ impl ExprPlanner for PostgresOperators {
                 });
             }
             BinaryOperator::Plus | BinaryOperator::Minus => return Ok(moved_date(expr, schema)),
+            BinaryOperator::Multiply => return Ok(scaled_interval(expr, schema)),
+            BinaryOperator::Question => {
+                let exists = function::named("jsonb_exists", vec![expr.left, expr.right])?;
+                return Ok(PlannerResult::Planned(exists));
+            }
+            BinaryOperator::AtArrow | BinaryOperator::ArrowAt => {
+                return contained(expr, schema);
+            }
             _ => return Ok(PlannerResult::Original(expr)),
         };
         Ok(PlannerResult::Planned(part(
             operator, expr.left, expr.right,
         )))
     }
+}
+
+/// An interval times a number, from either side.
+fn scaled_interval(expr: RawBinaryExpr, schema: &DFSchema) -> PlannerResult<RawBinaryExpr> {
+    let is_interval = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Interval(_)));
+    let (interval, factor) = match (is_interval(&expr.left), is_interval(&expr.right)) {
+        (true, false) => (&expr.left, &expr.right),
+        (false, true) => (&expr.right, &expr.left),
+        _ => return PlannerResult::Original(expr),
+    };
+    match function::named("interval_mul", vec![interval.clone(), factor.clone()]) {
+        Ok(product) => PlannerResult::Planned(product),
+        Err(_) => PlannerResult::Original(expr),
+    }
+}
+
+/// `json @> json` and `json <@ json`; lists have operators of their own.
+fn contained(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+    let is_text = |expr: &Expr| {
+        matches!(
+            expr.get_type(schema),
+            Ok(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+        )
+    };
+    if !is_text(&expr.left) || !is_text(&expr.right) {
+        return Ok(PlannerResult::Original(expr));
+    }
+    let sides = match expr.op {
+        BinaryOperator::AtArrow => vec![expr.left, expr.right],
+        _ => vec![expr.right, expr.left],
+    };
+    let contains = function::named("jsonb_contains", sides)?;
+    Ok(PlannerResult::Planned(contains))
 }
 
 /// A date moved by an interval is a time of a day: DataFusion would drop the hours.

@@ -1,7 +1,7 @@
 //! The rule that puts PostgreSQL's casts and integer arithmetic in the place of DataFusion's. It
 //! runs after types are coerced and before constants are folded, and changes no type and no name.
 
-use datafusion::arrow::datatypes::Field;
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::config::ConfigOptions;
@@ -12,6 +12,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::postgres::arithmetic::checked;
 use crate::postgres::cast::{Otherwise, Target, cast_expr, differs};
+use crate::postgres::function;
 use crate::postgres::type_names::TYPE_KEY;
 
 /// Which integer arithmetic is replaced.
@@ -85,6 +86,18 @@ impl PostgresSemantics {
                     Some(checked) => Transformed::yes(checked),
                     None => Transformed::no(same()),
                 })
+            }
+            Expr::ScalarFunction(call) if call.func.name() == "round" => {
+                let [value] = call.args.as_slice() else {
+                    return Ok(Transformed::no(Expr::ScalarFunction(call)));
+                };
+                match value.get_type(schema) {
+                    // Halves to the even number, as PostgreSQL rounds doubles.
+                    Ok(DataType::Float64) => {
+                        Ok(Transformed::yes(function::named("round_even", call.args)?))
+                    }
+                    _ => Ok(Transformed::no(Expr::ScalarFunction(call))),
+                }
             }
             other => Ok(Transformed::no(other)),
         }

@@ -10,10 +10,11 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
 use datafusion::arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, UInt64Type,
+    Int32Type, Int64Type, TimeUnit, UInt64Type,
 };
 use datafusion::common::Result;
 
+use super::moment::{Wanted, canonical};
 use super::number::overflow;
 use crate::error::FunctionError;
 use crate::postgres::{invalid_text, type_name};
@@ -273,10 +274,31 @@ pub fn interval_words(text: &str) -> String {
 
 /// Dates, times and intervals: Arrow reads them, and what it cannot read is told.
 fn temporal<'a>(texts: &'a StringArray, to: &DataType) -> Result<ArrayRef> {
+    let wanted = match to {
+        DataType::Date32 => Wanted::Date,
+        DataType::Timestamp(_, None) => Wanted::Timestamp,
+        DataType::Timestamp(_, Some(_)) => Wanted::Instant,
+        _ => Wanted::Time,
+    };
+    let digits = match to {
+        DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit) => {
+            match unit {
+                TimeUnit::Second => 0,
+                TimeUnit::Millisecond => 3,
+                TimeUnit::Microsecond => 6,
+                TimeUnit::Nanosecond => 9,
+            }
+        }
+        _ => 9,
+    };
     let bare = |text: &'a str| match to {
         DataType::Interval(_) => Cow::Owned(interval_words(text.trim())),
-        DataType::Timestamp(_, Some(_)) => Cow::Borrowed(text.trim()),
-        _ => Cow::Borrowed(without_zone(text.trim())),
+        // What is in no form known here Arrow may know, or refuse.
+        _ => match canonical(text, wanted, digits) {
+            Some(text) => Cow::Owned(text),
+            None if wanted == Wanted::Instant => Cow::Borrowed(text.trim()),
+            None => Cow::Borrowed(without_zone(text.trim())),
+        },
     };
     let trimmed: StringArray = texts.iter().map(|text| text.map(bare)).collect();
     let strict = CastOptions {

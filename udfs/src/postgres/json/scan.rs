@@ -14,35 +14,45 @@ pub(crate) fn whole(text: &str) -> bool {
     }
 }
 
-/// The value of member `key` of an object: of the last one if several have it.
-pub(crate) fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
+/// Names, in quotes, and values of an object's members; `None` if it is no object.
+pub(crate) fn members(object: &str) -> Option<Vec<(&str, &str)>> {
     let mut scan = Scan {
         text: object,
         at: 0,
     };
-    let mut found = None;
+    let mut found = Vec::new();
     scan.expect(b'{')?;
     while !scan.eat(b'}') {
         let name = scan.value(1)?;
         scan.expect(b':')?;
-        let value = scan.value(1)?;
-        if unquoted(name).is_some_and(|name| name == key) {
-            found = Some(value);
-        }
+        found.push((name, scan.value(1)?));
         scan.eat(b',');
     }
-    found
+    Some(found)
+}
+
+/// The elements of an array; `None` if it is no array.
+pub(crate) fn all_elements(array: &str) -> Option<Vec<&str>> {
+    let mut scan = Scan { text: array, at: 0 };
+    let mut found = Vec::new();
+    scan.expect(b'[')?;
+    while !scan.eat(b']') {
+        found.push(scan.value(1)?);
+        scan.eat(b',');
+    }
+    Some(found)
+}
+
+/// The value of member `key` of an object: of the last one if several have it.
+pub(crate) fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
+    let is_key = |name: &str| unquoted(name).is_some_and(|name| name == key);
+    let mut all = members(object)?.into_iter().rev();
+    all.find_map(|(name, value)| is_key(name).then_some(value))
 }
 
 /// Element `index` of an array; −1 is the last.
 pub(crate) fn element(array: &str, index: i64) -> Option<&str> {
-    let mut scan = Scan { text: array, at: 0 };
-    let mut elements = Vec::new();
-    scan.expect(b'[')?;
-    while !scan.eat(b']') {
-        elements.push(scan.value(1)?);
-        scan.eat(b',');
-    }
+    let elements = all_elements(array)?;
     let count = i64::try_from(elements.len()).ok()?;
     let place = if index < 0 { count + index } else { index };
     elements.get(usize::try_from(place).ok()?).copied()

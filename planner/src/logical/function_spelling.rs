@@ -1,0 +1,260 @@
+//! Functions and operators in the spellings of other systems, and those of PostgreSQL's that are
+//! planned as others: rewritten in sqlparser's tree, for reads and for views. Idempotent.
+
+mod build;
+mod time;
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CeilFloorKind, Expr, Function, FunctionArgExpr, Ident, OrderByExpr, Select,
+    SelectItem, UnaryOperator, VisitMut, VisitorMut,
+};
+
+use super::spelling::function_name;
+use build::{arguments, call, case, number, text};
+
+/// Names of functions that only have another name, or another one with the same arguments.
+const NAMES: [(&str, &str); 13] = [
+    ("approx_count_distinct", "approx_distinct"),
+    ("approx_quantile", "approx_percentile_cont"),
+    ("array_remove", "array_remove_all"),
+    ("array_replace", "array_replace_all"),
+    ("ceiling", "ceil"),
+    ("collect", "array_agg"),
+    ("collect_list", "array_agg"),
+    ("every", "bool_and"),
+    ("gen_random_uuid", "uuid"),
+    ("ifnull", "coalesce"),
+    ("listagg", "string_agg"),
+    ("nvl", "coalesce"),
+    ("variance", "var_samp"),
+];
+
+/// Marks the lower bound of `BETWEEN SYMMETRIC` in tokens and trees.
+pub(crate) const SYMMETRIC_BOUND: &str = "symmetric_bound";
+
+/// Rewrites all expressions of `node`.
+pub fn rewrite<T: VisitMut>(node: &mut T) {
+    let _: ControlFlow<()> = node.visit(&mut Rewriter);
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        keep_names(select);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(new) = rewritten(expr) {
+            *expr = new;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A column without a name has that of its function, also where another one takes its place.
+fn keep_names(select: &mut Select) {
+    let name = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(Expr::Function(function)) => function_name(function),
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.value.to_lowercase()),
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.to_lowercase()),
+        _ => None,
+    };
+    let taken: Vec<String> = select.projection.iter().filter_map(name).collect();
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else {
+            continue;
+        };
+        let Expr::Function(function) = &*expr else {
+            continue;
+        };
+        let Some(name) = function_name(function) else {
+            continue;
+        };
+        let is_one = taken.iter().filter(|other| **other == name).count() == 1;
+        if is_one && of_function(function).is_some() {
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::new(name),
+            };
+        }
+    }
+}
+
+fn rewritten(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::AtTimeZone {
+            timestamp,
+            time_zone,
+        } => {
+            let zone = time_zone.as_ref().clone();
+            Some(call("timezone", vec![zone, timestamp.as_ref().clone()]))
+        }
+        Expr::SimilarTo {
+            negated,
+            expr,
+            pattern,
+            escape_char,
+        } => {
+            let mut pattern = vec![pattern.as_ref().clone()];
+            pattern.extend(escape_char.clone().map(Expr::Value));
+            let op = match negated {
+                true => BinaryOperator::PGRegexNotMatch,
+                false => BinaryOperator::PGRegexMatch,
+            };
+            Some(Expr::BinaryOp {
+                left: expr.clone(),
+                op,
+                right: Box::new(call("similar_to_escape", pattern)),
+            })
+        }
+        Expr::Floor {
+            expr,
+            field: CeilFloorKind::DateTimeField(unit),
+        } => time::floor(expr, &unit.to_string()),
+        Expr::Ceil {
+            expr,
+            field: CeilFloorKind::DateTimeField(unit),
+        } => time::ceil(expr, &unit.to_string()),
+        Expr::Between {
+            expr,
+            negated,
+            low,
+            high,
+        } => symmetric(expr, *negated, low, high),
+        Expr::Function(function) => of_function(function),
+        _ => None,
+    }
+}
+
+/// `x BETWEEN a AND b OR x BETWEEN b AND a`.
+fn symmetric(expr: &Expr, negated: bool, low: &Expr, high: &Expr) -> Option<Expr> {
+    let Expr::Function(bound) = low else {
+        return None;
+    };
+    if function_name(bound)? != SYMMETRIC_BOUND {
+        return None;
+    }
+    let [low] = arguments(bound)?.try_into().ok()?;
+    let between = |low: &Expr, high: &Expr| Expr::Between {
+        expr: Box::new(expr.clone()),
+        negated: false,
+        low: Box::new(nested(low.clone())),
+        high: Box::new(nested(high.clone())),
+    };
+    let either = nested(Expr::BinaryOp {
+        left: Box::new(between(&low, high)),
+        op: BinaryOperator::Or,
+        right: Box::new(between(high, &low)),
+    });
+    Some(match negated {
+        true => nested(Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: Box::new(either),
+        }),
+        false => either,
+    })
+}
+
+fn of_function(function: &Function) -> Option<Expr> {
+    let name = function_name(function)?;
+    let given = arguments(function);
+    let plain = given.as_deref().unwrap_or_default();
+    match (name.as_str(), plain) {
+        ("if", [condition, then, otherwise]) => Some(case(condition, then, otherwise)),
+        ("mod", [left, right]) => Some(nested(Expr::BinaryOp {
+            left: Box::new(left.clone()),
+            op: BinaryOperator::Modulo,
+            right: Box::new(right.clone()),
+        })),
+        ("count_if" | "countif", [condition]) => Some(counted(function, condition)),
+        ("listagg", [value]) => {
+            let mut function = function.clone();
+            build::replace(&mut function, vec![FunctionArgExpr::Expr(value.clone())]);
+            build::append(&mut function, text(","));
+            Some(renamed(&function, "string_agg"))
+        }
+        ("regexp_substr", [value, pattern]) => {
+            let group = call("concat", vec![text("("), pattern.clone(), text(")")]);
+            let found = call("regexp_match", vec![value.clone(), group]);
+            Some(call("array_element", vec![found, number(1)]))
+        }
+        ("json_agg" | "jsonb_agg", [_]) => {
+            Some(call("json_of_rows", vec![renamed(function, "array_agg")]))
+        }
+        ("percentile_disc", [share]) => match function.within_group.as_slice() {
+            [order] => Some(percentile(function, order, share)),
+            _ => None,
+        },
+        ("quantile_disc", [value, share]) => Some(percentile(
+            function,
+            &build::ascending(value.clone()),
+            share,
+        )),
+        ("mode", []) => {
+            let [order] = function.within_group.as_slice() else {
+                return None;
+            };
+            let all = build::sorted_list(function, order);
+            Some(call("list_mode", vec![all]))
+        }
+        (
+            name @ ("json_build_object" | "json_build_array" | "jsonb_build_object"
+            | "jsonb_build_array" | "to_json" | "to_jsonb"),
+            given,
+        ) => documents(name, given),
+        (name, given) => {
+            time::of_call(name, function, given).or_else(|| other_name(function, name))
+        }
+    }
+}
+
+fn other_name(function: &Function, name: &str) -> Option<Expr> {
+    let (_, new) = NAMES.iter().find(|(old, _)| *old == name)?;
+    Some(renamed(function, new))
+}
+
+fn nested(expr: Expr) -> Expr {
+    Expr::Nested(Box::new(expr))
+}
+
+fn renamed(function: &Function, name: &str) -> Expr {
+    let mut function = function.clone();
+    build::rename(&mut function, name);
+    Expr::Function(function)
+}
+
+/// `count(*) FILTER (WHERE c)`, beside a filter of its own.
+fn counted(function: &Function, condition: &Expr) -> Expr {
+    let mut counted = function.clone();
+    build::rename(&mut counted, "count");
+    build::replace(&mut counted, vec![FunctionArgExpr::Wildcard]);
+    counted.filter = Some(Box::new(match counted.filter.take() {
+        Some(filter) => build::and(*filter, condition.clone()),
+        None => condition.clone(),
+    }));
+    Expr::Function(counted)
+}
+
+/// The first value of the sorted ones at or behind a share of them.
+fn percentile(function: &Function, order: &OrderByExpr, share: &Expr) -> Expr {
+    let all = build::sorted_list(function, order);
+    call("list_percentile_disc", vec![all, share.clone()])
+}
+
+/// Arguments that are JSON already are put into a document as they are.
+fn documents(name: &str, given: &[Expr]) -> Option<Expr> {
+    if !given.iter().any(build::is_json) {
+        return None;
+    }
+    let given = given.iter().map(|argument| match build::is_json(argument) {
+        true => call("raw_json", vec![argument.clone()]),
+        false => argument.clone(),
+    });
+    Some(call(name, given.collect()))
+}

@@ -1,0 +1,145 @@
+//! Parts of sqlparser's tree, made and looked at.
+
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    ObjectNamePart, OrderByExpr, OrderByOptions, Value,
+};
+
+use super::super::spelling::function_name;
+
+pub(super) fn text(text: &str) -> Expr {
+    Expr::value(Value::SingleQuotedString(text.to_owned()))
+}
+
+pub(super) fn number(number: i64) -> Expr {
+    Expr::value(Value::Number(number.to_string(), false))
+}
+
+/// A call with plain arguments.
+pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let args = arguments.into_iter().map(argument);
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn argument(expr: Expr) -> FunctionArg {
+    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+}
+
+/// The arguments of a call that are expressions by position; `None` if it has others.
+pub(super) fn arguments(function: &Function) -> Option<Vec<Expr>> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let each = list.args.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    each.collect()
+}
+
+/// Gives a call another name, at the same place.
+pub(super) fn rename(function: &mut Function, name: &str) {
+    let span = match function.name.0.last() {
+        Some(ObjectNamePart::Identifier(old)) => old.span,
+        _ => datafusion::sql::sqlparser::tokenizer::Span::empty(),
+    };
+    function.name = ObjectName::from(vec![Ident {
+        span,
+        ..Ident::new(name)
+    }]);
+}
+
+/// Puts another argument behind those of a call.
+pub(super) fn append(function: &mut Function, expr: Expr) {
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.args.push(argument(expr));
+    }
+}
+
+/// Gives a call these arguments.
+pub(super) fn replace(function: &mut Function, arguments: Vec<FunctionArgExpr>) {
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.args = arguments.into_iter().map(FunctionArg::Unnamed).collect();
+    }
+}
+
+pub(super) fn case(condition: &Expr, then: &Expr, otherwise: &Expr) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition: condition.clone(),
+            result: then.clone(),
+        }],
+        else_result: Some(Box::new(otherwise.clone())),
+    }
+}
+
+pub(super) fn and(left: Expr, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(Expr::Nested(Box::new(left))),
+        op: BinaryOperator::And,
+        right: Box::new(Expr::Nested(Box::new(right))),
+    }
+}
+
+pub(super) fn ascending(expr: Expr) -> OrderByExpr {
+    OrderByExpr {
+        expr,
+        options: OrderByOptions {
+            asc: None,
+            nulls_first: None,
+        },
+        with_fill: None,
+    }
+}
+
+/// `array_agg(x ORDER BY x) FILTER (WHERE x IS NOT NULL)` of an aggregate `WITHIN GROUP`.
+pub(super) fn sorted_list(function: &Function, order: &OrderByExpr) -> Expr {
+    let mut all = function.clone();
+    rename(&mut all, "array_agg");
+    all.within_group = Vec::new();
+    all.args = FunctionArguments::List(FunctionArgumentList {
+        duplicate_treatment: None,
+        args: vec![argument(order.expr.clone())],
+        clauses: vec![FunctionArgumentClause::OrderBy(vec![order.clone()])],
+    });
+    let known = Expr::IsNotNull(Box::new(order.expr.clone()));
+    all.filter = Some(Box::new(match all.filter.take() {
+        Some(filter) => and(*filter, known),
+        None => known,
+    }));
+    Expr::Function(all)
+}
+
+/// Whether an expression says by itself that it is JSON.
+pub(super) fn is_json(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_json(inner),
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::JSON | DataType::JSONB),
+        Expr::BinaryOp { op, .. } => {
+            matches!(op, BinaryOperator::Arrow | BinaryOperator::HashArrow)
+        }
+        Expr::Function(function) => function_name(function).is_some_and(|name| {
+            let builds = name.starts_with("json_build_") || name.starts_with("jsonb_build_");
+            builds || matches!(name.as_str(), "to_json" | "to_jsonb" | "json_of_rows")
+        }),
+        _ => false,
+    }
+}

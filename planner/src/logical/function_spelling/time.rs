@@ -1,0 +1,152 @@
+//! Times: truncation by the clocks of a zone, to a unit, and by QuestDB's units; differences in
+//! units; intervals of named parts.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Value,
+};
+
+use super::build::{call, case, number, text};
+
+/// A call that has to do with time, in another form.
+pub(super) fn of_call(name: &str, function: &Function, given: &[Expr]) -> Option<Expr> {
+    match (name, given) {
+        ("date_trunc", [unit, time, zone]) => Some(truncated(unit, time, zone)),
+        ("timestamp_floor", [width, time]) => buckets(width, time),
+        ("timestampdiff" | "timestampadd", [unit, second, third]) => {
+            let unit = unit_of(unit)?;
+            Some(call(name, vec![text(&unit), second.clone(), third.clone()]))
+        }
+        ("make_interval", _) => intervals(function),
+        _ => None,
+    }
+}
+
+/// Days and more are buckets of a place, which views have as windows.
+fn truncated(unit: &Expr, time: &Expr, zone: &Expr) -> Expr {
+    let word = literal(unit).map(str::to_ascii_lowercase);
+    let width = match word.as_deref() {
+        Some("day") => "1 day",
+        Some("week") => "7 days",
+        Some("month") => "1 month",
+        Some("quarter") => "3 months",
+        Some("year") => "1 year",
+        _ => {
+            let given = vec![unit.clone(), time.clone(), zone.clone()];
+            return call("date_trunc_zone", given);
+        }
+    };
+    call("time_bucket", vec![text(width), time.clone(), zone.clone()])
+}
+
+fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// `FLOOR(time TO HOUR)`.
+pub(super) fn floor(time: &Expr, unit: &str) -> Option<Expr> {
+    // Without a unit it is the number's own function.
+    (!unit.eq_ignore_ascii_case("nodatetime") && !unit.is_empty())
+        .then(|| call("date_trunc", vec![text(&unit.to_lowercase()), time.clone()]))
+}
+
+/// `CEIL(time TO HOUR)`: the time itself where it is a beginning, or else the next one.
+pub(super) fn ceil(time: &Expr, unit: &str) -> Option<Expr> {
+    let start = floor(time, unit)?;
+    let is_start = Expr::BinaryOp {
+        left: Box::new(start.clone()),
+        op: BinaryOperator::Eq,
+        right: Box::new(time.clone()),
+    };
+    let next = call(
+        "timestampadd",
+        vec![text(&unit.to_lowercase()), number(1), start],
+    );
+    Some(case(&is_start, time, &next))
+}
+
+/// `timestamp_floor('1h', ts)`: QuestDB's buckets, which begin at 1970.
+fn buckets(width: &Expr, time: &Expr) -> Option<Expr> {
+    let written = literal(width)?;
+    let digits = written.bytes().take_while(u8::is_ascii_digit).count();
+    let (count, unit) = written.split_at(digits);
+    let count: u32 = if count.is_empty() {
+        1
+    } else {
+        count.parse().ok()?
+    };
+    let unit = match unit {
+        "U" => "microseconds",
+        "T" => "milliseconds",
+        "s" => "seconds",
+        "m" => "minutes",
+        "h" => "hours",
+        "d" => "days",
+        "w" => "weeks",
+        "M" => "months",
+        "y" => "years",
+        _ => return None,
+    };
+    let width = text(&format!("{count} {unit}"));
+    Some(call("time_bucket", vec![width, time.clone()]))
+}
+
+/// A unit written as a word or as a text.
+fn unit_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(name) => Some(name.value.to_lowercase()),
+        _ => None,
+    }
+}
+
+/// The parts of an interval in the order of `make_interval`.
+const PARTS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+
+fn place_of(name: &Ident) -> Option<usize> {
+    let mut parts = PARTS.iter();
+    parts.position(|part| name.value.eq_ignore_ascii_case(part))
+}
+
+fn expr_of(argument: &FunctionArgExpr) -> Option<&Expr> {
+    match argument {
+        FunctionArgExpr::Expr(expr) => Some(expr),
+        _ => None,
+    }
+}
+
+/// `make_interval(days => 3)` with its parts by position.
+fn intervals(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let mut given: Vec<Option<Expr>> = vec![None; PARTS.len()];
+    let mut named = false;
+    for (index, argument) in list.args.iter().enumerate() {
+        let (place, expr) = match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => (index, expr),
+            FunctionArg::Named { name, arg, .. } => {
+                named = true;
+                (place_of(name)?, expr_of(arg)?)
+            }
+            FunctionArg::ExprNamed {
+                name: Expr::Identifier(name),
+                arg,
+                ..
+            } => {
+                named = true;
+                (place_of(name)?, expr_of(arg)?)
+            }
+            _ => return None,
+        };
+        *given.get_mut(place)? = Some(expr.clone());
+    }
+    let parts = given
+        .into_iter()
+        .map(|part| part.unwrap_or_else(|| number(0)));
+    (named || list.args.is_empty()).then(|| call("make_interval", parts.collect()))
+}

@@ -1,0 +1,98 @@
+//! What ordered-set aggregates are planned as, over the sorted list of their values.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
+use datafusion::arrow::compute::{partition, take};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::{Result, internal_err};
+
+use super::{Entry, Types, is_number};
+use crate::error::FunctionError;
+
+pub(super) const ALL: [Entry; 2] = [
+    Entry {
+        name: "list_mode",
+        signature: "list_mode(sorted list) -> value",
+        description: "The most frequent value of a sorted list, the first of several: what mode() \
+                      WITHIN GROUP (ORDER BY x) is planned as, over array_agg.",
+        example: "SELECT list_mode(array_agg(price ORDER BY price)) FROM trades",
+        parameters: &[],
+        types: |types| match types {
+            [list] => of_list(list, vec![]),
+            _ => None,
+        },
+        compute: |columns, _| picked(columns, |values, _| Ok(mode(values)?)),
+    },
+    Entry {
+        name: "list_percentile_disc",
+        signature: "list_percentile_disc(sorted list, share double precision) -> value",
+        description: "The first value of a sorted list at or behind a share of it: what \
+                      percentile_disc(share) WITHIN GROUP (ORDER BY x) is planned as.",
+        example: "SELECT list_percentile_disc(array_agg(price ORDER BY price), 0.5) FROM trades",
+        parameters: &[],
+        types: |types| match types {
+            [list, share] if is_number(share) => of_list(list, vec![DataType::Float64]),
+            _ => None,
+        },
+        compute: |columns, _| picked(columns, |values, row| share(columns, values, row)),
+    },
+];
+
+fn of_list(list: &DataType, rest: Vec<DataType>) -> Option<Types> {
+    let DataType::List(item) = list else {
+        return None;
+    };
+    let mut types = vec![list.clone()];
+    types.extend(rest);
+    Some((types, item.data_type().clone()))
+}
+
+/// The element that `place` finds in the list of each row.
+fn picked(
+    columns: &[ArrayRef],
+    place: impl Fn(&ArrayRef, usize) -> Result<Option<usize>>,
+) -> Result<ArrayRef> {
+    let DataType::List(_) = columns[0].data_type() else {
+        return internal_err!("a list is {}", columns[0].data_type());
+    };
+    let lists = columns[0].as_list::<i32>();
+    let offsets = lists.value_offsets();
+    let mut places = Vec::with_capacity(lists.len());
+    for row in 0..lists.len() {
+        let found = match lists.is_null(row) || lists.value_length(row) == 0 {
+            true => None,
+            false => place(&lists.value(row), row)?,
+        };
+        let start = u64::try_from(offsets[row]).unwrap_or(0);
+        places.push(found.map(|place| start + place as u64));
+    }
+    Ok(take(lists.values(), &UInt64Array::from(places), None)?)
+}
+
+fn mode(values: &ArrayRef) -> Result<Option<usize>> {
+    let runs = partition(&[Arc::clone(values)])?.ranges();
+    // The first of the longest runs.
+    let longest = runs.into_iter().rev().max_by_key(|run| run.len());
+    Ok(longest.map(|run| run.start))
+}
+
+fn share(columns: &[ArrayRef], values: &ArrayRef, row: usize) -> Result<Option<usize>> {
+    let shares = columns[1].as_primitive::<Float64Type>();
+    if shares.is_null(row) {
+        return Ok(None);
+    }
+    let share = shares.value(row);
+    if !(0.0..=1.0).contains(&share) {
+        let message = format!("percentile value {share} is not between 0 and 1");
+        return Err(FunctionError::value("22003", message).into());
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a place in a list"
+    )]
+    let place = (share * values.len() as f64).ceil() as usize;
+    Ok(Some(place.clamp(1, values.len()) - 1))
+}
