@@ -146,7 +146,7 @@ fn named(text: &str) -> Option<(String, &str)> {
 fn month(name: &str) -> Option<String> {
     let is_it =
         |month: &&str| name.eq_ignore_ascii_case(month) || name.eq_ignore_ascii_case(&month[..3]);
-    let index = MONTHS.iter().position(|month| is_it(&month))?;
+    let index = MONTHS.iter().position(is_it)?;
     Some(format!("{:02}", index + 1))
 }
 

@@ -61,7 +61,7 @@ pub(super) const ALL: [Entry; 9] = [
         name: "make_interval",
         signature: "make_interval([years, months, weeks, days, hours, mins, secs]) -> interval",
         description: "An interval of its parts.",
-        example: "SELECT make_interval(days => 10, hours => 2) FROM trades",
+        example: "SELECT make_interval(0, 1, 0, 10) FROM trades",
         parameters: &[],
         types: make_interval_types,
         compute: make_interval,

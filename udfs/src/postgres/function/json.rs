@@ -98,7 +98,7 @@ pub(super) const ALL: [Entry; 14] = [
         [
             "jsonb_contains(json, json) -> boolean",
             "Whether the first JSON has all that the second has: json @> json is planned as it.",
-            "SELECT '{\"a\": 1, \"b\": 2}' @> '{\"a\": 1}' FROM trades",
+            "SELECT jsonb_contains('{\"a\": 1, \"b\": 2}', '{\"a\": 1}') FROM trades",
         ],
         |types| match types {
             [l, r] if is_text(l) && is_text(r) => {
@@ -113,7 +113,7 @@ pub(super) const ALL: [Entry; 14] = [
         [
             "jsonb_exists(json, name) -> boolean",
             "Whether an object has a member, or an array a string: json ? name is planned as it.",
-            "SELECT '{\"a\": 1}' ? 'a' FROM trades",
+            "SELECT jsonb_exists('{\"a\": 1}', 'a') FROM trades",
         ],
         |types| match types {
             [l, r] if is_text(l) && is_text(r) => {

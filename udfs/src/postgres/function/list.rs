@@ -22,7 +22,7 @@ pub(super) const ALL: [Entry; 2] = [
             [list] => of_list(list, vec![]),
             _ => None,
         },
-        compute: |columns, _| picked(columns, |values, _| Ok(mode(values)?)),
+        compute: |columns, _| picked(columns, |values, _| mode(values)),
     },
     Entry {
         name: "list_percentile_disc",
@@ -59,12 +59,12 @@ fn picked(
     let lists = columns[0].as_list::<i32>();
     let offsets = lists.value_offsets();
     let mut places = Vec::with_capacity(lists.len());
-    for row in 0..lists.len() {
+    for (row, start) in offsets.iter().enumerate().take(lists.len()) {
         let found = match lists.is_null(row) || lists.value_length(row) == 0 {
             true => None,
             false => place(&lists.value(row), row)?,
         };
-        let start = u64::try_from(offsets[row]).unwrap_or(0);
+        let start = u64::try_from(*start).unwrap_or(0);
         places.push(found.map(|place| start + place as u64));
     }
     Ok(take(lists.values(), &UInt64Array::from(places), None)?)

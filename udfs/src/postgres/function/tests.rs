@@ -1,5 +1,4 @@
-//! What PostgreSQL has not, or a text shows too little of; the rest is asked of PostgreSQL itself in
-//! `sqllogictest/pg_compat`.
+//! What PostgreSQL has not; the rest is asked of PostgreSQL itself in `sqllogictest/pg_compat`.
 
 use crate::postgres::format::template::Template;
 use crate::postgres::zone::Zone;
