@@ -97,6 +97,7 @@ pub fn operator(node: &Node) -> String {
             aggregates(&spec.aggregates)
         ),
         OperatorSpec::TopN(spec) => spec.text(),
+        OperatorSpec::PartitionOver(spec) => spec.text(),
         OperatorSpec::Over(spec) => spec.text(),
         OperatorSpec::Union => "Union".to_owned(),
         OperatorSpec::IntervalJoin(spec) => format!("IntervalJoin: {spec}"),
@@ -105,6 +106,7 @@ pub fn operator(node: &Node) -> String {
         OperatorSpec::Fill(spec) => format!("Fill: {spec}"),
         OperatorSpec::Horizon(spec) => format!("Horizon: {spec}"),
         OperatorSpec::Unnest(spec) => format!("Unnest: {spec}"),
+        OperatorSpec::InTime { time } => format!("InTime: on @{time}"),
         OperatorSpec::OpenWindows { window, time } => format!("OpenWindows: {window} on @{time}"),
     }
 }

@@ -161,6 +161,7 @@ fn finds_late(spec: &OperatorSpec, port: usize) -> bool {
         OperatorSpec::WindowAggregate(_)
         | OperatorSpec::SessionAggregate(_)
         | OperatorSpec::Over(_)
+        | OperatorSpec::InTime { .. }
         | OperatorSpec::OpenWindows { .. }
         | OperatorSpec::Horizon(_)
         | OperatorSpec::AsofJoin(_) => true,

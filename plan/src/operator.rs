@@ -9,7 +9,7 @@ use crate::fill::FillSpec;
 use crate::grouping::GroupingSet;
 use crate::horizon::HorizonSpec;
 use crate::join::{AsofJoinSpec, IntervalJoinSpec, RegularJoinSpec};
-use crate::over::OverSpec;
+use crate::over::{OverSpec, PartitionOverSpec};
 use crate::rank::TopNSpec;
 use crate::readable::MakeReadable;
 use crate::session::SessionSpec;
@@ -72,6 +72,9 @@ pub enum OperatorSpec {
     TopN(TopNSpec),
     /// Computes calls over the rows around each row. One append-only input with event time.
     Over(OverSpec),
+    /// Computes calls over all rows of a partition whenever one of them changes. One input of any
+    /// mode.
+    PartitionOver(PartitionOverSpec),
     /// All rows of all inputs, which have one schema. Two or more inputs.
     Union,
     /// Joins rows of equal keys whose event times are near each other. Two append-only inputs.
@@ -87,6 +90,11 @@ pub enum OperatorSpec {
     Horizon(HorizonSpec),
     /// One row for each element of a row's lists. One input of any mode.
     Unnest(UnnestSpec),
+    /// Passes rows on that are not below event time; others are late. One append-only input.
+    InTime {
+        /// Index of the timestamp column in the input.
+        time: usize,
+    },
     /// Passes rows on that are in an open window; others are late. One append-only input.
     OpenWindows {
         /// Which windows.
@@ -110,6 +118,7 @@ impl OperatorSpec {
             Self::GroupAggregate(_) => "GroupAggregate",
             Self::TopN(_) => "TopN",
             Self::Over(_) => "Over",
+            Self::PartitionOver(_) => "PartitionOver",
             Self::Union => "Union",
             Self::IntervalJoin(_) => "IntervalJoin",
             Self::AsofJoin(_) => "AsofJoin",
@@ -117,6 +126,7 @@ impl OperatorSpec {
             Self::Fill(_) => "Fill",
             Self::Horizon(_) => "Horizon",
             Self::Unnest(_) => "Unnest",
+            Self::InTime { .. } => "InTime",
             Self::OpenWindows { .. } => "OpenWindows",
         }
     }

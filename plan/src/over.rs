@@ -121,6 +121,37 @@ pub enum History {
     All,
 }
 
+/// Computes calls over all rows of a partition, anew whenever one of them changes.
+///
+/// Output columns: the input's, then one a call.
+#[derive(Clone, Debug)]
+pub struct PartitionOverSpec {
+    /// Expressions over the input's columns; none: one partition.
+    pub partition: Vec<Arc<dyn PhysicalExpr>>,
+    /// The order within a partition; rows that are equal in it stand in order of their columns.
+    pub order: Vec<PhysicalSortExpr>,
+    /// The calls, by DataFusion's own expressions over one partition.
+    pub calls: Vec<Arc<dyn WindowExpr>>,
+}
+
+impl PartitionOverSpec {
+    /// As `EXPLAIN` shows it.
+    pub fn text(&self) -> String {
+        let list = |texts: Vec<String>| texts.join(", ");
+        format!(
+            "PartitionOver: by [{}] order [{}] compute [{}]",
+            list(self.partition.iter().map(ToString::to_string).collect()),
+            list(self.order.iter().map(ToString::to_string).collect()),
+            list(
+                self.calls
+                    .iter()
+                    .map(|call| call.name().to_owned())
+                    .collect()
+            ),
+        )
+    }
+}
+
 impl OverCall {
     /// As `EXPLAIN` shows it.
     pub fn text(&self) -> String {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-pub mod zoned;
+pub mod calendar;
 
-use zoned::ZonedDays;
+use calendar::CalendarWindows;
 
 /// A family of windows over event time. All lengths in nanoseconds, all positive.
 ///
@@ -40,8 +40,8 @@ pub enum WindowSpec {
         /// Where one window starts.
         offset_nanos: i64,
     },
-    /// Days as a place on earth counts them.
-    Zoned(ZonedDays),
+    /// As clocks and calendars somewhere on earth count.
+    Calendar(CalendarWindows),
     /// Sessions: not known before their rows are. A point alone is one of `gap_nanos`.
     Session {
         /// From the last row to the end.
@@ -69,7 +69,7 @@ impl WindowSpec {
             | Self::Hop { size_nanos, .. }
             | Self::Cumulate { size_nanos, .. } => *size_nanos,
             Self::Session { gap_nanos } => *gap_nanos,
-            Self::Zoned(zoned) => zoned.size_nanos(),
+            Self::Calendar(calendar) => calendar.size_nanos(),
         }
     }
 
@@ -80,7 +80,7 @@ impl WindowSpec {
             Self::Hop { slide_nanos, .. } => *slide_nanos,
             Self::Cumulate { step_nanos, .. } => *step_nanos,
             Self::Session { gap_nanos } => *gap_nanos,
-            Self::Zoned(zoned) => zoned.size_nanos(),
+            Self::Calendar(calendar) => calendar.slide_nanos(),
         }
     }
 
@@ -90,7 +90,7 @@ impl WindowSpec {
             Self::Tumble { offset_nanos, .. }
             | Self::Hop { offset_nanos, .. }
             | Self::Cumulate { offset_nanos, .. } => *offset_nanos,
-            Self::Session { .. } | Self::Zoned(_) => 0,
+            Self::Session { .. } | Self::Calendar(_) => 0,
         }
     }
 
@@ -105,7 +105,7 @@ impl WindowSpec {
                 let inside = end.saturating_sub(1);
                 inside.saturating_sub(inside.wrapping_sub(*offset_nanos).rem_euclid(*size_nanos))
             }
-            Self::Zoned(zoned) => zoned.containing(end.saturating_sub(1)).start,
+            Self::Calendar(calendar) => return calendar.ending_at(end),
             _ => end.saturating_sub(self.size_nanos()),
         };
         Window { start, end }
@@ -118,10 +118,10 @@ impl WindowSpec {
 
     /// The first window end after `time`.
     pub fn end_after(&self, time: i64) -> i128 {
-        let time = i128::from(time);
-        if let Self::Zoned(zoned) = self {
-            return i128::from(zoned.containing(time as i64).end);
+        if let Self::Calendar(calendar) = self {
+            return i128::from(calendar.end_after(time));
         }
+        let time = i128::from(time);
         let aligned = i128::from(self.offset_nanos()) + i128::from(self.size_nanos());
         let slide = i128::from(self.slide_nanos());
         time + slide - (time - aligned).rem_euclid(slide)
@@ -130,15 +130,15 @@ impl WindowSpec {
     /// The end of the slice that starts at `start`.
     pub fn slice_end(&self, start: i64) -> i64 {
         match self {
-            Self::Zoned(zoned) => zoned.containing(start).end,
+            Self::Calendar(calendar) => calendar.slice(start).end,
             _ => start.saturating_add(self.slice_nanos()),
         }
     }
 
     /// The start of the slice that holds `time`.
     pub fn slice_start(&self, time: i64) -> i64 {
-        if let Self::Zoned(zoned) = self {
-            return zoned.containing(time).start;
+        if let Self::Calendar(calendar) = self {
+            return calendar.slice(time).start;
         }
         let slice = self.slice_nanos();
         time.saturating_sub((time - self.offset_nanos()).rem_euclid(slice))
@@ -146,10 +146,20 @@ impl WindowSpec {
 
     /// The windows that hold `time`, earliest first.
     pub fn windows_of(&self, time: i64) -> impl Iterator<Item = Window> + use<> {
+        let (calendar, uniform) = match self {
+            Self::Calendar(calendar) => (Some(calendar.windows_of(time)), None),
+            _ => (None, Some(self.uniform_windows_of(time))),
+        };
+        calendar
+            .into_iter()
+            .flatten()
+            .chain(uniform.into_iter().flatten())
+    }
+
+    fn uniform_windows_of(&self, time: i64) -> impl Iterator<Item = Window> + use<> {
         let (size, slide) = (self.size_nanos(), self.slide_nanos());
         let (first_end, count) = match self {
-            Self::Session { .. } => (time + size, 1),
-            Self::Zoned(zoned) => (zoned.containing(time).end, 1),
+            Self::Session { .. } | Self::Calendar(_) => (time + size, 1),
             Self::Tumble { .. } | Self::Hop { .. } => {
                 let last = time - (time - self.offset_nanos()).rem_euclid(slide);
                 // Starts in (time − size, time], from the first aligned start above time − size.
@@ -169,6 +179,24 @@ impl WindowSpec {
         };
         let spec = *self;
         (0..count).map(move |index| spec.ending_at(first_end + index * slide))
+    }
+
+    /// Whether windows begin together, so that only their ends tell them apart.
+    pub const fn begin_together(&self) -> bool {
+        match self {
+            Self::Cumulate { .. } => true,
+            Self::Calendar(calendar) => calendar.cumulates,
+            _ => false,
+        }
+    }
+
+    /// Whether every point is in exactly one window.
+    pub const fn tumbles(&self) -> bool {
+        match self {
+            Self::Tumble { .. } => true,
+            Self::Calendar(calendar) => !calendar.cumulates && calendar.size == calendar.slide,
+            _ => false,
+        }
     }
 
     /// The end of the last window that holds `time`, or `time` itself if none does.
@@ -203,19 +231,7 @@ impl fmt::Display for WindowSpec {
                 let (step, size) = (Nanos(*step_nanos), Nanos(*size_nanos));
                 write!(f, "cumulate(step {step}, size {size})")?;
             }
-            Self::Zoned(zoned) => {
-                match zoned.part_nanos {
-                    0 => write!(f, "tumble({}d in {}", zoned.days, zoned.zone)?,
-                    part => write!(f, "tumble({} in {}", Nanos(part), zoned.zone)?,
-                }
-                if zoned.offset_days != 0 {
-                    write!(f, ", offset {}d", zoned.offset_days)?;
-                }
-                if zoned.offset_nanos != 0 {
-                    write!(f, ", offset {}", Nanos(zoned.offset_nanos))?;
-                }
-                f.write_str(")")?;
-            }
+            Self::Calendar(calendar) => calendar.fmt(f)?,
             Self::Session { gap_nanos } => write!(f, "session(gap {})", Nanos(*gap_nanos))?,
         }
         match self.offset_nanos() {

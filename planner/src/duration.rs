@@ -48,12 +48,41 @@ pub fn nanos_of(text: &str, unit: Option<&str>) -> Result<i64, PlanError> {
     i64::try_from(total).map_err(|_| wrong())
 }
 
+/// The months of a text of whole months, quarters and years, such as `1 month`, `1y 6mon`.
+pub fn months_of(text: &str) -> Option<i64> {
+    let mut rest = text.trim();
+    let mut total = 0_i64;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !matches!(c, '0'..='9' | '-' | '+'))?;
+        let (number, tail) = rest.split_at(digits);
+        let tail = tail.trim_start();
+        let letters = tail.find(|c: char| !c.is_alphabetic());
+        let (word, tail) = tail.split_at(letters.unwrap_or(tail.len()));
+        let months = number
+            .parse::<i64>()
+            .ok()?
+            .checked_mul(unit_months(word)?)?;
+        total = total.checked_add(months)?;
+        rest = tail.trim_start_matches([' ', ',']);
+    }
+    Some(total)
+}
+
+/// The months of one unit of the calendar.
+pub fn unit_months(word: &str) -> Option<i64> {
+    Some(match word.to_lowercase().as_str() {
+        "mon" | "mons" | "month" | "months" => 1,
+        "quarter" | "quarters" => 3,
+        "y" | "year" | "years" => 12,
+        _ => return None,
+    })
+}
+
 fn calendar_hint(word: &str, error: PlanError) -> PlanError {
-    let word = word.to_lowercase();
-    let calendar = [
-        "month", "months", "mon", "mons", "year", "years", "y", "quarter", "quarters",
-    ];
-    if calendar.contains(&word.as_str()) {
+    if unit_months(word).is_some() {
         return error.hint("Months and years have no fixed length; use days, hours or less.");
     }
     error

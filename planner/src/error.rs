@@ -136,12 +136,6 @@ pub enum Cause {
         /// What its input is.
         mode: ChangelogMode,
     },
-    /// A projection loses what identifies the rows of an updating relation.
-    #[error("the result loses key column {columns} of an updating relation")]
-    LostKey {
-        /// The missing columns, quoted.
-        columns: String,
-    },
     /// A function whose value depends on when it is called.
     #[error("function \"{name}\" gives another value at each call")]
     Volatile {
@@ -289,7 +283,6 @@ impl PlanError {
             Cause::Window { .. } => "RT0302",
             Cause::Emit { .. } => "RT0303",
             Cause::UpdatingInput { .. } => "RT0304",
-            Cause::LostKey { .. } => "RT0305",
             Cause::Volatile { .. } => "RT0306",
             Cause::UnboundedState { .. } => "RT0307",
             Cause::ReadOnlyClause { .. } => "RT0308",

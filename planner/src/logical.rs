@@ -10,6 +10,7 @@ pub mod literal;
 pub mod sample;
 pub mod scope;
 pub mod spelling;
+pub mod subquery;
 pub mod translate;
 pub mod view_spelling;
 mod window_alias;

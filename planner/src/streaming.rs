@@ -43,7 +43,7 @@ use rtsap_plan::operator::{Emit, OperatorSpec};
 use rtsap_plan::properties::StreamProperties;
 use rtsap_stream::change::ChangelogMode;
 
-use crate::bind::view::ViewOptions;
+use crate::bind::view::{LatePolicy, ViewOptions, ViewStart};
 use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
 use crate::logical::fill_node::FillNode;
@@ -156,6 +156,8 @@ pub fn plan_view_with(
     let mut compiler = Compiler::new(query_text, catalog, functions);
     compiler.depends_on.extend(scope.called());
     compiler.state_ttl_nanos = options.state_ttl_nanos;
+    compiler.late = options.late;
+    compiler.start = options.start;
     let emit = split.emit.as_ref();
     compiler.lateness_nanos = emit.map_or(0, |(clause, _)| clause.lateness_nanos);
     let shown = emit.map_or(Emit::Changes, |(clause, _)| clause.emit);
@@ -245,6 +247,10 @@ pub(crate) struct Compiler<'a> {
     functions: &'a Functions,
     /// How long joins keep rows that nothing else bounds.
     state_ttl_nanos: Option<i64>,
+    /// What rows are late for.
+    late: LatePolicy,
+    /// Which rows of sources are used.
+    start: ViewStart,
     nodes: Vec<Node>,
     /// How long windows that show as they change stay open.
     lateness_nanos: i64,
@@ -268,6 +274,8 @@ impl<'a> Compiler<'a> {
             catalog,
             functions,
             state_ttl_nanos: None,
+            late: LatePolicy::default(),
+            start: ViewStart::default(),
             nodes: Vec::new(),
             lateness_nanos: 0,
             depends_on: BTreeSet::new(),
@@ -369,10 +377,11 @@ impl<'a> Compiler<'a> {
             // One live row a key, and each is deleted before its successor comes.
             properties.mode = ChangelogMode::Upsert;
         }
-        let hidden = properties.key.iter().filter(|index| **index >= columns);
-        let hidden: Vec<usize> = hidden.copied().collect();
-        if !hidden.is_empty() {
-            return Err(lost_key(&properties, &hidden));
+        if properties.key.iter().any(|index| *index >= columns) {
+            // Rows without what identifies them are told apart by all their columns.
+            let last = self.nodes.len() - 1;
+            let whole = self.without_key(last, columns);
+            properties = self.properties(whole).clone();
         }
         if properties.schema.fields().len() != columns {
             return Err(PlanError::internal("the result has hidden columns"));
@@ -418,19 +427,6 @@ fn arrow_schema(schema: &DFSchema) -> SchemaRef {
     let plain = fields
         .map(|field| Field::new(field.name(), field.data_type().clone(), field.is_nullable()));
     Arc::new(Schema::new(plain.collect::<Vec<_>>()))
-}
-
-/// The refusal of a result without the columns that identify its rows.
-fn lost_key(properties: &StreamProperties, missing: &[usize]) -> PlanError {
-    let names = missing
-        .iter()
-        .map(|index| format!("\"{}\"", properties.schema.field(*index).name()));
-    let columns = names.collect::<Vec<_>>().join(", ");
-    let hint = format!(
-        "Select {columns} as well; EMIT ON WINDOW CLOSE gives rows that never change and need \
-         no key."
-    );
-    PlanError::new(Cause::LostKey { columns }).hint(hint)
 }
 
 /// Refuses input whose rows change, for operators that cannot take a row back.

@@ -90,6 +90,8 @@ pub struct SourceStatus {
     pub positions: Positions,
     /// Its watermark.
     pub watermark: Option<EventTime>,
+    /// It is ahead of its alignment group, and waits for the others.
+    pub waits_for_group: bool,
     /// Its splits.
     pub splits: Vec<SplitStatus>,
 }

@@ -135,6 +135,12 @@ impl Inquiry<'_> {
             return;
         };
         let pad = "  ".repeat(depth);
+        if source.waits_for_group {
+            let group = "scan.watermark.alignment.group";
+            lines.push(format!(
+                "{pad}it is not read: it is ahead of its {group} by more than the max-drift"
+            ));
+        }
         let count = source
             .splits
             .iter()

@@ -35,7 +35,9 @@ pub(crate) fn compatible(text: &str, statement: &Statement) -> Statement {
         rewrite::rewrite(&mut statement);
         statement
     } else {
-        let mut statement = harmless(statement.clone());
+        let mut statement = statement.clone();
+        rewrite::any_of_subqueries(&mut statement);
+        let mut statement = harmless(statement);
         exact_statement(&mut statement);
         statement
     };

@@ -45,6 +45,7 @@ pub(crate) fn base_state(
         .with_default_features()
         .with_type_planner(Arc::new(PgTypePlanner))
         .with_analyzer_rules(vec![
+            Arc::clone(&windows.subquery_rule),
             Arc::new(ResolveGroupingFunction::new()),
             Arc::new(DecimalsBesideDoubles),
             Arc::new(TypeCoercion::new()),

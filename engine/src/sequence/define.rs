@@ -142,9 +142,10 @@ pub(crate) fn view(
             "the plan of \"{name}\" contradicts itself: {error}"
         ))
     })?;
-    let start_from = match options.start {
-        ViewStart::Beginning => StartFrom::Beginning,
-        ViewStart::Now => StartFrom::Now,
+    // Rows before a given time are left out by the plan.
+    let start_from = match options.start == ViewStart::Now {
+        true => StartFrom::Now,
+        false => StartFrom::Beginning,
     };
     let PlannedView {
         plan,

@@ -1,6 +1,5 @@
 //! A point's windows, by definition and by formula.
 
-use super::zoned::ZonedDays;
 use super::{Nanos, Window, WindowSpec};
 
 fn by_definition(spec: &WindowSpec, time: i64) -> Vec<Window> {
@@ -55,54 +54,6 @@ fn durations_print_in_the_largest_unit() {
     assert_eq!(Nanos(90_000_000_000).to_string(), "90s");
     assert_eq!(Nanos(3_600_000_000_000).to_string(), "1h");
     assert_eq!(Nanos(0).to_string(), "0ns");
-}
-
-/// Days in New York: 23 hours when clocks are put forward, 25 when they are put back.
-#[test]
-fn days_in_a_zone_follow_its_clocks() {
-    const HOUR: i64 = 3_600_000_000_000;
-    let zoned = |days, offset_days| {
-        WindowSpec::Zoned(ZonedDays {
-            days,
-            offset_days,
-            part_nanos: 0,
-            offset_nanos: 0,
-            zone: chrono_tz::America::New_York,
-        })
-    };
-    let at = |text: &str| {
-        let time = chrono::DateTime::parse_from_rfc3339(text);
-        time.unwrap().timestamp_nanos_opt().unwrap()
-    };
-    for (time, start, hours) in [
-        ("2024-03-10T12:00:00Z", "2024-03-10T05:00:00Z", 23),
-        ("2024-03-11T03:59:59Z", "2024-03-10T05:00:00Z", 23),
-        ("2024-03-11T04:00:00Z", "2024-03-11T04:00:00Z", 24),
-        ("2024-11-03T12:00:00Z", "2024-11-03T04:00:00Z", 25),
-        ("1969-12-31T23:00:00Z", "1969-12-31T05:00:00Z", 24),
-    ] {
-        let spec = zoned(1, 0);
-        let windows: Vec<Window> = spec.windows_of(at(time)).collect();
-        let [window] = windows.as_slice() else {
-            panic!("{windows:?}");
-        };
-        assert_eq!(window.start, at(start), "{time}");
-        assert_eq!(window.end - window.start, hours * HOUR, "{time}");
-        assert_eq!(spec.ending_at(window.end), *window);
-        assert_eq!(spec.end_after(at(time)), i128::from(window.end));
-        assert_eq!(spec.slice_start(at(time)), window.start);
-        assert_eq!(spec.slice_end(window.start), window.end);
-    }
-    // Weeks that begin on a Monday: 1970-01-05 was one.
-    let week = zoned(7, 4)
-        .windows_of(at("2024-03-13T12:00:00Z"))
-        .next()
-        .unwrap();
-    assert_eq!(week.start, at("2024-03-11T04:00:00Z"));
-    assert_eq!(
-        zoned(7, 4).to_string(),
-        "tumble(7d in America/New_York, offset 4d)"
-    );
 }
 
 /// The windows of a point are those of its period that end after it.

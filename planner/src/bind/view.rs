@@ -1,5 +1,7 @@
 //! The `WITH` options of a streaming view.
 
+use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
+
 use crate::duration::nanos_of;
 use crate::error::{Cause, PlanError, nearest};
 use crate::statement::{WithOption, WithOptions};
@@ -12,6 +14,18 @@ pub enum ViewStart {
     Beginning,
     /// At what comes from now on.
     Now,
+    /// At the rows of this event time, in nanoseconds since 1970-01-01.
+    At(i64),
+}
+
+/// What a row is late for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LatePolicy {
+    /// A window that is closed; it may be in time for another one.
+    #[default]
+    Window,
+    /// Its source, and so for everything: it is below the source's watermark.
+    Source,
 }
 
 /// Options of a view, checked.
@@ -19,6 +33,8 @@ pub enum ViewStart {
 pub struct ViewOptions {
     /// `start_from`.
     pub start: ViewStart,
+    /// `late_policy`.
+    pub late: LatePolicy,
     /// `state_ttl`: how long joins keep rows that nothing else bounds, in event time.
     pub state_ttl_nanos: Option<i64>,
     /// `retention`: how long rows are served, in event time; for ever if `None`.
@@ -35,7 +51,7 @@ pub fn view_options(options: &WithOptions) -> Result<ViewOptions, PlanError> {
     for (key, option) in options {
         match key.as_str() {
             "start_from" => checked.start = start(option)?,
-            "late_policy" => late_policy(option)?,
+            "late_policy" => checked.late = late_policy(option)?,
             "state_ttl" => checked.state_ttl_nanos = Some(some_time(key, option)?),
             "retention" => checked.retention_nanos = Some(some_time(key, option)?),
             _ => {
@@ -63,21 +79,25 @@ fn start(option: &WithOption) -> Result<ViewStart, PlanError> {
     match option.value.to_lowercase().as_str() {
         "beginning" => Ok(ViewStart::Beginning),
         "now" => Ok(ViewStart::Now),
-        other => {
-            let error = PlanError::unsupported(format!("start_from = '{other}'"));
-            Err(error.at(option.position).hint("Use 'beginning' or 'now'."))
+        _ => {
+            let parsed = string_to_timestamp_nanos(&option.value).map_err(|_| {
+                let message = format!("start_from = '{}' is no time", option.value);
+                let error = PlanError::new(Cause::Option { message }).at(option.position);
+                error.hint("Use 'beginning', 'now', or a timestamp: '2026-01-31T09:30:00Z'.")
+            })?;
+            Ok(ViewStart::At(parsed))
         }
     }
 }
 
-fn late_policy(option: &WithOption) -> Result<(), PlanError> {
+fn late_policy(option: &WithOption) -> Result<LatePolicy, PlanError> {
     match option.value.to_lowercase().as_str() {
-        "window" => Ok(()),
+        "window" => Ok(LatePolicy::Window),
+        "source" => Ok(LatePolicy::Source),
         other => {
-            let error = PlanError::unsupported(format!("late_policy = '{other}'"));
-            Err(error
-                .at(option.position)
-                .hint("A row is late for a window; leave the option out."))
+            let message = format!("late_policy = '{other}'");
+            let error = PlanError::new(Cause::Option { message }).at(option.position);
+            Err(error.hint("Use 'window' or 'source'."))
         }
     }
 }

@@ -23,6 +23,7 @@ use rtsap_plan::window::WindowSpec;
 use rtsap_stream::time::nanos_per;
 
 use crate::error::PlanError;
+use crate::logical::subquery;
 use crate::logical::window_node::{WINDOW_COLUMNS, WindowNode};
 use crate::logical::window_tvf::WindowPlanner;
 
@@ -34,6 +35,8 @@ pub struct BatchExtension {
     /// For `SessionStateBuilder::with_analyzer_rule`, after DataFusion's own: makes them plain
     /// expressions.
     pub analyzer_rule: Arc<dyn AnalyzerRule + Send + Sync>,
+    /// Likewise, but first: brings subqueries into forms that DataFusion's optimizer knows.
+    pub subquery_rule: Arc<dyn AnalyzerRule + Send + Sync>,
 }
 
 /// What a session needs to run windows in reads.
@@ -41,6 +44,21 @@ pub fn batch_extension() -> BatchExtension {
     BatchExtension {
         relation_planner: Arc::new(WindowPlanner),
         analyzer_rule: Arc::new(WindowsToExpressions),
+        subquery_rule: Arc::new(SubqueriesToCounts),
+    }
+}
+
+/// Subqueries as values have all three answers, and `LATERAL` may have a `LIMIT`.
+#[derive(Debug)]
+struct SubqueriesToCounts;
+
+impl AnalyzerRule for SubqueriesToCounts {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        subquery::plain(plan)
+    }
+
+    fn name(&self) -> &str {
+        "subqueries_to_counts"
     }
 }
 

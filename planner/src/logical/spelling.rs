@@ -114,7 +114,10 @@ fn group_window(select: &mut Select) -> Result<(), PlanError> {
     };
     let mut args = list.args;
     if function_name_is(&name, "session") {
-        args.extend(partition_of(groups)?);
+        let groups = groups
+            .iter()
+            .map(|group| selected(group, &select.projection));
+        args.extend(partition_of(&groups.collect::<Vec<_>>())?);
     }
     wrap(&mut from.relation, name, args)?;
     show_relation(&mut from.relation)?;
@@ -143,6 +146,20 @@ fn group_window(select: &mut Select) -> Result<(), PlanError> {
 
 fn function_name_is(name: &ObjectName, wanted: &str) -> bool {
     name.to_string().eq_ignore_ascii_case(wanted)
+}
+
+/// What a number among the groups stands for.
+fn selected(group: &Expr, items: &[SelectItem]) -> Expr {
+    let place = match group {
+        Expr::Value(value) => value.to_string().parse::<usize>().ok(),
+        _ => None,
+    };
+    match place.and_then(|place| items.get(place.checked_sub(1)?)) {
+        Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
+            expr.clone()
+        }
+        _ => group.clone(),
+    }
 }
 
 /// In `GROUP BY k, SESSION(ts, gap)` each `k` has sessions of its own.

@@ -50,7 +50,7 @@ pub fn placed(error: PlanError, text: &str) -> PlanError {
         }
         Cause::UpdatingInput { operator, .. } if operator.starts_with("UNION") => &["union"],
         Cause::UpdatingInput { .. } => windows,
-        Cause::LostKey { .. } | Cause::Expression { .. } | Cause::Declaration { .. } => &["select"],
+        Cause::Expression { .. } | Cause::Declaration { .. } => &["select"],
         Cause::Unsupported { what } => match what.split(' ').next() {
             Some("WHERE") => &["where"],
             Some("GROUP" | "GROUPING") => &["group"],

@@ -5,9 +5,9 @@ use datafusion::logical_expr::Expr;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Expr as SqlExpr;
 use rtsap_plan::window::WindowSpec;
-use rtsap_plan::window::zoned::ZonedDays;
+use rtsap_plan::window::calendar::{CalendarWindows, Grid, Step};
 
-use crate::duration::nanos_of;
+use crate::duration::{months_of, nanos_of};
 use crate::error::PlanError;
 use crate::logical::window_tvf::window_error;
 
@@ -24,43 +24,165 @@ pub(super) fn time_zone(arg: SqlExpr) -> Result<Tz, PlanError> {
     })
 }
 
-/// Windows of whole days in a zone, or of whole parts of a day.
-///
-/// # Errors
-/// [`Cause::Window`] for other lengths.
-pub(super) fn zoned(zone: Tz, size: i64, offset: i64) -> Result<WindowSpec, PlanError> {
-    const DAY_NANOS: i64 = 86_400_000_000_000;
-    if size > 0 && DAY_NANOS % size == 0 && size < DAY_NANOS {
-        return Ok(WindowSpec::Zoned(ZonedDays {
-            days: 1,
-            offset_days: 0,
-            part_nanos: size,
-            offset_nanos: offset.rem_euclid(size),
-            zone,
-        }));
-    }
-    if size <= 0 || size % DAY_NANOS != 0 || offset % DAY_NANOS != 0 {
-        let error =
-            window_error("windows in a time zone are whole days, or parts that make up a day");
-        return Err(error.hint("Write INTERVAL '1' DAY, '4' HOUR, '15' MINUTE: 24 hours divided."));
-    }
-    let days = size / DAY_NANOS;
-    Ok(WindowSpec::Zoned(ZonedDays {
-        days,
-        offset_days: (offset / DAY_NANOS).rem_euclid(days),
-        part_nanos: 0,
-        offset_nanos: 0,
-        zone,
-    }))
+/// A constant length: whole months, or nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// Of the calendar, each as long as it is.
+    Months(i64),
+    /// The same everywhere.
+    Nanos(i64),
 }
 
-/// The nanoseconds of a constant interval; `None` as error if it is no constant interval.
-pub fn constant_nanos(expr: &Expr) -> std::result::Result<i64, Option<PlanError>> {
-    const DAY_NANOS: i64 = 86_400_000_000_000;
+/// The lengths of a family of windows.
+#[derive(Clone, Copy, Debug)]
+pub struct Lengths {
+    /// Of the longest window.
+    pub size: Length,
+    /// From the end of one window to the next.
+    pub slide: Length,
+    /// Where one window begins.
+    pub offset: Option<Length>,
+    /// Windows begin together every `size`.
+    pub cumulates: bool,
+}
+
+impl Lengths {
+    /// One window after the other.
+    pub const fn tumbling(size: Length, offset: Option<Length>) -> Self {
+        Self {
+            size,
+            slide: size,
+            offset,
+            cumulates: false,
+        }
+    }
+
+    /// The windows of these lengths, by the clocks of `zone` if there is one.
+    ///
+    /// # Errors
+    /// [`Cause::Window`] for lengths that do not go together.
+    pub fn windows(self, zone: Option<Tz>) -> Result<WindowSpec, PlanError> {
+        let window = match (self.size, self.slide, zone) {
+            (Length::Months(size), Length::Months(slide), _) => {
+                self.of_months(size, slide, zone.unwrap_or(Tz::UTC))?
+            }
+            (Length::Nanos(size), Length::Nanos(slide), Some(zone)) => {
+                self.by_clocks(size, slide, zone)?
+            }
+            (Length::Nanos(size), Length::Nanos(slide), None) => self.uniform(size, slide)?,
+            _ => return Err(mixed_lengths()),
+        };
+        check_window(window)
+    }
+
+    fn uniform(self, size_nanos: i64, slide_nanos: i64) -> Result<WindowSpec, PlanError> {
+        let offset_nanos = match self.offset {
+            None => 0,
+            Some(Length::Nanos(offset)) => offset,
+            Some(Length::Months(_)) => return Err(mixed_lengths()),
+        };
+        Ok(match (self.cumulates, size_nanos == slide_nanos) {
+            (true, _) => WindowSpec::Cumulate {
+                step_nanos: slide_nanos,
+                size_nanos,
+                offset_nanos,
+            },
+            (false, true) => WindowSpec::Tumble {
+                size_nanos,
+                offset_nanos,
+            },
+            (false, false) => WindowSpec::Hop {
+                size_nanos,
+                slide_nanos,
+                offset_nanos,
+            },
+        })
+    }
+
+    fn of_months(self, size: i64, slide: i64, zone: Tz) -> Result<WindowSpec, PlanError> {
+        let offset = match self.offset {
+            None => 0,
+            Some(Length::Months(offset)) => offset,
+            Some(Length::Nanos(0)) => 0,
+            Some(Length::Nanos(_)) => return Err(mixed_lengths()),
+        };
+        let months = positive(size, slide)?;
+        let step = Step::Months {
+            months,
+            offset: offset.rem_euclid(months),
+        };
+        Ok(self.calendar(Grid { zone, step }, (size, slide, offset), months))
+    }
+
+    fn by_clocks(self, size: i64, slide: i64, zone: Tz) -> Result<WindowSpec, PlanError> {
+        let offset = match self.offset {
+            None => 0,
+            Some(Length::Nanos(offset)) => offset,
+            Some(Length::Months(_)) => return Err(mixed_lengths()),
+        };
+        let nanos = positive(size, slide)?;
+        if DAY_NANOS % nanos != 0 && nanos % DAY_NANOS != 0 {
+            let error =
+                window_error("windows in a time zone are whole days, or parts that make up a day");
+            return Err(
+                error.hint("Write INTERVAL '1' DAY, '4' HOUR, '15' MINUTE: 24 hours divided.")
+            );
+        }
+        let step = Step::Span {
+            nanos,
+            offset_nanos: offset.rem_euclid(nanos),
+        };
+        Ok(self.calendar(Grid { zone, step }, (size, slide, offset), nanos))
+    }
+
+    fn calendar(self, grid: Grid, lengths: (i64, i64, i64), step: i64) -> WindowSpec {
+        let (size, slide, offset) = lengths;
+        let (size, slide) = (size / step, slide / step);
+        let period = if self.cumulates { size } else { slide };
+        WindowSpec::Calendar(CalendarWindows {
+            grid,
+            size,
+            slide,
+            offset: offset.div_euclid(step).rem_euclid(period),
+            cumulates: self.cumulates,
+        })
+    }
+}
+
+const DAY_NANOS: i64 = 86_400_000_000_000;
+
+/// The longest length of which both are multiples.
+fn positive(size: i64, slide: i64) -> Result<i64, PlanError> {
+    if size <= 0 || slide <= 0 {
+        return Err(too_short());
+    }
+    let (mut a, mut b) = (size, slide);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    Ok(a)
+}
+
+fn too_short() -> PlanError {
+    window_error("a window's size and slide must be greater than zero")
+}
+
+fn mixed_lengths() -> PlanError {
+    let error = window_error("a window is made of months or of days, hours and less, not of both");
+    error.hint("Months have no fixed length: write all of its lengths in months and years.")
+}
+
+/// The length that a constant interval is; `None` as error if it is no constant interval.
+pub fn constant_length(expr: &Expr) -> std::result::Result<Length, Option<PlanError>> {
     let value = match expr {
         Expr::Literal(value, _) => value,
-        Expr::Cast(cast) => return constant_nanos(&cast.expr),
-        Expr::Negative(inner) => return constant_nanos(inner).map(i64::wrapping_neg),
+        Expr::Cast(cast) => return constant_length(&cast.expr),
+        Expr::Negative(inner) => {
+            return constant_length(inner).map(|length| match length {
+                Length::Months(months) => Length::Months(months.wrapping_neg()),
+                Length::Nanos(nanos) => Length::Nanos(nanos.wrapping_neg()),
+            });
+        }
         _ => return Err(None),
     };
     let (months, days, nanos) = match value {
@@ -72,20 +194,38 @@ pub fn constant_nanos(expr: &Expr) -> std::result::Result<i64, Option<PlanError>
         }
         ScalarValue::IntervalYearMonth(Some(months)) => (*months, 0, 0),
         ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
-            return nanos_of(text, None).map_err(Some);
+            return match months_of(text) {
+                Some(months) => Ok(Length::Months(months)),
+                None => nanos_of(text, None).map(Length::Nanos).map_err(Some),
+            };
         }
         _ => return Err(None),
     };
     if months != 0 {
-        let error = window_error("a window cannot be months or years long");
-        return Err(Some(
-            error.hint("Months have no fixed length; use days, hours or less."),
-        ));
+        if days != 0 || nanos != 0 {
+            return Err(Some(mixed_lengths()));
+        }
+        return Ok(Length::Months(i64::from(months)));
     }
     let total = i64::from(days)
         .checked_mul(DAY_NANOS)
         .and_then(|days| days.checked_add(nanos));
-    total.ok_or_else(|| Some(window_error("an interval of more than 292 years")))
+    total
+        .map(Length::Nanos)
+        .ok_or_else(|| Some(window_error("an interval of more than 292 years")))
+}
+
+/// The nanoseconds of a constant interval; `None` as error if it is no constant interval.
+pub fn constant_nanos(expr: &Expr) -> std::result::Result<i64, Option<PlanError>> {
+    match constant_length(expr)? {
+        Length::Nanos(nanos) => Ok(nanos),
+        Length::Months(_) => {
+            let error = window_error("this length cannot be months or years");
+            Err(Some(error.hint(
+                "Months have no fixed length; use days, hours or less.",
+            )))
+        }
+    }
 }
 
 /// How many windows a row may be in: each costs a row of state.
@@ -98,9 +238,7 @@ pub const WINDOWS_PER_ROW_MAX: i64 = 10_000;
 pub fn check_window(window: WindowSpec) -> Result<WindowSpec, PlanError> {
     let (size, slide) = (window.size_nanos(), window.slide_nanos());
     if size <= 0 || slide <= 0 {
-        return Err(window_error(
-            "a window's size and slide must be greater than zero",
-        ));
+        return Err(too_short());
     }
     if size / slide > WINDOWS_PER_ROW_MAX {
         let message = format!("each row would be in more than {WINDOWS_PER_ROW_MAX} windows");
@@ -129,8 +267,7 @@ pub fn check_window(window: WindowSpec) -> Result<WindowSpec, PlanError> {
             offset_nanos,
         } => {
             if size_nanos % step_nanos != 0 {
-                let error = window_error("the size of CUMULATE is no multiple of its step");
-                return Err(error.hint("The step comes first, then the size."));
+                return Err(no_multiple());
             }
             WindowSpec::Cumulate {
                 step_nanos,
@@ -138,6 +275,17 @@ pub fn check_window(window: WindowSpec) -> Result<WindowSpec, PlanError> {
                 offset_nanos: offset_nanos.rem_euclid(size_nanos),
             }
         }
-        other @ (WindowSpec::Session { .. } | WindowSpec::Zoned(_)) => other,
+        WindowSpec::Calendar(windows) => {
+            if windows.cumulates && windows.size % windows.slide != 0 {
+                return Err(no_multiple());
+            }
+            window
+        }
+        other @ WindowSpec::Session { .. } => other,
     })
+}
+
+fn no_multiple() -> PlanError {
+    let error = window_error("the size of CUMULATE is no multiple of its step");
+    error.hint("The step comes first, then the size.")
 }

@@ -1,6 +1,7 @@
 //! `TUMBLE(…)`, `HOP(…)`, `CUMULATE(…)` and `SESSION(…)` in `FROM`, planned into a [`WindowNode`]:
 //! for views and for reads alike.
 
+use chrono_tz::Tz;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Diagnostic, ExprSchema, Span};
 use datafusion::error::{DataFusionError, Result};
@@ -17,7 +18,7 @@ use rtsap_plan::window::WindowSpec;
 use std::sync::Arc;
 
 use crate::error::{Cause, PlanError, nearest};
-use crate::logical::window_length::{check_window, constant_nanos, time_zone, zoned};
+use crate::logical::window_length::{Length, Lengths, check_window, constant_length, time_zone};
 use crate::logical::window_node::{WINDOW_COLUMNS, WindowNode};
 use crate::streaming::join::push::event_time;
 
@@ -93,8 +94,8 @@ impl WindowFunction {
     const fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Tumble => &["data", "timecol", "size", "offset", "time_zone"],
-            Self::Hop => &["data", "timecol", "slide", "size", "offset"],
-            Self::Cumulate => &["data", "timecol", "step", "size", "offset"],
+            Self::Hop => &["data", "timecol", "slide", "size", "offset", "time_zone"],
+            Self::Cumulate => &["data", "timecol", "step", "size", "offset", "time_zone"],
             Self::Session => &["data", "timecol", "gap", "partition_by"],
         }
     }
@@ -142,18 +143,10 @@ fn plan_call(
         match (*name, arg) {
             ("partition_by", arg) => partition = partition_columns(arg, &input, context)?,
             ("time_zone", arg) => zone = arg.map(time_zone).transpose()?,
-            (_, arg) => lengths.push(arg.map(|arg| nanos(arg, context)).transpose()?),
+            (_, arg) => lengths.push(arg.map(|arg| constant(arg, context)).transpose()?),
         }
     }
-    let window = match zone {
-        Some(zone) => {
-            let Some(size) = lengths.first().copied().flatten() else {
-                return Err(missing(function, "a size").into());
-            };
-            zoned(zone, size, lengths.get(1).copied().flatten().unwrap_or(0))?
-        }
-        None => window_spec(function, &lengths)?,
-    };
+    let window = window_spec(function, &lengths, zone)?;
     let (input, exprs) = rename_clashes(input, [vec![time], partition].concat())?;
     let mut exprs = exprs.into_iter();
     let Some(time) = exprs.next() else {
@@ -345,40 +338,48 @@ fn partition_columns(
     columns.collect()
 }
 
-fn nanos(length: SqlExpr, context: &mut dyn RelationPlannerContext) -> Result<i64> {
+fn constant(length: SqlExpr, context: &mut dyn RelationPlannerContext) -> Result<Length> {
     let text = length.to_string();
     let expr = context
         .sql_to_expr(length, &DFSchema::empty())
         .map_err(|_| window_error(format!("{text} is not a constant interval")))?;
-    Ok(constant_nanos(&expr).map_err(|error| match error {
+    Ok(constant_length(&expr).map_err(|error| match error {
         None => window_error(format!("{text} is not a constant interval")),
         Some(error) => error,
     })?)
 }
 
-fn window_spec(function: WindowFunction, lengths: &[Option<i64>]) -> Result<WindowSpec, PlanError> {
-    let window = match (function, lengths) {
-        (WindowFunction::Tumble, [Some(size), offset]) => WindowSpec::Tumble {
-            size_nanos: *size,
-            offset_nanos: offset.unwrap_or(0),
-        },
-        (WindowFunction::Hop, [Some(slide), Some(size), offset]) => WindowSpec::Hop {
-            size_nanos: *size,
-            slide_nanos: *slide,
-            offset_nanos: offset.unwrap_or(0),
-        },
-        (WindowFunction::Cumulate, [Some(step), Some(size), offset]) => WindowSpec::Cumulate {
-            step_nanos: *step,
-            size_nanos: *size,
-            offset_nanos: offset.unwrap_or(0),
-        },
-        (WindowFunction::Session, [Some(gap)]) => WindowSpec::Session { gap_nanos: *gap },
-        (WindowFunction::Cumulate, _) => return Err(missing(function, "a step or a size")),
-        (WindowFunction::Session, _) => return Err(missing(function, "a gap")),
-        (WindowFunction::Tumble, _) => return Err(missing(function, "a size")),
-        (WindowFunction::Hop, _) => return Err(missing(function, "a slide or a size")),
-    };
-    check_window(window)
+fn window_spec(
+    function: WindowFunction,
+    lengths: &[Option<Length>],
+    zone: Option<Tz>,
+) -> Result<WindowSpec, PlanError> {
+    let cumulates = function == WindowFunction::Cumulate;
+    match (function, lengths) {
+        (WindowFunction::Tumble, [Some(size), offset]) => {
+            Lengths::tumbling(*size, *offset).windows(zone)
+        }
+        (WindowFunction::Hop | WindowFunction::Cumulate, [Some(slide), Some(size), offset]) => {
+            let lengths = Lengths {
+                size: *size,
+                slide: *slide,
+                offset: *offset,
+                cumulates,
+            };
+            lengths.windows(zone)
+        }
+        (WindowFunction::Session, [Some(Length::Nanos(gap))]) => {
+            check_window(WindowSpec::Session { gap_nanos: *gap })
+        }
+        (WindowFunction::Session, [Some(Length::Months(_))]) => {
+            let error = window_error("the gap of a session cannot be months or years");
+            Err(error.hint("Months have no fixed length; use days, hours or less."))
+        }
+        (WindowFunction::Cumulate, _) => Err(missing(function, "a step or a size")),
+        (WindowFunction::Session, _) => Err(missing(function, "a gap")),
+        (WindowFunction::Tumble, _) => Err(missing(function, "a size")),
+        (WindowFunction::Hop, _) => Err(missing(function, "a slide or a size")),
+    }
 }
 
 /// A window over a windowed relation: the inner window's columns become `window_start0` and so on,

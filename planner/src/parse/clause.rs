@@ -137,14 +137,13 @@ impl Clauses<'_> {
             Some(Token::Word(unit)) => unit.value.clone(),
             _ => return Err(self.expected(FORM)),
         };
-        if ["M", "y", "Y"].contains(&unit.as_str()) {
-            let error = PlanError::unsupported("SAMPLE BY months or years");
-            let hint = "They have no fixed length: sample by 1d here, and group by month in the \
-                        SELECT that reads the view.";
-            return Err(error.at(self.position()).hint(hint));
-        }
-        let Some(unit) = unit_of(&unit) else {
-            return Err(self.expected(FORM));
+        let unit = match unit.as_str() {
+            "M" => "months",
+            "y" | "Y" => "years",
+            word => match unit_of(word) {
+                Some(unit) => unit,
+                None => return Err(self.expected(FORM)),
+            },
         };
         let length = format!("{number}{unit}");
         self.at += 1;

@@ -128,7 +128,7 @@ impl Compiler<'_> {
         let mode = self.properties(input).mode;
         let schema = aggregate.input.schema();
         let mut state = StateBound::PerKey;
-        if mode == ChangelogMode::Append {
+        if !self.keeps_all_rows(input) {
             aggregate.aggr_expr.iter().try_for_each(check_bounded)?;
         }
         let keys = aggregate

@@ -2,10 +2,12 @@
 //! same windows as TUMBLE.
 //!
 //! Where the buckets lie is not computed here a second time: the function itself is asked for the
-//! bucket of the epoch.
+//! bucket of the epoch. Buckets in a time zone are the windows of that zone which begin there too.
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Datelike};
+use chrono_tz::Tz;
 use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type, Schema};
@@ -19,14 +21,13 @@ use rtsap_plan::window::WindowSpec;
 use rtsap_stream::time::nanos_per;
 
 use crate::error::PlanError;
-use crate::logical::window_length::{check_window, constant_nanos};
+use crate::logical::window_length::{Length, Lengths, constant_length};
 
-/// The window of a call that puts column `time` of `schema` into buckets of fixed length; `None` if
+/// The window of a call that puts column `time` of `schema` into buckets; `None` if
 /// `expr` is none.
 ///
 /// # Errors
-/// [`crate::error::Cause::Window`] for buckets of months or years over event time: they have no
-/// fixed length.
+/// [`crate::error::Cause::Window`] for buckets that no window is.
 pub(super) fn bucket_window(
     expr: &Expr,
     schema: &DFSchema,
@@ -38,17 +39,68 @@ pub(super) fn bucket_window(
     let Some(place) = time_argument(call, schema, time) else {
         return Ok(None);
     };
-    let Some(size_nanos) = size_nanos(call)? else {
+    let Some(size) = size(call)? else {
         return Ok(None);
     };
     let Some(start) = bucket_of_epoch(call, schema, time, place) else {
         return Ok(None);
     };
-    check_window(WindowSpec::Tumble {
-        size_nanos,
-        offset_nanos: start,
-    })
-    .map(Some)
+    let zone = time_zone(call)?;
+    let window = match (size, zone) {
+        (Length::Months(months), _) => window_of_months(zone, months, start)?,
+        (Length::Nanos(nanos), Some(zone)) => zoned_window(zone, nanos, start)?,
+        (Length::Nanos(_), None) => {
+            Lengths::tumbling(size, Some(Length::Nanos(start))).windows(None)?
+        }
+    };
+    Ok(Some(window))
+}
+
+/// The windows of whole months one of which begins at `start`.
+fn window_of_months(zone: Option<Tz>, months: i64, start: i64) -> Result<WindowSpec, PlanError> {
+    let clock = zone.unwrap_or(Tz::UTC);
+    let shown = DateTime::from_timestamp_nanos(start).with_timezone(&clock);
+    let month = (i64::from(shown.year()) - 1970) * 12 + i64::from(shown.month0());
+    let offset = Some(Length::Months(month));
+    let window = Lengths::tumbling(Length::Months(months), offset).windows(zone)?;
+    if window.slice_start(start) != start {
+        let message = "buckets of months that do not begin with a month".into();
+        let error = PlanError::new(crate::error::Cause::Window { message });
+        return Err(error.hint("Leave out origin and offset."));
+    }
+    Ok(window)
+}
+
+/// The zone that a call of `time_bucket` names.
+fn time_zone(call: &ScalarFunction) -> Result<Option<Tz>, PlanError> {
+    let Some(Expr::Literal(value, _)) = call.args.get(2) else {
+        return Ok(None);
+    };
+    let Some(Some(name)) = value
+        .try_as_str()
+        .filter(|_| call.func.name() == "time_bucket")
+    else {
+        return Ok(None);
+    };
+    let zone = name.parse().map_err(|_| {
+        let message = format!("'{name}' is no time zone");
+        PlanError::new(crate::error::Cause::Window { message })
+    });
+    zone.map(Some)
+}
+
+/// The windows in a zone that have a size and one of which begins at `start`.
+fn zoned_window(zone: Tz, nanos: i64, start: i64) -> Result<WindowSpec, PlanError> {
+    let shown = DateTime::from_timestamp_nanos(start).with_timezone(&zone);
+    let shown = shown.naive_local().and_utc().timestamp_nanos_opt();
+    let offset = Some(Length::Nanos(shown.unwrap_or(start)));
+    let window = Lengths::tumbling(Length::Nanos(nanos), offset).windows(Some(zone))?;
+    if window.slice_start(start) != start {
+        let message = "buckets in a time zone that do not begin where clocks say so".into();
+        let error = PlanError::new(crate::error::Cause::Window { message });
+        return Err(error.hint("Leave out origin and offset."));
+    }
+    Ok(window)
 }
 
 fn unaliased(expr: &Expr) -> &Expr {
@@ -91,13 +143,13 @@ fn refines(from: &DataType, to: &DataType) -> bool {
     }
 }
 
-fn size_nanos(call: &ScalarFunction) -> Result<Option<i64>, PlanError> {
+fn size(call: &ScalarFunction) -> Result<Option<Length>, PlanError> {
     let Some(first) = call.args.first() else {
         return Ok(None);
     };
     if call.func.name() != "date_trunc" {
-        return match constant_nanos(first) {
-            Ok(nanos) => Ok(Some(nanos)),
+        return match constant_length(first) {
+            Ok(length) => Ok(Some(length)),
             Err(Some(error)) => Err(error),
             Err(None) => Ok(None),
         };
@@ -108,19 +160,9 @@ fn size_nanos(call: &ScalarFunction) -> Result<Option<i64>, PlanError> {
     let Some(Some(granularity)) = value.try_as_str() else {
         return Ok(None);
     };
-    let granularity = granularity.to_lowercase();
-    match granularity.as_str() {
-        "microsecond" | "millisecond" | "second" | "minute" | "hour" | "day" | "week" => {
-            Ok(crate::duration::unit_nanos(&granularity))
-        }
-        _ => {
-            let message =
-                format!("date_trunc('{granularity}', …) over event time has no fixed length");
-            let error = PlanError::new(crate::error::Cause::Window { message });
-            Err(error
-                .hint("Group by day or less here, and by month in the SELECT that reads the view."))
-        }
-    }
+    let nanos = crate::duration::unit_nanos(granularity).map(Length::Nanos);
+    let months = || crate::duration::unit_months(granularity).map(Length::Months);
+    Ok(nanos.or_else(months))
 }
 
 /// The start, in nanoseconds, of the bucket that holds the epoch.

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
     Expr, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, lit,
 };
 use datafusion::physical_expr::aggregate::AggregateExprBuilder;
+use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_planner::create_window_expr_with_name;
 use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::operator::{Emit, OperatorSpec};
@@ -21,12 +22,16 @@ use rtsap_plan::over::{History, OverCall, OverFunction, OverSpec};
 use rtsap_plan::properties::{StateBound, StreamProperties};
 
 mod along;
+mod partition;
 
 use crate::error::{Cause, PlanError};
 use crate::logical::window_length::constant_nanos;
 use crate::streaming::aggregate::check_bounded_call;
 use crate::streaming::top_n::column;
 use crate::streaming::{Compiler, require_append};
+
+/// What rows are partitioned and ordered by.
+type Places = (Vec<Arc<dyn PhysicalExpr>>, Vec<PhysicalSortExpr>);
 
 /// Functions that read the whole partition for every row.
 const WHOLE_PARTITION: [&str; 3] = ["percent_rank", "cume_dist", "ntile"];
@@ -39,7 +44,6 @@ impl Compiler<'_> {
             emit => emit,
         };
         let input = self.node(&window.input, below)?;
-        require_append(self.properties(input), "OVER")?;
         let schema = window.input.schema();
         let functions = window.window_expr.iter().map(function);
         let functions = functions.collect::<Option<Vec<_>>>();
@@ -55,21 +59,16 @@ impl Compiler<'_> {
         if !functions.iter().all(alike) {
             return Err(PlanError::internal("a window of several orders"));
         }
-        let time = self.over_time(first, input, schema)?;
-        let mut calls = Vec::with_capacity(functions.len());
-        for (expr, function) in window.window_expr.iter().zip(&functions) {
-            calls.push(self.over_call(expr, function, schema)?);
-        }
-        let partition = params
-            .partition_by
-            .iter()
-            .map(|expr| self.physical(expr, schema));
-        let partition = partition.collect::<Result<Vec<_>, _>>()?;
-        let order = params
-            .order_by
-            .iter()
-            .map(|sort| self.sort_expr(sort, schema));
-        let order = order.collect::<Result<Vec<_>, _>>()?;
+        let calls = self.calls_in_time(window, &functions, input);
+        let (time, calls) = match calls {
+            Ok(in_time) => in_time,
+            // All rows are kept anyway, so any call can be computed from all of them.
+            Err(_) if self.keeps_all_rows(input) => {
+                return self.over_partition(window, first, input);
+            }
+            Err(refused) => return Err(refused),
+        };
+        let (partition, order) = self.places(first, schema)?;
         let delay_nanos = match below {
             Emit::OnClose { delay_nanos } if !self.has_waited(input) => delay_nanos,
             _ => 0,
@@ -97,6 +96,38 @@ impl Compiler<'_> {
         let node = self.push(spec, vec![input], properties);
         self.set_twins(node, twins);
         Ok(node)
+    }
+
+    /// The calls with what each needs of the past, where rows only come, in order of event time;
+    /// and the column that says when.
+    fn calls_in_time(
+        &self,
+        window: &Window,
+        functions: &[&WindowFunction],
+        input: NodeIndex,
+    ) -> Result<(usize, Vec<OverCall>), PlanError> {
+        require_append(self.properties(input), "OVER")?;
+        let schema = window.input.schema();
+        let Some(first) = functions.first() else {
+            return Err(PlanError::internal("a window without functions"));
+        };
+        let time = self.over_time(first, input, schema)?;
+        let calls = window.window_expr.iter().zip(functions);
+        let calls = calls.map(|(expr, function)| self.over_call(expr, function, schema));
+        Ok((time, calls.collect::<Result<_, _>>()?))
+    }
+
+    /// What rows are partitioned and ordered by.
+    fn places(&self, function: &WindowFunction, schema: &DFSchema) -> Result<Places, PlanError> {
+        let params = &function.params;
+        let partition = params.partition_by.iter();
+        let partition = partition.map(|expr| self.physical(expr, schema));
+        let order = params.order_by.iter();
+        let order = order.map(|sort| self.sort_expr(sort, schema));
+        Ok((
+            partition.collect::<Result<_, _>>()?,
+            order.collect::<Result<_, _>>()?,
+        ))
     }
 
     /// The event-time column that the rows are ordered by.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::logical_plan::{Filter, Projection, Union};
-use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator, TableScan};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::expressions::{Column, binary, lit};
+use datafusion::scalar::ScalarValue;
 use rtsap_catalog::object::ObjectKind;
 use rtsap_catalog::snapshot::CatalogObject;
 use rtsap_plan::graph::NodeIndex;
@@ -15,6 +16,7 @@ use rtsap_plan::operator::{Emit, ObjectId, OperatorSpec};
 use rtsap_plan::properties::{StateBound, StreamProperties};
 use rtsap_stream::change::ChangelogMode;
 
+use crate::bind::view::{LatePolicy, ViewStart};
 use crate::error::PlanError;
 use crate::logical::scope::StreamTable;
 use crate::streaming::{Compiler, Twin, arrow_schema};
@@ -42,6 +44,10 @@ impl Compiler<'_> {
                 .collect();
             columns.extend(missing);
         }
+        let wanted = columns.len();
+        if relation.mode == ChangelogMode::Append && self.asks_for_time() {
+            columns.extend(relation.event_time.filter(|time| !columns.contains(time)));
+        }
         let place = |column: &usize| columns.iter().position(|kept| kept == column);
         let fields = columns.iter().map(|index| {
             let field = relation.schema.field(*index);
@@ -54,6 +60,7 @@ impl Compiler<'_> {
             event_time: relation.event_time.as_ref().and_then(place),
             state: StateBound::None,
         };
+        let columns_found = columns.len();
         self.depends_on.insert(table.id);
         let (object, name) = (ObjectId(table.id), table.name.clone());
         let spec = OperatorSpec::Input {
@@ -66,6 +73,14 @@ impl Compiler<'_> {
         let replaces = relation.mode == ChangelogMode::Upsert
             && self.catalog.by_id(table.id).is_some_and(of_source);
         let input = self.push(spec, vec![], properties.clone());
+        if relation.mode == ChangelogMode::Append {
+            let started = self.started(input)?;
+            let in_time = self.in_time(started);
+            return Ok(match columns_found > wanted {
+                true => self.first_columns(in_time, wanted),
+                false => in_time,
+            });
+        }
         if !replaces {
             return Ok(input);
         }
@@ -76,6 +91,43 @@ impl Compiler<'_> {
             ..properties
         };
         Ok(self.push(OperatorSpec::LatestByKey { key }, vec![input], properties))
+    }
+
+    /// Whether rows of sources are chosen by their event time, used or not.
+    fn asks_for_time(&self) -> bool {
+        self.late == LatePolicy::Source || matches!(self.start, ViewStart::At(_))
+    }
+
+    /// The rows of `input` from the view's start on.
+    fn started(&mut self, input: NodeIndex) -> Result<NodeIndex, PlanError> {
+        let ViewStart::At(nanos) = self.start else {
+            return Ok(input);
+        };
+        let properties = self.properties(input).clone();
+        let Some(time) = properties.event_time else {
+            let error = PlanError::unsupported("start_from a time over rows without event time");
+            return Err(error.hint("Declare WATERMARK FOR the time column, or write WHERE."));
+        };
+        let field = properties.schema.field(time);
+        let start = ScalarValue::TimestampNanosecond(Some(nanos), None);
+        let start = start.cast_to(field.data_type());
+        let start = start.map_err(|error| self.ours(&error))?;
+        let column = Arc::new(Column::new(field.name(), time)) as Arc<dyn PhysicalExpr>;
+        let predicate = binary(column, Operator::GtEq, lit(start), &properties.schema);
+        let predicate = predicate.map_err(|error| self.ours(&error))?;
+        let spec = OperatorSpec::Filter { predicate };
+        Ok(self.push(spec, vec![input], properties))
+    }
+
+    /// The rows of `input` that are not late for their source, if that is what late means.
+    fn in_time(&mut self, input: NodeIndex) -> NodeIndex {
+        let properties = self.properties(input).clone();
+        match (self.late, properties.event_time) {
+            (LatePolicy::Source, Some(time)) => {
+                self.push(OperatorSpec::InTime { time }, vec![input], properties)
+            }
+            _ => input,
+        }
     }
 
     pub(super) fn project(
@@ -264,23 +316,35 @@ impl Compiler<'_> {
 
     /// The `columns` visible columns of rows that change, without what identifies them: their
     /// changes come as whole rows.
-    fn without_key(&mut self, input: NodeIndex, columns: usize) -> NodeIndex {
+    pub(super) fn without_key(&mut self, input: NodeIndex, columns: usize) -> NodeIndex {
+        let node = self.first_columns(input, columns);
+        let properties = &mut self.nodes[node].properties;
+        properties.mode = ChangelogMode::Retract;
+        properties.key.clear();
+        node
+    }
+
+    /// The first `columns` columns of `input`.
+    fn first_columns(&mut self, input: NodeIndex, columns: usize) -> NodeIndex {
         let before = self.properties(input).clone();
         let fields = before.schema.fields().iter().take(columns);
         let fields: Vec<_> = fields.map(Arc::clone).collect();
         let exprs = fields.iter().enumerate().map(|(index, field)| {
             Arc::new(Column::new(field.name(), index)) as Arc<dyn PhysicalExpr>
         });
-        let spec = OperatorSpec::Project {
-            exprs: exprs.collect(),
-        };
+        let exprs = exprs.collect();
         let properties = StreamProperties {
             schema: Arc::new(Schema::new(fields)),
-            mode: ChangelogMode::Retract,
-            key: Vec::new(),
-            event_time: None,
+            event_time: before.event_time.filter(|time| *time < columns),
             state: StateBound::None,
+            ..before
         };
+        if let OperatorSpec::Project { exprs } = &mut self.nodes[input].spec {
+            exprs.truncate(columns);
+            self.nodes[input].properties = properties;
+            return input;
+        }
+        let spec = OperatorSpec::Project { exprs };
         self.push(spec, vec![input], properties)
     }
 

@@ -17,7 +17,7 @@ use datafusion::optimizer::{Optimizer, OptimizerContext};
 use std::sync::Arc;
 
 use crate::error::PlanError;
-use crate::logical::{refine, scope};
+use crate::logical::{refine, scope, subquery};
 
 /// The plan with subqueries as joins; as it was if there are none.
 ///
@@ -27,6 +27,7 @@ pub fn to_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
     if !has_subquery(&plan)? {
         return Ok(plan);
     }
+    let plan = subquery::plain(plan)?;
     check_single_rows(&plan)?;
     let optimizer = Optimizer::with_rules(vec![
         Arc::new(DecorrelatePredicateSubquery::new()),
@@ -61,7 +62,10 @@ fn has_subquery(plan: &LogicalPlan) -> Result<bool> {
             expr.apply(|expr| {
                 found |= matches!(
                     expr,
-                    Expr::InSubquery(_) | Expr::Exists(_) | Expr::ScalarSubquery(_)
+                    Expr::InSubquery(_)
+                        | Expr::Exists(_)
+                        | Expr::SetComparison(_)
+                        | Expr::ScalarSubquery(_)
                 );
                 Ok(if found {
                     TreeNodeRecursion::Stop

@@ -117,6 +117,11 @@ fn windows_of_bucket_functions_are_their_buckets() {
         "time_bucket('7 days', ts)",
         "time_bucket('90 seconds', ts, INTERVAL '5 seconds')",
         "time_bucket('1 hour', ts, TIMESTAMPTZ '2020-01-01T00:10:00Z')",
+        "time_bucket('1 day', ts, 'America/New_York')",
+        "time_bucket('7 days', ts, 'Europe/Berlin')",
+        "time_bucket('3 days', ts, 'Asia/Tokyo', TIMESTAMP '2020-01-02')",
+        "time_bucket('4 hours', ts, 'Australia/Lord_Howe')",
+        "time_bucket('30 minutes', ts, 'America/New_York', INTERVAL '10 minutes')",
         "date_bin('15 minutes', ts)",
         "date_bin('7 minutes', ts, TIMESTAMPTZ '2001-01-01T00:01:00Z')",
         "date_trunc('second', ts)",
@@ -124,9 +129,10 @@ fn windows_of_bucket_functions_are_their_buckets() {
         "date_trunc('day', ts)",
         "date_trunc('week', ts)",
     ];
-    let times: Vec<i64> = (-400..400)
-        .map(|step| step * 123_456_789_123 + step * step * 977)
-        .collect();
+    let times = (-400..400).map(|step| step * 123_456_789_123 + step * step * 977);
+    // And around 2026-11-01, when clocks are put back in New York.
+    let changing = (0..300).map(|step| 1_793_491_200_000_000 + step * 97_000_000);
+    let times: Vec<i64> = times.chain(changing).collect();
     for call in calls {
         let sql = format!("SELECT {call} AS b, count(*) AS n FROM t GROUP BY 1");
         let planned = plan_view(&sql, &[], &catalog, &functions).unwrap();

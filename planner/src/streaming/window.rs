@@ -90,7 +90,7 @@ impl Compiler<'_> {
         });
         let twins = twins.collect();
         // A row that is in several windows may be late for some of them only.
-        if time_in_one_window(window) {
+        if window.tumbles() {
             self.set_twins(node, twins);
         }
         Ok(node)
@@ -332,7 +332,7 @@ fn check_partition(windowed: &Windowed<'_>) -> Result<(), PlanError> {
 /// Windows that begin together are told apart by their ends.
 fn check_told_apart(window: WindowSpec, output: &[WindowColumn]) -> Result<(), PlanError> {
     let by_end = output.iter().any(|column| rank(*column) > Some(0));
-    if by_end || !matches!(window, WindowSpec::Cumulate { .. }) {
+    if by_end || !window.begin_together() {
         return Ok(());
     }
     let error = PlanError::unsupported("GROUP BY window_start without window_end");
@@ -341,7 +341,7 @@ fn check_told_apart(window: WindowSpec, output: &[WindowColumn]) -> Result<(), P
 
 /// The columns that say as much as each other about the window of a row.
 fn twins(window: WindowSpec, output: &[WindowColumn]) -> Vec<Twin> {
-    let begin_together = matches!(window, WindowSpec::Cumulate { .. });
+    let begin_together = window.begin_together();
     let bounds = output.iter().enumerate();
     let bounds = bounds.filter(|(_, bound)| !begin_together || **bound != WindowColumn::Start);
     let twins = bounds.filter_map(|(column, bound)| {
@@ -351,10 +351,6 @@ fn twins(window: WindowSpec, output: &[WindowColumn]) -> Vec<Twin> {
         })
     });
     twins.collect()
-}
-
-const fn time_in_one_window(window: WindowSpec) -> bool {
-    matches!(window, WindowSpec::Tumble { .. } | WindowSpec::Zoned(_))
 }
 
 fn rank(column: WindowColumn) -> Option<u8> {
@@ -372,11 +368,9 @@ fn key(window: WindowSpec, output: &[WindowColumn]) -> Vec<usize> {
     let place = |wanted| output.iter().position(|column| *column == wanted);
     let any = output.iter().position(|column| rank(*column).is_some());
     // Where windows begin together, only their ends tell them apart.
-    let bound = match window {
-        WindowSpec::Cumulate { .. } => {
-            place(WindowColumn::End).or_else(|| place(WindowColumn::Time))
-        }
-        _ => any,
+    let bound = match window.begin_together() {
+        true => place(WindowColumn::End).or_else(|| place(WindowColumn::Time)),
+        false => any,
     };
     let keys = output
         .iter()

@@ -27,6 +27,7 @@ impl Core {
                 errors: source.saved.error_count,
                 positions: shared.map(Intake::positions).unwrap_or_default(),
                 watermark: shared.and_then(|intake| intake.watermark),
+                waits_for_group: shared.is_some_and(Intake::is_held),
                 splits: shared.map(splits).unwrap_or_default(),
             });
         }

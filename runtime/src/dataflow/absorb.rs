@@ -16,6 +16,7 @@ pub(super) fn absorbs(spec: &OperatorSpec) -> bool {
             | OperatorSpec::GroupAggregate(_)
             | OperatorSpec::TopN(_)
             | OperatorSpec::Over(_)
+            | OperatorSpec::PartitionOver(_)
             | OperatorSpec::WindowAssign { .. }
             | OperatorSpec::Horizon(_)
             | OperatorSpec::Unnest(_)

@@ -25,10 +25,19 @@ pub(super) fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
         let sums = match node.spec {
             OperatorSpec::GroupAggregate(_)
             | OperatorSpec::RegularJoin(_)
+            | OperatorSpec::PartitionOver(_)
             | OperatorSpec::TopN(_) => true,
             // So does a union of rows that change, and whoever reads it.
             OperatorSpec::Union | OperatorSpec::Unnest(_) => {
                 node.properties.mode == ChangelogMode::Retract
+            }
+            // Rows that lose what identifies them are taken back as they were.
+            OperatorSpec::Project { .. } => {
+                node.properties.mode == ChangelogMode::Retract
+                    && node
+                        .inputs
+                        .iter()
+                        .any(|input| plan.nodes[*input].properties.mode == ChangelogMode::Upsert)
             }
             _ => false,
         };

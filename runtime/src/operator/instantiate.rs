@@ -8,10 +8,12 @@ use super::asof_join::AsofJoin;
 use super::fill::Fill;
 use super::group_aggregate::GroupAggregation;
 use super::horizon::Horizon;
+use super::in_time::InTime;
 use super::interval_join::IntervalJoin;
 use super::latest_by_key::LatestByKey;
 use super::open_windows::OpenWindows;
 use super::over::Over;
+use super::partition_over::PartitionOver;
 use super::regular_join::RegularJoin;
 use super::session::SessionAggregation;
 use super::stateless::{Filter, Project, Union, WindowAssign};
@@ -57,12 +59,14 @@ pub fn operator(
         }
         OperatorSpec::GroupAggregate(spec) => Box::new(GroupAggregation::new(node, input, spec)?),
         OperatorSpec::TopN(spec) => Box::new(TopN::new(node, input, spec)?),
+        OperatorSpec::PartitionOver(spec) => Box::new(PartitionOver::new(node, input, spec)?),
         OperatorSpec::Over(spec) => Box::new(Over::new(node, input, spec)?),
         OperatorSpec::Union => Box::new(Union),
         OperatorSpec::IntervalJoin(spec) => Box::new(IntervalJoin::new(node, input_schemas, spec)?),
         OperatorSpec::Fill(spec) => Box::new(Fill::new(node, input, spec)?),
         OperatorSpec::Horizon(spec) => Box::new(Horizon::new(node, input, spec)?),
         OperatorSpec::Unnest(spec) => Box::new(Unnest::new(node, input, spec)?),
+        OperatorSpec::InTime { time } => Box::new(InTime::new(input, *time)?),
         OperatorSpec::OpenWindows { window, time } => {
             Box::new(OpenWindows::new(input, *window, *time)?)
         }

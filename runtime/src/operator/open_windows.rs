@@ -70,12 +70,7 @@ impl Operator for OpenWindows {
             return Ok(());
         }
         let select = |indices: Vec<u32>| {
-            take_record_batch(rows, &UInt32Array::from(indices)).map_err(|source| {
-                OperatorError::Arrow {
-                    operator: NAME,
-                    source,
-                }
-            })
+            take_record_batch(rows, &UInt32Array::from(indices)).map_err(OperatorError::arrow(NAME))
         };
         out.late.push(select(late)?);
         if !kept.is_empty() {

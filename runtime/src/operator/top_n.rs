@@ -10,13 +10,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int8Array, Int64Array, UInt32Array, UInt64Array};
+use arrow::array::{Array, ArrayRef, Int8Array, Int64Array, UInt32Array, UInt64Array};
 use arrow::compute::{cast, take_record_batch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::cast::as_int64_array;
-use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::HashMap;
 use rtsap_plan::graph::Node;
 use rtsap_plan::operator::Emit;
@@ -26,6 +24,7 @@ use rtsap_stream::time::EventTime;
 
 use crate::state::{StateError, StateReader, StateWriter};
 
+use super::ranked::{Encoded, Ranked};
 use super::stateless::changes;
 use super::window_aggregate::time::TimeColumn;
 use super::{Operator, OperatorError, Output};
@@ -40,8 +39,6 @@ const NAME: &str = "TopN";
 const META: &str = "meta";
 /// The section that holds the rows.
 const ROWS: &str = "rows";
-/// The column of a saved row that says how many of it there are.
-const COUNT: &str = "$count";
 /// Bytes of a kept row besides its own, and of a partition: pointers, numbers, shares of nodes.
 const ENTRY_BYTES: usize = 64;
 
@@ -50,13 +47,7 @@ type Key = Arc<[u8]>;
 
 /// The state machine of a [`TopNSpec`].
 pub struct TopN {
-    partition_exprs: Vec<Arc<dyn PhysicalExpr>>,
-    order_exprs: Vec<Arc<dyn PhysicalExpr>>,
-    partition_rows: RowConverter,
-    order_rows: RowConverter,
-    /// Order columns, then all columns of the input.
-    full_rows: RowConverter,
-    input: SchemaRef,
+    ranked: Ranked,
     schema: SchemaRef,
     range: Range,
     number_at: Option<usize>,
@@ -80,19 +71,6 @@ struct Close {
     open: BTreeMap<i64, Vec<Key>>,
 }
 
-/// The encoded columns of a batch.
-struct Encoded {
-    keys: Option<Rows>,
-    order: Rows,
-    full: Rows,
-}
-
-impl Encoded {
-    fn key(&self, row: usize) -> &[u8] {
-        self.keys.as_ref().map_or(&[], |keys| keys.row(row).data())
-    }
-}
-
 impl TopN {
     /// The operator of `node`, which is `spec`, over rows of `input`.
     ///
@@ -108,25 +86,6 @@ impl TopN {
                 format!("a contradictory {}", spec.text()),
             ));
         }
-        let plain = |expr: &Arc<dyn PhysicalExpr>| Ok(SortField::new(expr.data_type(input)?));
-        let partition = spec
-            .partition
-            .iter()
-            .map(plain)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(OperatorError::compute(NAME))?;
-        let ordered = spec.order.iter().map(|order| {
-            let of = order.expr.data_type(input)?;
-            Ok(SortField::new_with_options(of, order.options))
-        });
-        let order = ordered
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(OperatorError::compute(NAME))?;
-        let columns = input
-            .fields()
-            .iter()
-            .map(|field| SortField::new(field.data_type().clone()));
-        let full: Vec<SortField> = order.iter().cloned().chain(columns).collect();
         let closing = match spec.closing {
             None => None,
             Some(closing) => Some(Close {
@@ -137,16 +96,7 @@ impl TopN {
             }),
         };
         Ok(Self {
-            partition_exprs: spec.partition.clone(),
-            order_exprs: spec
-                .order
-                .iter()
-                .map(|order| Arc::clone(&order.expr))
-                .collect(),
-            partition_rows: RowConverter::new(partition).map_err(OperatorError::arrow(NAME))?,
-            order_rows: RowConverter::new(order).map_err(OperatorError::arrow(NAME))?,
-            full_rows: RowConverter::new(full).map_err(OperatorError::arrow(NAME))?,
-            input: Arc::clone(input),
+            ranked: Ranked::new(NAME, input, &spec.partition, &spec.order)?,
             schema,
             range: Range {
                 numbering: spec.numbering,
@@ -163,38 +113,6 @@ impl TopN {
         })
     }
 
-    fn encode(&self, rows: &RecordBatch) -> Result<Encoded, OperatorError> {
-        let columns = |exprs: &[Arc<dyn PhysicalExpr>]| -> Result<Vec<ArrayRef>, OperatorError> {
-            let columns = exprs
-                .iter()
-                .map(|expr| expr.evaluate(rows)?.into_array(rows.num_rows()));
-            columns
-                .collect::<Result<_, _>>()
-                .map_err(OperatorError::compute(NAME))
-        };
-        let keys = match self.partition_exprs.as_slice() {
-            [] => None,
-            exprs => Some(
-                self.partition_rows
-                    .convert_columns(&columns(exprs)?)
-                    .map_err(OperatorError::arrow(NAME))?,
-            ),
-        };
-        let order = columns(&self.order_exprs)?;
-        let full: Vec<ArrayRef> = order.iter().chain(rows.columns()).map(Arc::clone).collect();
-        Ok(Encoded {
-            keys,
-            order: self
-                .order_rows
-                .convert_columns(&order)
-                .map_err(OperatorError::arrow(NAME))?,
-            full: self
-                .full_rows
-                .convert_columns(&full)
-                .map_err(OperatorError::arrow(NAME))?,
-        })
-    }
-
     fn add(
         &mut self,
         encoded: &Encoded,
@@ -202,7 +120,7 @@ impl TopN {
         op: Op,
         time: i64,
     ) -> Result<(), OperatorError> {
-        let (key, bytes) = (encoded.key(row), encoded.full.row(row));
+        let (key, bytes) = (encoded.key(row), encoded.full(row));
         if !self.partitions.contains_key(key) {
             let key: Key = key.into();
             self.bytes += key.len() + ENTRY_BYTES;
@@ -215,17 +133,16 @@ impl TopN {
             return Ok(());
         };
         if op == Op::Insert {
-            if !self.keeps_rows && partition.is_beyond(bytes.data(), self.range) {
+            if !self.keeps_rows && partition.is_beyond(bytes, self.range) {
                 return Ok(());
             }
-            let order_bytes = encoded.order.row(row).data().len();
-            let more = partition.add(bytes.data(), order_bytes, 1);
+            let more = partition.add(bytes, encoded.order_bytes(row), 1);
             self.bytes += more + if more > 0 { ENTRY_BYTES } else { 0 };
             if !self.keeps_rows {
                 self.bytes = self.bytes.saturating_sub(partition.prune(self.range));
             }
         } else {
-            let Some(less) = partition.remove(bytes.data()) else {
+            let Some(less) = partition.remove(bytes) else {
                 return Err(OperatorError::contract(
                     NAME,
                     "a delete of a row that was not there".to_owned(),
@@ -265,33 +182,11 @@ impl TopN {
         Ok(())
     }
 
-    /// Input columns of kept rows.
-    fn columns<'a>(
-        &self,
-        rows: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<Vec<ArrayRef>, OperatorError> {
-        let parser = self.full_rows.parser();
-        let rows = rows.map(|row| parser.parse(row));
-        let columns = self
-            .full_rows
-            .convert_rows(rows)
-            .map_err(OperatorError::arrow(NAME))?;
-        let columns = columns.into_iter().skip(self.order_exprs.len());
-        // A dictionary comes back as its values.
-        let typed = columns.zip(self.input.fields()).map(|(column, field)| {
-            match column.data_type() == field.data_type() {
-                true => Ok(column),
-                false => cast(&column, field.data_type()),
-            }
-        });
-        typed
-            .collect::<Result<_, _>>()
-            .map_err(OperatorError::arrow(NAME))
-    }
-
     /// Rows that show, as a batch of the output.
     fn rows(&self, rows: &[Numbered]) -> Result<RecordBatch, OperatorError> {
-        let mut columns = self.columns(rows.iter().map(|(row, _)| row.as_ref()))?;
+        let mut columns = self
+            .ranked
+            .columns(rows.iter().map(|(row, _)| row.as_ref()))?;
         if let Some(at) = self.number_at {
             let numbers = UInt64Array::from_iter_values(rows.iter().map(|(_, number)| *number));
             let wanted = self.schema.field(at).data_type();
@@ -385,7 +280,7 @@ impl Operator for TopN {
             out.late
                 .push(take_record_batch(rows, &late).map_err(OperatorError::arrow(NAME))?);
         }
-        let encoded = self.encode(rows)?;
+        let encoded = self.ranked.encode(rows)?;
         let mut late = late.into_iter().peekable();
         for (row, time) in times.iter().enumerate() {
             if late.next_if_eq(&(row as u32)).is_none() {
@@ -427,18 +322,8 @@ impl Operator for TopN {
         let closed: ArrayRef = Arc::new(Int64Array::from(vec![closed.nanos()]));
         let schema = Schema::new(vec![Field::new("closed", DataType::Int64, false)]);
         out.put(META, RecordBatch::try_new(Arc::new(schema), vec![closed])?);
-        let rows = || self.partitions.values().flat_map(Partition::rows);
-        let mut columns = self
-            .columns(rows().map(|(row, _)| row))
-            .map_err(|error| StateError::section(ROWS, error.to_string()))?;
-        let counts = UInt64Array::from_iter_values(rows().map(|(_, count)| count));
-        columns.push(Arc::new(counts));
-        let mut fields: Vec<_> = self.input.fields().iter().map(Arc::clone).collect();
-        fields.push(Arc::new(Field::new(COUNT, DataType::UInt64, false)));
-        out.put(
-            ROWS,
-            RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?,
-        );
+        let rows = self.partitions.values().flat_map(Partition::rows);
+        out.put(ROWS, self.ranked.saved(ROWS, &rows.collect::<Vec<_>>())?);
         Ok(())
     }
 
@@ -458,18 +343,9 @@ impl Operator for TopN {
         (self.partitions, self.bytes) = (HashMap::with_hasher(self.partitions.hasher().clone()), 0);
         let again = |error: OperatorError| StateError::section(ROWS, error.to_string());
         for batch in from.get(ROWS) {
-            let width = self.input.fields().len();
-            let counts = batch
-                .columns()
-                .get(width)
-                .map(|column| column.as_primitive_opt::<UInt64Type>());
-            let Some(Some(counts)) = counts else {
-                return Err(StateError::section(ROWS, "has no numbers"));
-            };
-            let rows =
-                RecordBatch::try_new(Arc::clone(&self.input), batch.columns()[..width].to_vec())?;
+            let (rows, counts) = self.ranked.restored(ROWS, batch)?;
             let (times, _) = self.times(&rows).map_err(again)?;
-            let encoded = self.encode(&rows).map_err(again)?;
+            let encoded = self.ranked.encode(&rows).map_err(again)?;
             for (row, time) in times.iter().enumerate() {
                 for _ in 0..counts.value(row) {
                     self.add(&encoded, row, Op::Insert, *time).map_err(again)?;

@@ -1,16 +1,21 @@
 //! `sum(bigint)` in reads: a numeric, as in PostgreSQL, so that no sum wraps. Everything else is
 //! DataFusion's own `sum`.
+//!
+//! Coercing twice must be coercing once, for plans are coerced more than once: so smaller integers
+//! stay what they are and are widened here, not by a cast to `bigint`, whose sum would be a numeric.
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::{ArrayRef, BooleanArray};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature,
-    Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF,
+    Signature, Volatility,
 };
 
 /// `bigint` as a decimal; its sum has ten digits more.
@@ -44,8 +49,7 @@ impl AggregateUDFImpl for Sum {
         match types {
             [DataType::Int64] => Ok(vec![BIGINT]),
             [DataType::UInt64] => Ok(vec![DataType::Decimal128(20, 0)]),
-            // Small integers fit into `bigint` however many there are.
-            [t] if t.is_integer() => Ok(vec![DataType::Int64]),
+            [t] if is_small(t) => Ok(vec![t.clone()]),
             [DataType::Null | DataType::Utf8] => Ok(vec![DataType::Float64]),
             [DataType::Float16 | DataType::Float32] => Ok(vec![DataType::Float64]),
             types => Ok(types.to_vec()),
@@ -53,11 +57,14 @@ impl AggregateUDFImpl for Sum {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
+        match types {
+            [t] if is_small(t) => Ok(DataType::Int64),
+            types => self.inner.return_type(types),
+        }
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
+        widened(args, |args| self.inner.accumulator(args))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -72,11 +79,16 @@ impl AggregateUDFImpl for Sum {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.create_groups_accumulator(args)
+        let small = has_small(&args);
+        let inner = self.inner.create_groups_accumulator(args)?;
+        Ok(match small {
+            true => Box::new(Widened(inner)),
+            false => inner,
+        })
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.create_sliding_accumulator(args)
+        widened(args, |args| self.inner.create_sliding_accumulator(args))
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
@@ -89,5 +101,109 @@ impl AggregateUDFImpl for Sum {
 
     fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
         self.inner.default_value(data_type)
+    }
+}
+
+/// Integers whose sum fits into `bigint` however many there are.
+fn is_small(of: &DataType) -> bool {
+    of.is_integer() && !matches!(of, DataType::Int64 | DataType::UInt64)
+}
+
+fn has_small(args: &AccumulatorArgs) -> bool {
+    args.expr_fields
+        .first()
+        .is_some_and(|field| is_small(field.data_type()))
+}
+
+fn widened(
+    args: AccumulatorArgs,
+    make: impl FnOnce(AccumulatorArgs) -> Result<Box<dyn Accumulator>>,
+) -> Result<Box<dyn Accumulator>> {
+    let small = has_small(&args);
+    let inner = make(args)?;
+    Ok(match small {
+        true => Box::new(Widened(inner)),
+        false => inner,
+    })
+}
+
+/// An accumulator of `bigint` over smaller integers.
+#[derive(Debug)]
+struct Widened<A>(A);
+
+fn wide(values: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
+    let wide = values.iter().map(|values| cast(values, &DataType::Int64));
+    Ok(wide.collect::<std::result::Result<_, _>>()?)
+}
+
+impl Accumulator for Widened<Box<dyn Accumulator>> {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.0.update_batch(&wide(values)?)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        self.0.evaluate()
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.0.state()
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.0.merge_batch(states)
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.0.retract_batch(&wide(values)?)
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        self.0.supports_retract_batch()
+    }
+}
+
+impl GroupsAccumulator for Widened<Box<dyn GroupsAccumulator>> {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.0
+            .update_batch(&wide(values)?, group_indices, opt_filter, total_num_groups)
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        self.0.evaluate(emit_to)
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        self.0.state(emit_to)
+    }
+
+    fn merge_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.0.merge_batch(values, group_indices, total_num_groups)
+    }
+
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        opt_filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
+        self.0.convert_to_state(&wide(values)?, opt_filter)
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
     }
 }

@@ -31,12 +31,14 @@ const ALIASES: [(&str, &str); 3] = [
 const TIME_BUCKET: FunctionDoc = FunctionDoc {
     name: "time_bucket",
     kind: Scalar,
-    signature: "time_bucket(width interval, ts timestamp [, origin timestamp | offset interval]) \
-                -> timestamp",
+    signature: "time_bucket(width interval, ts timestamp [, timezone text] [, origin timestamp | \
+                offset interval]) -> timestamp",
     description: "The start of the bucket of the given width that a time falls into.",
     formula: "origin + floor((ts - origin) / width) * width; origin is Monday 2000-01-03 for days \
-              and less, 2000-01-01 for months and years; time zones count as UTC; the result has \
-              the type of ts",
+              and less, 2000-01-01 for months and years; a timestamp with time zone is put into \
+              buckets in UTC, or with a timezone by what the clocks there show, origin and offset \
+              too: a bucket begins at the first instant at which they show its start or more, so \
+              that an hour that comes twice is one; the result has the type of ts",
     reference: "TimescaleDB time_bucket",
     example: "SELECT time_bucket('1 minute', ts) AS minute, count(*) FROM trades GROUP BY minute",
 };

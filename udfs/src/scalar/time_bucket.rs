@@ -1,14 +1,18 @@
-//! `time_bucket(width, ts [, origin | offset])`: the start of the bucket that a time falls into.
+//! `time_bucket(width, ts [, timezone] [, origin | offset])`: the start of the bucket that a time
+//! falls into.
 //!
 //! Semantics of TimescaleDB: buckets of days, hours and less are aligned at Monday 2000-01-03,
-//! buckets of months and years at 2000-01-01; a third argument moves the alignment. Instants
-//! with a time zone are bucketed in UTC. Times before the origin floor like those after it.
+//! buckets of months and years at 2000-01-01; an origin or an offset moves the alignment. Instants
+//! with a time zone are bucketed in UTC, or by the clocks of a place that the third argument
+//! names. Times before the origin floor like those after it.
 
 pub(crate) mod buckets;
 mod calendar;
+mod zone;
 
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Field, FieldRef, IntervalMonthDayNano, IntervalUnit, TimeUnit,
@@ -23,18 +27,27 @@ use datafusion::logical_expr::{
 };
 
 use crate::arguments::Call;
+use crate::error::FunctionError;
 use crate::registry::{self, FunctionKind};
 use buckets::{Alignment, Buckets};
 
 /// How `time_bucket` is called.
 pub(crate) const CALL: Call = Call {
     function: "time_bucket",
-    signature: "time_bucket(width, ts [, origin | offset])",
+    signature: "time_bucket(width, ts [, timezone] [, origin | offset])",
 };
+
+/// The most arguments of a call.
+const ARGUMENTS_MAX: usize = 5;
 
 /// Makes the function.
 pub(crate) fn function() -> Arc<ScalarUDF> {
-    let signature = Signature::user_defined(Volatility::Immutable);
+    let unnamed = Signature::user_defined(Volatility::Immutable);
+    let names = vec!["width", "ts", "timezone", "origin", "offset"];
+    let signature = unnamed
+        .clone()
+        .with_parameter_names(names)
+        .unwrap_or(unnamed);
     Arc::new(ScalarUDF::new_from_impl(TimeBucket { signature }))
 }
 
@@ -49,7 +62,7 @@ fn coerce(types: &[DataType]) -> Result<Vec<DataType>> {
     use DataType::{
         Date32, Date64, Duration, Interval, LargeUtf8, Null, Timestamp, Utf8, Utf8View,
     };
-    CALL.count(types, 2, 3)?;
+    CALL.count(types, 2, ARGUMENTS_MAX)?;
     let width = match &types[0] {
         Interval(_) | Duration(_) | Utf8 | LargeUtf8 | Utf8View | Null => INTERVAL,
         other => return CALL.wrong_type("width", "an interval", other),
@@ -61,19 +74,40 @@ fn coerce(types: &[DataType]) -> Result<Vec<DataType>> {
         other => return CALL.wrong_type("ts", "a timestamp or a date", other),
     };
     let mut coerced = vec![width, time];
-    match types.get(2) {
-        None => {}
-        Some(Interval(_) | Duration(_)) => coerced.push(INTERVAL),
-        Some(Timestamp(unit, _)) => coerced.push(Timestamp(*unit, Some("+00:00".into()))),
-        Some(Date32 | Date64) => coerced.push(Timestamp(TimeUnit::Second, None)),
-        Some(Null) => coerced.push(Timestamp(TimeUnit::Microsecond, None)),
-        Some(other) => {
-            let expected = "a timestamp as origin, such as TIMESTAMP '2000-01-01', or an interval \
-                            as offset, such as INTERVAL '15 minutes'";
-            return CALL.wrong_type("origin", expected, other);
+    let mut alignment = &types[2..];
+    if let [zone, rest @ ..] = alignment
+        && is_text(zone)
+    {
+        if !matches!(coerced[1], Timestamp(_, Some(_))) {
+            return CALL.wrong_type("ts", "a timestamp with time zone", &types[1]);
         }
+        coerced.push(Utf8);
+        alignment = rest;
+    } else {
+        CALL.count(types, 2, 3)?;
+    }
+    let is_local = coerced.len() > 2;
+    for found in alignment {
+        coerced.push(match found {
+            Interval(_) | Duration(_) => INTERVAL,
+            // What is written without a zone is what the clocks there show.
+            Timestamp(unit, None) if is_local => Timestamp(*unit, None),
+            Timestamp(unit, _) => Timestamp(*unit, Some("+00:00".into())),
+            Date32 | Date64 => Timestamp(TimeUnit::Second, None),
+            Null => Timestamp(TimeUnit::Microsecond, None),
+            other => {
+                let expected = "a timestamp as origin, such as TIMESTAMP '2000-01-01', or an \
+                                interval as offset, such as INTERVAL '15 minutes'";
+                return CALL.wrong_type("origin", expected, other);
+            }
+        });
     }
     Ok(coerced)
+}
+
+fn is_text(found: &DataType) -> bool {
+    use DataType::{LargeUtf8, Utf8, Utf8View};
+    matches!(found, Utf8 | LargeUtf8 | Utf8View)
 }
 
 impl ScalarUDFImpl for TimeBucket {
@@ -109,9 +143,9 @@ impl ScalarUDFImpl for TimeBucket {
             .collect();
         let data_type = self.return_type(&types)?;
         // A width written as a literal is checked before any row is read.
-        if let Some(Some(width)) = args.scalar_arguments.first() {
-            let alignment = args.scalar_arguments.get(2).copied().flatten();
-            buckets_of(width, alignment, &data_type)?;
+        if let [Some(width), _, rest @ ..] = args.scalar_arguments {
+            let rest: Option<Vec<&ScalarValue>> = rest.iter().copied().collect();
+            buckets_of(width, &rest.unwrap_or_default(), &data_type)?;
         }
         let nullable = args.arg_fields.iter().any(|field| field.is_nullable());
         Ok(Arc::new(Field::new(CALL.function, data_type, nullable)))
@@ -119,16 +153,13 @@ impl ScalarUDFImpl for TimeBucket {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let data_type = args.return_type().clone();
-        let constant = |index: usize, name| match args.args.get(index) {
-            None => Ok(None),
-            Some(ColumnarValue::Scalar(value)) => Ok(Some(value)),
-            Some(ColumnarValue::Array(_)) => Err(CALL.not_constant(name)),
+        let [width, times, rest @ ..] = args.args.as_slice() else {
+            return internal_err!("time_bucket takes two arguments or more");
         };
-        let (width, alignment) = (constant(0, "width")?, constant(2, "origin")?);
-        let (Some(width), Some(times)) = (width, args.args.get(1)) else {
-            return internal_err!("time_bucket takes two or three arguments");
-        };
-        let Some(buckets) = buckets_of(width, alignment, &data_type)? else {
+        let width = constant(width, "width")?;
+        let rest = rest.iter().map(|value| constant(value, "origin"));
+        let rest: Vec<&ScalarValue> = rest.collect::<Result<_, _>>()?;
+        let Some(buckets) = buckets_of(width, &rest, &data_type)? else {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from(&data_type)?));
         };
         match times {
@@ -155,27 +186,67 @@ impl ScalarUDFImpl for TimeBucket {
     }
 }
 
-/// Returns the buckets that constant arguments describe; `None` if one of them is null.
+fn constant<'a>(value: &'a ColumnarValue, name: &'static str) -> Result<&'a ScalarValue> {
+    match value {
+        ColumnarValue::Scalar(value) => Ok(value),
+        ColumnarValue::Array(_) => Err(CALL.not_constant(name).into()),
+    }
+}
+
+/// Returns the buckets that constant arguments describe: the width, and what follows the time;
+/// `None` if one of them is null. After a time zone, null stands for no origin or offset.
 fn buckets_of(
     width: &ScalarValue,
-    alignment: Option<&ScalarValue>,
+    rest: &[&ScalarValue],
     data_type: &DataType,
 ) -> Result<Option<Buckets>> {
     let Some(width) = interval(width)? else {
         return Ok(None);
     };
-    let alignment = match alignment {
-        None => Alignment::Default,
-        Some(value) if value.is_null() => return Ok(None),
-        Some(value) => match instant_ns(value) {
-            Some(origin) => Alignment::Origin(origin),
-            None => match interval(value)? {
-                Some(offset) => Alignment::Offset(offset),
-                None => return Ok(None),
-            },
-        },
+    let [zone, shifts @ ..] = rest else {
+        return Buckets::new(width, Alignment::Default, data_type).map(Some);
     };
-    Ok(Some(Buckets::new(width, alignment, data_type)?))
+    if !is_text(&zone.data_type()) {
+        let alignment = alignment(zone, None)?;
+        let buckets = alignment.map(|alignment| Buckets::new(width, alignment, data_type));
+        return buckets.transpose();
+    }
+    let Some(Some(name)) = zone.try_as_str() else {
+        return Ok(None);
+    };
+    let zone = zone::named(name)?;
+    let mut shift = None;
+    for given in shifts.iter().filter(|given| !given.is_null()) {
+        if shift.is_some() {
+            return Err(FunctionError::OutOfRange {
+                function: CALL.function,
+                argument: "offset",
+                value: "an origin and an offset".to_owned(),
+                range: "one of the two".into(),
+            }
+            .into());
+        }
+        shift = alignment(given, Some(zone))?;
+    }
+    let buckets = Buckets::new(width, shift.unwrap_or(Alignment::Default), data_type)?;
+    Ok(Some(buckets.in_zone(zone)))
+}
+
+/// Returns how buckets are aligned: by an origin, which is what the clocks of `zone` show at an
+/// instant, or by an offset; `None` for null.
+fn alignment(value: &ScalarValue, zone: Option<Tz>) -> Result<Option<Alignment>> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    if let Some(origin) = instant_ns(value) {
+        let is_instant = matches!(value.data_type(), DataType::Timestamp(_, Some(_)));
+        let shown = match zone.filter(|_| is_instant) {
+            Some(zone) => zone::shown_ns(zone, origin)?,
+            None => origin,
+        };
+        return Ok(Some(Alignment::Origin(shown)));
+    }
+    Ok(interval(value)?.map(Alignment::Offset))
 }
 
 fn interval(value: &ScalarValue) -> Result<Option<IntervalMonthDayNano>> {

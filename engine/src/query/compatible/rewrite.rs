@@ -6,12 +6,37 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, SelectItem,
-    SetExpr, Statement, Value, VisitMut, VisitorMut,
+    SetExpr, Statement, Value, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
 /// Rewrites all expressions of `statement`.
 pub(super) fn rewrite(statement: &mut Statement) {
     let _: ControlFlow<()> = statement.visit(&mut Rewriter);
+}
+
+/// `x = ANY (SELECT …)` as `x IN (SELECT …)`: it is no list.
+pub(super) fn any_of_subqueries(statement: &mut Statement) {
+    let _: ControlFlow<()> = visit_expressions_mut(statement, |expr| {
+        any_of_subquery(expr);
+        ControlFlow::Continue(())
+    });
+}
+
+fn any_of_subquery(expr: &mut Expr) {
+    if let Expr::AnyOp {
+        left,
+        compare_op: BinaryOperator::Eq,
+        right,
+        ..
+    } = expr
+        && let Expr::Subquery(subquery) = right.as_ref()
+    {
+        *expr = Expr::InSubquery {
+            expr: left.clone(),
+            subquery: subquery.clone(),
+            negated: false,
+        };
+    }
 }
 
 struct Rewriter;
@@ -20,22 +45,7 @@ impl VisitorMut for Rewriter {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        // `x = ANY (SELECT …)` is no scalar subquery.
-        if let Expr::AnyOp {
-            left,
-            compare_op: BinaryOperator::Eq,
-            right,
-            ..
-        } = expr
-            && let Expr::Subquery(subquery) = right.as_ref()
-        {
-            let (expr_in, subquery) = (left.clone(), subquery.clone());
-            *expr = Expr::InSubquery {
-                expr: expr_in,
-                subquery,
-                negated: false,
-            };
-        }
+        any_of_subquery(expr);
         ControlFlow::Continue(())
     }
 

@@ -131,7 +131,7 @@ impl Compiler<'_> {
     }
 
     /// Whether all rows come from tables, which keep them anyway.
-    fn is_bounded(&self, node: NodeIndex) -> bool {
+    pub(in crate::streaming) fn is_bounded(&self, node: NodeIndex) -> bool {
         match &self.nodes[node].spec {
             OperatorSpec::Input { object, .. } => of_tables(self.catalog, *object),
             _ => {

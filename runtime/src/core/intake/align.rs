@@ -7,6 +7,13 @@ use rtsap_stream::time::EventTime;
 use super::{Intake, Phase};
 use crate::core::Core;
 
+impl Intake {
+    /// Whether it stands still until others of its group have come nearer.
+    pub(in crate::core) const fn is_held(&self) -> bool {
+        self.held
+    }
+}
+
 impl Core {
     /// Decides who stands still in the next step: whose event time is further ahead of another of
     /// its group than its drift.

@@ -63,7 +63,6 @@ impl WindowAggregation {
         before: EventTime,
         batches: &mut Vec<RecordBatch>,
     ) -> Result<(), OperatorError> {
-        let slide = self.window.slide_nanos();
         let mut end = self.time.next_end(&self.window, before);
         // The first slice at or after the window's start says which window is the next one with
         // rows.
@@ -79,7 +78,11 @@ impl WindowAggregation {
                 .map_err(OperatorError::compute(NAME))?;
             let rows = table.finish().map_err(OperatorError::compute(NAME))?;
             batches.push(self.window_rows(end, &rows)?);
-            end = end.saturating_add(slide);
+            let next = self.time.next_end(&self.window, EventTime::from_nanos(end));
+            if next <= end {
+                break;
+            }
+            end = next;
         }
         while let Some(slice) = self.panes.first_entry() {
             if self.window.last_end(*slice.key()) > self.closed.nanos() {

@@ -1,14 +1,16 @@
 //! Buckets of one width and alignment over times of one resolution: the arithmetic behind
 //! `time_bucket`. Integers only; nothing is rounded.
 
+use chrono_tz::Tz;
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
 use datafusion::common::Result;
 
-use super::CALL;
 use super::calendar::{first_day_of_month, month_of_day};
+use super::{CALL, zone};
 use crate::error::FunctionError;
 
 const DAY_NS: i128 = 86_400_000_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
 /// Monday 2000-01-03T00:00:00Z: TimescaleDB's origin, so that weeks begin on Mondays.
 const ORIGIN_NS: i128 = 10_959 * DAY_NS;
 /// January 2000, counted in months from January of year 0.
@@ -30,6 +32,8 @@ pub(crate) enum Alignment {
 pub(crate) struct Buckets {
     size: Size,
     data_type: DataType,
+    /// Whose clocks they go by; `None` for UTC.
+    zone: Option<Tz>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +90,16 @@ impl Buckets {
         Ok(Self {
             size,
             data_type: data_type.clone(),
+            zone: None,
         })
+    }
+
+    /// Returns the same buckets by what clocks in a zone show.
+    pub(crate) fn in_zone(self, zone: Tz) -> Self {
+        Self {
+            zone: Some(zone),
+            ..self
+        }
     }
 
     /// Returns a reader that remembers the bucket it was in.
@@ -110,6 +123,17 @@ impl Buckets {
 
     /// Returns start and end of the bucket of `time`; the end saturates at the last tick.
     fn bounds(&self, time: i64) -> Option<(i64, i64)> {
+        match self.zone {
+            None => self.bounds_shown(time),
+            Some(zone) => {
+                let per_second = ticks_per_day(&self.data_type) / SECONDS_PER_DAY;
+                zone::bounds(zone, per_second, time, |shown| self.bounds_shown(shown))
+            }
+        }
+    }
+
+    /// The same for a time as clocks show it.
+    fn bounds_shown(&self, time: i64) -> Option<(i64, i64)> {
         match self.size {
             Size::Ticks { width, phase } => {
                 // Both remainders lie in 0..width, so their difference cannot overflow.

@@ -232,8 +232,8 @@ fn refusals() {
         "cannot use Float64 as argument ts of time_bucket, expected a timestamp or a date",
     );
     check(
-        "time_bucket('1 day', ts, 'UTC')",
-        "cannot use Utf8 as argument origin of time_bucket, expected a timestamp as origin, such \
+        "time_bucket('1 day', ts, 5)",
+        "cannot use Int64 as argument origin of time_bucket, expected a timestamp as origin, such \
          as TIMESTAMP '2000-01-01', or an interval as offset, such as INTERVAL '15 minutes'",
     );
     check(

@@ -1,0 +1,17 @@
+//! Subqueries in forms that joins are made of, for views and for reads alike: those that are values
+//! or have three answers as counts, those of FROM that depend on other relations as joins.
+
+mod lateral;
+mod value;
+
+use datafusion::error::Result;
+use datafusion::logical_expr::LogicalPlan;
+
+/// The plan with subqueries only as conditions that a join is, and as values of one row; none in
+/// FROM that depends on the relations before it.
+///
+/// # Errors
+/// [`crate::error::Cause::Unsupported`] for `LATERAL` subqueries that no join says; DataFusion's.
+pub fn plain(plan: LogicalPlan) -> Result<LogicalPlan> {
+    lateral::to_joins(value::to_counts(plan)?)
+}
