@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 use rtsap_plan::operator::ObjectId;
+use rtsap_stream::change::ChangeBatch;
 use tokio::sync::oneshot;
 
 use crate::checkpoint::chain::Chain;
@@ -136,6 +137,8 @@ pub(crate) struct Core {
     rebuilds: BTreeMap<ObjectId, Rebuild>,
     /// New versions of views that have not caught up with their sources yet.
     rebuilds_due: Vec<(ViewSpec, Answer<()>)>,
+    /// What views that were succeeded at the start have not told yet.
+    owed: Vec<(ObjectId, Vec<ChangeBatch>)>,
     cut_overs: Vec<(ObjectId, Answer<()>)>,
     intakes: Vec<Intake>,
     intake_next: u64,
@@ -197,6 +200,7 @@ impl Core {
             sinks: BTreeMap::new(),
             rebuilds: BTreeMap::new(),
             rebuilds_due: Vec::new(),
+            owed: Vec::new(),
             cut_overs: Vec::new(),
             intakes: Vec::new(),
             intake_next: 0,

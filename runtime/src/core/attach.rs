@@ -234,6 +234,7 @@ impl Core {
     /// committed.
     pub(crate) fn settle(&mut self) {
         self.attach_forgotten();
+        self.pay_owed();
         self.publish();
         self.shared.committed.store(self.shared.fresh.load_full());
         self.report();

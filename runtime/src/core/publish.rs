@@ -25,10 +25,10 @@ pub(super) struct Published {
     pub changed: bool,
     /// How they did, if anybody follows them.
     pub net: Vec<ChangeBatch>,
-    late: Vec<ChangeBatch>,
-    watermark: Option<EventTime>,
+    pub late: Vec<ChangeBatch>,
+    pub watermark: Option<EventTime>,
     /// What those who read it must know of its event time.
-    promise: Option<Watermark>,
+    pub promise: Option<Watermark>,
 }
 
 impl Core {

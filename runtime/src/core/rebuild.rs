@@ -390,8 +390,10 @@ impl Core {
         for delta in &old.rows {
             rows.restore(&Delta::read(delta, rows.schema()).map_err(restore)?)?;
         }
+        // What those who read the view were not told yet.
+        let mut net = Vec::new();
         for changes in read_held(&old.operators).map_err(restore)? {
-            rows.keep(&changes)?;
+            net.extend(rows.apply(&changes)?);
         }
         let state = RelationState {
             id: view.0,
@@ -409,7 +411,7 @@ impl Core {
         let line = before.min(relation.watermark);
         let changes = difference(&relation.served, &built, relation.windows, line)?;
         for changes in changes {
-            relation.served.keep(&changes)?;
+            net.extend(relation.served.apply(&changes)?);
         }
         relation.saved.rows = old.state.rows;
         relation.saved.delta_rows = old.state.delta_rows;
@@ -417,12 +419,27 @@ impl Core {
         if let Some(reason) = old.state.suspended {
             relation.suspend(stopped_first(&reason));
         }
+        self.owed.push((view, net));
         tracing::info!(
             view = name,
             "the new version has taken over, found at the start"
         );
         failpoint::pass("boot.cut_over");
         Ok(())
+    }
+}
+
+impl Core {
+    /// Tells those who read views that were succeeded at the start what that changed: they are
+    /// there by now.
+    pub(super) fn pay_owed(&mut self) {
+        for (view, net) in std::mem::take(&mut self.owed) {
+            let published = Published {
+                net,
+                ..Published::default()
+            };
+            self.pass_on(view, published);
+        }
     }
 }
 
