@@ -57,7 +57,10 @@ pub(super) async fn start(
             Restored::Source(spec, saved) => core.add_source(spec, saved),
             Restored::Table(spec, saved) => core.add_table(spec, saved)?,
             Restored::View(spec, saved) => core.add_view(spec, saved)?,
-            Restored::Succeeded(spec, old, new) => core.add_succeeded_view(spec, old, new)?,
+            Restored::Succeeded(spec, both) => {
+                let [old, new] = *both;
+                core.add_succeeded_view(spec, old, new)?;
+            }
             Restored::Sink(spec, saved) => core.add_sink(spec, saved)?,
         }
     }
@@ -91,7 +94,7 @@ enum Restored {
     Table(TableSpec, Option<Saved>),
     View(ViewSpec, Option<Saved>),
     /// A view whose new version had drawn level, and which the catalog knows by now.
-    Succeeded(ViewSpec, Saved, Saved),
+    Succeeded(ViewSpec, Box<[Saved; 2]>),
     Sink(SinkSpec, Option<SinkState>),
 }
 
@@ -124,7 +127,7 @@ async fn restore(
                 _ => None,
             };
             match (saved, new.filter(|new| new.state.fingerprint == print)) {
-                (Some(old), Some(new)) => Restored::Succeeded(spec, old, new),
+                (Some(old), Some(new)) => Restored::Succeeded(spec, Box::new([old, new])),
                 (saved, _) => Restored::View(spec, saved),
             }
         }

@@ -249,7 +249,7 @@ async fn check(client: &Client, target: &Client, produced: i64) {
         let served = rows(client, &format!("{ASK}{name}")).await.unwrap();
         let (old, new) = check_windows(name, &served, produced - CLOSING);
         assert!(new > 0, "{name}: nothing is new");
-        println!("{name}: {old} windows by the old query, {new} by the new one");
+        eprintln!("{name}: {old} windows by the old query, {new} by the new one");
         wait_for(target, &format!("{ASK}alter_{name}"), &served).await;
     }
     let ledger = "SELECT view, rows_in, balances FROM rtsap_catalog.ledger WHERE view <> 'above'";
@@ -387,6 +387,6 @@ async fn dying_while_a_view_is_altered_leaves_the_old_one_or_the_new_one() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let produced = stream.end();
         check(&server.client().await, &target, produced).await;
-        println!("{point} {then}: {deaths} deaths");
+        eprintln!("{point} {then}: {deaths} deaths");
     }
 }

@@ -105,7 +105,8 @@ fn check_key(conflict: &OnConflict, target: &Target) -> Result<(), EngineError> 
         .map(|name| place(name, target))
         .collect::<Result<Vec<_>, _>>()?;
     let mut key = target.key.clone();
-    (named.sort_unstable(), key.sort_unstable());
+    named.sort_unstable();
+    key.sort_unstable();
     if named == key {
         return Ok(());
     }
