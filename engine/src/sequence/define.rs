@@ -118,6 +118,12 @@ pub(crate) fn function(bound: BoundFunction) -> Candidate {
     }
 }
 
+fn contradictory(name: &str, error: &str) -> EngineError {
+    EngineError::internal(format!(
+        "the plan of \"{name}\" contradicts itself: {error}"
+    ))
+}
+
 /// A streaming view. Positions in errors are those of its query's text.
 ///
 /// # Errors
@@ -137,11 +143,10 @@ pub(crate) fn view(
         catalog,
         &instance.functions,
     )?;
-    planned.plan.check().map_err(|error| {
-        EngineError::internal(format!(
-            "the plan of \"{name}\" contradicts itself: {error}"
-        ))
-    })?;
+    planned
+        .plan
+        .check()
+        .map_err(|error| contradictory(name, &error.to_string()))?;
     // Rows before a given time are left out by the plan.
     let start_from = match options.start == ViewStart::Now {
         true => StartFrom::Now,

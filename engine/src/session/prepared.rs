@@ -80,20 +80,16 @@ pub(super) async fn prepare(
         }
         StatementKind::Insert {
             table,
-            statement: merge,
-        } if modify::is_merge(merge) => {
-            let (tag, work, types) =
-                prepare_modification(session, statement, table, merge, declared).await?;
-            (tag, None, work, types)
-        }
-        StatementKind::Insert {
-            table,
             statement: insert,
-        } => {
+        } if !modify::is_merge(insert) => {
             let (work, types) = prepare_insert(session, statement, table, insert, declared).await?;
             (CommandTag::Affected("INSERT 0", 0), None, work, types)
         }
         StatementKind::Modify {
+            table,
+            statement: sql,
+        }
+        | StatementKind::Insert {
             table,
             statement: sql,
         } => {

@@ -372,8 +372,7 @@ impl Core {
     pub(crate) fn add_succeeded_view(
         &mut self,
         spec: ViewSpec,
-        old: Saved,
-        new: Saved,
+        [old, new]: [Saved; 2],
     ) -> Result<(), RuntimeError> {
         let (view, name) = (spec.id, spec.name.clone());
         let fail = |found: String| RuntimeError::Spec {

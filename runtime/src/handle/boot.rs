@@ -57,10 +57,7 @@ pub(super) async fn start(
             Restored::Source(spec, saved) => core.add_source(spec, saved),
             Restored::Table(spec, saved) => core.add_table(spec, saved)?,
             Restored::View(spec, saved) => core.add_view(spec, saved)?,
-            Restored::Succeeded(spec, both) => {
-                let [old, new] = *both;
-                core.add_succeeded_view(spec, old, new)?;
-            }
+            Restored::Succeeded(spec, saved) => core.add_succeeded_view(spec, *saved)?,
             Restored::Sink(spec, saved) => core.add_sink(spec, saved)?,
         }
     }

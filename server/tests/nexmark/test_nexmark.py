@@ -74,6 +74,14 @@ QUERIES = {
             ON bids.starts = best.starts AND bids.ends = best.ends AND bids.num >= best.most""",
         f"SELECT auction, num, starts FROM ({HOPPED}) QUALIFY num = max(num) OVER (PARTITION BY starts)",
     ),
+    "q6": (
+        TTL,
+        f"""SELECT q.seller, avg(q.final) OVER (PARTITION BY q.seller ORDER BY q.closed, q.id ROWS BETWEEN 10 PRECEDING AND CURRENT ROW)
+              AS mean
+            FROM (SELECT a.id, max(b.price) AS final, a.seller, max(b.date_time) AS closed FROM auction a, bid b
+                  WHERE {OPEN} GROUP BY a.id, a.seller) q""",
+        None,
+    ),
     "q7": (
         "",
         """SELECT b.auction, b.price, b.bidder, b.date_time, b.extra FROM bid b JOIN (
@@ -188,13 +196,6 @@ QUERIES = {
 
 # name -> what it cannot be stated with, the words of the refusal
 REFUSED = {
-    "q6": (
-        TTL,
-        f"""SELECT q.seller, avg(q.final) OVER (PARTITION BY q.seller ORDER BY q.closed ROWS BETWEEN 10 PRECEDING AND CURRENT ROW)
-            FROM (SELECT max(b.price) AS final, a.seller, max(b.date_time) AS closed FROM auction a, bid b
-                  WHERE {OPEN} GROUP BY a.id, a.seller) q""",
-        "OVER",
-    ),
     "q12": (
         "",
         """SELECT bidder, count(*) AS bids, window_start, window_end

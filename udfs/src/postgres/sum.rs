@@ -2,7 +2,7 @@
 //! DataFusion's own `sum`.
 //!
 //! Coercing twice must be coercing once, for plans are coerced more than once: so smaller integers
-//! stay what they are and are widened here, not by a cast to `bigint`, whose sum would be a numeric.
+//! stay what they are and are widened here. A cast to `bigint` would make their sum a numeric.
 
 use std::sync::Arc;
 

@@ -82,8 +82,8 @@ pub(super) const ALL: [Entry; 7] = [
         signature: "width_bucket(x, low, high, count) -> bigint",
         description: "The number of the bucket of x, of so many equally wide ones from low to \
                       high; 0 below low, count + 1 from high on.",
-        example: "SELECT width_bucket(price, 0, 100, 10) AS bucket, count(*) FROM trades GROUP BY \
-                  bucket",
+        example: "SELECT width_bucket(price, 0, 100, 10) AS bucket, count(*) FROM trades \
+                  WHERE price < 1000 GROUP BY bucket",
         parameters: &[],
         types: |types| match types {
             [_, _, _, count] if types.iter().all(is_number) && !count.is_floating() => {
