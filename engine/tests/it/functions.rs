@@ -232,3 +232,61 @@ async fn every_function_gives_in_a_view_what_it_gives_over_all_rows() {
     assert!(refused.is_empty(), "{refused:#?}");
     assert_eq!(compared, examples.len());
 }
+
+/// What no view over a stream can run: its value depends on rows that come later, or on all rows
+/// before.
+const REFUSED_OVER_STREAMS: &[&str] = &[
+    "crsi",
+    "fisher",
+    "frama",
+    "ht_dcperiod",
+    "ht_dcphase",
+    "ht_phasor",
+    "ht_sine",
+    "ht_trendline",
+    "ht_trendmode",
+    "interpolate",
+    "kvo",
+    "mama",
+    "mcgd",
+    "sarext",
+    "stc",
+    "swak_bp",
+    "vidya",
+    "zigzag",
+];
+
+#[tokio::test]
+async fn what_streams_refuse_is_known_by_name() {
+    let harness = Harness::new().await;
+    let mut client = harness.session();
+    for relation in RELATIONS {
+        let kind = match relation.contains("bid") {
+            true => "quotes",
+            false => "trades",
+        };
+        let source = relation.replace("CREATE TABLE", "CREATE SOURCE");
+        let source = match source.starts_with("CREATE SOURCE") {
+            true => format!(
+                "{source} WITH ('connector' = 'datagen', 'kind' = '{kind}', \
+                 'number-of-rows' = '1', 'pace' = 'none')"
+            ),
+            false => source,
+        };
+        client.ok(&source).await;
+    }
+    let mut refused = BTreeSet::new();
+    for doc in examples() {
+        if doc.kind != FunctionKind::Window {
+            continue;
+        }
+        let view = format!("CREATE STREAMING VIEW over_stream AS {}", doc.example);
+        if client.run(&view).await.is_ok() {
+            client.ok("DROP STREAMING VIEW over_stream").await;
+        } else {
+            refused.insert(doc.name);
+        }
+    }
+    let refused: Vec<&str> = refused.into_iter().collect();
+    assert_eq!(refused, REFUSED_OVER_STREAMS);
+}

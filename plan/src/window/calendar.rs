@@ -41,7 +41,7 @@ pub struct Grid {
 pub enum Step {
     /// A time on the clock, as if clocks were never changed.
     Span {
-        /// From one line to the next, positive.
+        /// From one line to the next, a second at least.
         nanos: i64,
         /// A line, from midnight of 1970-01-01.
         offset_nanos: i64,
@@ -58,7 +58,8 @@ pub enum Step {
 /// The longest month.
 const MONTH_NANOS: i64 = 31 * DAY_NANOS;
 
-/// How far a tick may lie from where the clock says.
+/// How far a tick may lie from where the clock says, and the next window from this one: clocks were
+/// changed by a day at most, and ticks are a second at least.
 const TICKS_MAX: usize = 100_000;
 
 impl CalendarWindows {

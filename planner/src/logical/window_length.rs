@@ -128,6 +128,11 @@ impl Lengths {
                 error.hint("Write INTERVAL '1' DAY, '4' HOUR, '15' MINUTE: 24 hours divided.")
             );
         }
+        // Where an hour comes twice its lines are gone through one by one.
+        if nanos < SECOND_NANOS {
+            let error = window_error("windows in a time zone are made of whole seconds");
+            return Err(error.hint("Leave the zone out: clocks are changed by whole seconds."));
+        }
         let step = Step::Span {
             nanos,
             offset_nanos: offset.rem_euclid(nanos),
@@ -150,6 +155,7 @@ impl Lengths {
 }
 
 const DAY_NANOS: i64 = 86_400_000_000_000;
+const SECOND_NANOS: i64 = 1_000_000_000;
 
 /// The longest length of which both are multiples.
 fn positive(size: i64, slide: i64) -> Result<i64, PlanError> {
