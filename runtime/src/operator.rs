@@ -17,7 +17,6 @@ pub mod instantiate;
 pub mod interval_join;
 pub mod join;
 pub mod latest_by_key;
-pub mod open_windows;
 pub mod over;
 pub mod partition_over;
 mod ranked;

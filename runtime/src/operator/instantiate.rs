@@ -11,7 +11,6 @@ use super::horizon::Horizon;
 use super::in_time::InTime;
 use super::interval_join::IntervalJoin;
 use super::latest_by_key::LatestByKey;
-use super::open_windows::OpenWindows;
 use super::over::Over;
 use super::partition_over::PartitionOver;
 use super::regular_join::RegularJoin;
@@ -66,9 +65,9 @@ pub fn operator(
         OperatorSpec::Fill(spec) => Box::new(Fill::new(node, input, spec)?),
         OperatorSpec::Horizon(spec) => Box::new(Horizon::new(node, input, spec)?),
         OperatorSpec::Unnest(spec) => Box::new(Unnest::new(node, input, spec)?),
-        OperatorSpec::InTime { time } => Box::new(InTime::new(input, *time)?),
+        OperatorSpec::InTime { time } => Box::new(InTime::new(name, input, None, *time)?),
         OperatorSpec::OpenWindows { window, time } => {
-            Box::new(OpenWindows::new(input, *window, *time)?)
+            Box::new(InTime::new(name, input, Some(*window), *time)?)
         }
         OperatorSpec::AsofJoin(spec) => Box::new(AsofJoin::new(node, input_schemas, spec)?),
         OperatorSpec::RegularJoin(spec) => Box::new(RegularJoin::new(node, input_schemas, spec)?),
