@@ -11,8 +11,9 @@
 //! digits. Integer and decimal sums are exact, and fail instead of wrapping around when the result
 //! leaves its type.
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int8Array};
+use arrow::array::{Array, ArrayRef, BooleanArray, Int8Array, UInt32Array};
 use arrow::buffer::NullBuffer;
+use arrow::compute::take_arrays;
 use datafusion::common::Result;
 
 pub mod calls;
@@ -81,6 +82,15 @@ pub trait GroupAggregate: Send {
     /// # Errors
     /// If a state cannot be written.
     fn partial(&mut self) -> Result<Vec<ArrayRef>>;
+
+    /// Returns the partial states of `groups`, in that order.
+    ///
+    /// # Errors
+    /// As [`GroupAggregate::partial`].
+    fn partial_of(&mut self, groups: &[usize]) -> Result<Vec<ArrayRef>> {
+        let groups = UInt32Array::from_iter_values(groups.iter().map(|group| *group as u32));
+        Ok(take_arrays(&self.partial()?, &groups, None)?)
+    }
 
     /// Bytes held.
     fn size(&self) -> usize;

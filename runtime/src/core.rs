@@ -143,6 +143,9 @@ pub(crate) struct Core {
     intakes: Vec<Intake>,
     intake_next: u64,
     manifest: ManifestV1,
+    /// Whether the base of operator state in `manifest` is of this process, so that deltas can be
+    /// built on it.
+    has_base: bool,
     in_flight: Option<InFlight>,
     checkpoint: CheckpointStatus,
     table_log: u64,
@@ -206,6 +209,7 @@ impl Core {
             intake_next: 0,
             table_log: parts.manifest.table_log,
             manifest: parts.manifest,
+            has_base: false,
             in_flight: None,
             checkpoint,
             publishes: 0,

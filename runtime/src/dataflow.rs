@@ -43,6 +43,8 @@ pub struct Dataflow {
     idle: bool,
     /// What has been sent, where that is checked.
     edges: Option<Edges>,
+    /// Under which name its state was last written.
+    saved_as: Option<String>,
 }
 
 /// A leaf of the plan.
@@ -76,6 +78,8 @@ struct NodeState {
     idle: bool,
     /// Rows that have come to it, and rows that it has sent.
     rows: [u64; 2],
+    /// Whether its state may have changed since it was last written.
+    unsaved: bool,
 }
 
 /// What a dataflow has brought forth since the last time it was asked.
@@ -143,6 +147,7 @@ impl Dataflow {
                 promised: None,
                 idle: false,
                 rows: [0; 2],
+                unsaved: true,
             });
         }
         for (index, node) in plan.nodes.iter().enumerate() {
@@ -161,6 +166,7 @@ impl Dataflow {
             watermark: None,
             idle: false,
             edges: None,
+            saved_as: None,
         })
     }
 
@@ -297,17 +303,29 @@ impl Dataflow {
         }
     }
 
-    /// Writes the state of all operators. Right after [`Dataflow::publish`].
+    /// Writes the state of all operators under names that begin with `prefix`; into a delta only
+    /// what has changed, if the state was written under these names before. Right after
+    /// [`Dataflow::publish`].
     ///
     /// # Errors
     /// [`StateError`] if an operator cannot write its state.
     pub fn snapshot(&mut self, prefix: &str, out: &mut StateWriter) -> Result<(), StateError> {
+        out.set_anew(self.saved_as.as_deref() != Some(prefix));
         for (index, node) in self.nodes.iter_mut().enumerate() {
-            if let Some(operator) = &mut node.operator {
-                out.set_prefix(format!("{prefix}{index}/"));
-                operator.snapshot(out)?;
+            let Some(operator) = &mut node.operator else {
+                continue;
+            };
+            if out.is_delta() && !node.unsaved {
+                continue;
             }
+            let name = format!("{prefix}{index}/");
+            out.open_scope(name.clone());
+            out.set_prefix(name);
+            operator.snapshot(out)?;
+            node.unsaved = false;
         }
+        out.set_anew(false);
+        self.saved_as = Some(prefix.to_owned());
         Ok(())
     }
 
@@ -338,6 +356,7 @@ impl Dataflow {
                 Event::Changes(changes) => {
                     self.nodes[node].rows[0] += changes.len() as u64;
                     let mut output = Output::default();
+                    self.nodes[node].unsaved = true;
                     if let Some(operator) = &mut self.nodes[node].operator {
                         operator.on_changes(port, &changes, &mut output)?;
                     }
@@ -385,6 +404,7 @@ impl Dataflow {
             return Ok(());
         }
         self.nodes[node].time = least;
+        self.nodes[node].unsaved = true;
         let mut output = Output::default();
         let promise = match &mut self.nodes[node].operator {
             Some(operator) => operator.on_watermark(least, &mut output)?,

@@ -25,7 +25,8 @@ use crate::core::{Answer, Command, Core, Message, Parts, Shared};
 use crate::error::RuntimeError;
 use crate::serve::{Cut, Part};
 use crate::spec::{SinkSpec, SourceSpec, TableSpec, ViewSpec};
-use crate::state::{StateReader, decode};
+use crate::state::layers::Layers;
+use crate::state::{Sections, StateError, StateReader, decode};
 use crate::status::{Health, RuntimeStatus};
 use crate::subscribe::Subscription;
 

@@ -1,5 +1,10 @@
 //! The form in which operators hand over their state: named sections of Arrow batches.
 //!
+//! A snapshot is a *base*, which holds all state, or a *delta*, which holds what has changed since
+//! the snapshot before it: sections that are replaced as a whole, and rows of sections that have
+//! numbers ([`StateWriter`]). A base with the deltas behind it is put together by [`layers`] before
+//! anybody reads it, so operators restore themselves from one form only.
+//!
 //! Owns the byte format of a snapshot object; never touches storage.
 
 use std::collections::BTreeMap;
@@ -9,6 +14,12 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
+
+pub mod layers;
+pub mod marks;
+mod writer;
+
+pub use writer::{Sections, StateWriter};
 
 /// The first bytes of a snapshot object, with the version of its form.
 const MAGIC: &[u8; 8] = b"RTSAPST1";
@@ -50,32 +61,6 @@ impl StateError {
             section: section.to_owned(),
             found: found.into(),
         }
-    }
-}
-
-/// Collects the sections of one snapshot. Batches of one section have one schema.
-#[derive(Debug, Default)]
-pub struct StateWriter {
-    prefix: String,
-    sections: BTreeMap<String, Vec<RecordBatch>>,
-}
-
-impl StateWriter {
-    /// Adds a batch to `section`.
-    pub fn put(&mut self, section: &str, batch: RecordBatch) {
-        let name = format!("{}{section}", self.prefix);
-        self.sections.entry(name).or_default().push(batch);
-    }
-
-    /// Puts everything written from now on under `prefix` (a node's number); replaces the prefix
-    /// before.
-    pub fn set_prefix(&mut self, prefix: String) {
-        self.prefix = prefix;
-    }
-
-    /// The sections, to be encoded off the hot thread.
-    pub fn into_sections(self) -> BTreeMap<String, Vec<RecordBatch>> {
-        self.sections
     }
 }
 

@@ -10,6 +10,7 @@ mod it {
     mod over;
     mod plans;
     mod rows;
+    mod saves;
     mod script;
     mod session;
     mod stream_equals_batch;

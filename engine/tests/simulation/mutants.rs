@@ -8,7 +8,7 @@ const SEEDS_MAX: u64 = 40;
 #[test]
 fn every_flaw_is_noticed() {
     type Break = fn(&mut Flaws);
-    let flaws: [(&str, Break); 17] = [
+    let flaws: [(&str, Break); 21] = [
         ("target_rows_before_record", |f| {
             f.target_rows_before_record = true
         }),
@@ -19,10 +19,15 @@ fn every_flaw_is_noticed() {
         ("target_starts_over", |f| f.target_starts_over = true),
         ("target_keeps_old_rows", |f| f.target_keeps_old_rows = true),
         ("target_swaps_epochs", |f| f.target_swaps_epochs = true),
+        ("target_answers_early", |f| f.target_answers_early = true),
         ("store_loses_unsynced", |f| f.store_loses_unsynced = true),
         ("store_overwrites", |f| f.store_overwrites = true),
         ("store_reads_old", |f| f.store_reads_old = true),
         ("store_lists_late", |f| f.store_lists_late = true),
+        ("store_deletes_too_much", |f| {
+            f.store_deletes_too_much = true
+        }),
+        ("store_mixes_objects", |f| f.store_mixes_objects = true),
         ("source_skips_on_open", |f| f.source_skips_on_open = true),
         ("source_repeats_on_open", |f| {
             f.source_repeats_on_open = true
@@ -38,6 +43,9 @@ fn every_flaw_is_noticed() {
         }),
         ("source_swaps_splits", |f| f.source_swaps_splits = true),
         ("source_wrong_resume", |f| f.source_wrong_resume = true),
+        ("source_reorders_on_open", |f| {
+            f.source_reorders_on_open = true
+        }),
     ];
     let mut missed = Vec::new();
     for (name, change) in flaws {

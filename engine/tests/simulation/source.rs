@@ -83,6 +83,7 @@ impl Source for SimSource {
             world: Arc::clone(&self.0),
             schema: Arc::clone(projection),
             identity: self.0.topic.lock().identity.to_string(),
+            reorders: flaws.source_reorders_on_open && next.values().any(|at| *at > 0),
             next,
         }))
     }
@@ -92,6 +93,8 @@ struct SimReader {
     world: Arc<World>,
     schema: SchemaRef,
     identity: String,
+    /// Of the flaw: it gives neighbours in another order than the reader before.
+    reorders: bool,
     /// Partition → the next offset.
     next: BTreeMap<usize, usize>,
 }
@@ -171,7 +174,14 @@ impl SourceReader for SimReader {
         if count == 0 {
             return Ok(None);
         }
-        let rows = self.rows(&waiting[..count]);
+        let rows = match self.reorders {
+            false => self.rows(&waiting[..count]),
+            true => {
+                let all = &topic.partitions[number];
+                let other = |at: usize| all.get(at ^ 1).unwrap_or(&all[at]).clone();
+                self.rows(&(first..first + count).map(other).collect::<Vec<_>>())
+            }
+        };
         drop(topic);
         self.next.insert(number, first + count);
         let mut resume = (first + count) as u64;

@@ -103,6 +103,12 @@ impl ObjectStore for SimStore {
                 source: "it is not visible yet".into(),
             });
         }
+        if self.0.flaws.store_mixes_objects
+            && from.as_ref().ends_with("-operators")
+            && let Some(other) = self.0.newest("-operators").await
+        {
+            return self.0.objects.get_opts(&other, how).await;
+        }
         self.0.objects.get_opts(from, how).await
     }
 
@@ -118,7 +124,14 @@ impl ObjectStore for SimStore {
         if self.0.strikes(40) {
             return futures::stream::once(async { Err(fault("503 slow down")) }).boxed();
         }
-        self.0.objects.delete_stream(locations)
+        if !self.0.flaws.store_deletes_too_much {
+            return self.0.objects.delete_stream(locations);
+        }
+        let newest = futures::executor::block_on(self.0.newest("-operators"));
+        let newest = futures::stream::iter(newest.map(Ok));
+        self.0
+            .objects
+            .delete_stream(locations.chain(newest).boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -146,6 +159,13 @@ impl ObjectStore for SimStore {
 }
 
 impl World {
+    /// The last object whose name ends with `end`.
+    async fn newest(&self, end: &str) -> Option<Path> {
+        let found: Vec<_> = self.objects.list(None).collect().await;
+        let paths = found.into_iter().flatten().map(|meta| meta.location);
+        paths.filter(|path| path.as_ref().ends_with(end)).max()
+    }
+
     /// The power fails: a store that does not sync loses its last writes.
     pub fn power_cut(&self) {
         let lost: Vec<_> = std::mem::take(&mut *self.unsynced.lock());

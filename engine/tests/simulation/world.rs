@@ -29,10 +29,13 @@ pub struct Flaws {
     pub target_starts_over: bool,
     pub target_keeps_old_rows: bool,
     pub target_swaps_epochs: bool,
+    pub target_answers_early: bool,
     pub store_loses_unsynced: bool,
     pub store_overwrites: bool,
     pub store_reads_old: bool,
     pub store_lists_late: bool,
+    pub store_deletes_too_much: bool,
+    pub store_mixes_objects: bool,
     pub source_skips_on_open: bool,
     pub source_repeats_on_open: bool,
     pub source_loses_on_outage: bool,
@@ -40,6 +43,7 @@ pub struct Flaws {
     pub source_hides_new_splits: bool,
     pub source_swaps_splits: bool,
     pub source_wrong_resume: bool,
+    pub source_reorders_on_open: bool,
 }
 
 /// One trade.

@@ -276,12 +276,17 @@ impl GroupAggregate for Single {
     }
 
     fn partial(&mut self) -> Result<Vec<ArrayRef>> {
-        if self.accumulators.is_empty() {
+        let groups: Vec<usize> = (0..self.accumulators.len()).collect();
+        self.partial_of(&groups)
+    }
+
+    fn partial_of(&mut self, groups: &[usize]) -> Result<Vec<ArrayRef>> {
+        if groups.is_empty() {
             return self.foreign.no_states();
         }
         let mut columns: Vec<Vec<ScalarValue>> = Vec::new();
-        for group in 0..self.accumulators.len() {
-            let partial = self.take_state(group)?;
+        for group in groups {
+            let partial = self.take_state(*group)?;
             columns.resize_with(partial.len(), Vec::new);
             for (column, state) in columns.iter_mut().zip(&partial) {
                 column.push(ScalarValue::try_from_array(state, 0)?);

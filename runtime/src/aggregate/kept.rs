@@ -296,15 +296,20 @@ impl GroupAggregate for Kept {
     }
 
     fn partial(&mut self) -> Result<Vec<ArrayRef>> {
-        let rows = self
-            .groups
+        let groups: Vec<usize> = (0..self.groups.len()).collect();
+        self.partial_of(&groups)
+    }
+
+    fn partial_of(&mut self, groups: &[usize]) -> Result<Vec<ArrayRef>> {
+        let groups: Vec<_> = groups.iter().map(|group| &self.groups[*group]).collect();
+        let rows = groups
             .iter()
             .flat_map(|rows| rows.keys().map(AsRef::as_ref));
         let columns = self.columns(rows)?;
-        let counts = self.groups.iter().flat_map(|rows| rows.values().copied());
+        let counts = groups.iter().flat_map(|rows| rows.values().copied());
         let counts: ArrayRef = Arc::new(UInt64Array::from_iter_values(counts));
         let lists = columns.into_iter().chain([counts]).map(|values| {
-            let offsets = OffsetBuffer::from_lengths(self.groups.iter().map(BTreeMap::len));
+            let offsets = OffsetBuffer::from_lengths(groups.iter().map(|rows| rows.len()));
             let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
             // A saved table has one array a column, so what `columns` made in one go is one list.
             let list: ArrayRef = Arc::new(ListArray::try_new(field, offsets, values, None)?);

@@ -101,6 +101,11 @@ impl<K: Kernel> GroupAggregate for Native<K> {
         self.kernel.partial(&self.states)
     }
 
+    fn partial_of(&mut self, groups: &[usize]) -> Result<Vec<ArrayRef>> {
+        let states = groups.iter().map(|group| self.states[*group].clone());
+        self.kernel.partial(&states.collect::<Vec<_>>())
+    }
+
     fn size(&self) -> usize {
         self.states.capacity() * size_of::<K::State>() + self.kernel.heap_bytes()
     }

@@ -1,5 +1,5 @@
 //! A table of groups: keys, the aggregates over each, and which groups changed since they were last
-//! read.
+//! read and since they were last saved.
 
 use std::sync::Arc;
 
@@ -12,20 +12,17 @@ use datafusion::common::{Result, internal_err};
 use super::GroupAggregate;
 use super::calls::{Calls, Inputs};
 use super::keys::GroupKeys;
+use crate::state::marks::Marks;
+use crate::state::{StateError, StateWriter};
 
 /// Groups with their aggregates.
 pub struct GroupTable {
     keys: Box<dyn GroupKeys>,
     aggregates: Vec<Box<dyn GroupAggregate>>,
-    changes: Changes,
-}
-
-/// The groups that changed, in order of their first change.
-#[derive(Default)]
-struct Changes {
-    tracked: bool,
-    marked: Vec<bool>,
-    groups: Vec<usize>,
+    /// Which changed since they were last read, if that is remembered.
+    changes: Option<Marks>,
+    /// Which changed since they were last saved, if that is remembered.
+    unsaved: Option<Marks>,
 }
 
 /// Groups as rows: key columns and result columns.
@@ -47,15 +44,19 @@ impl GroupTable {
     /// # Errors
     /// If an accumulator cannot be made.
     pub fn new(calls: &Calls, tracked: bool) -> Result<Self> {
-        let changes = Changes {
-            tracked,
-            ..Changes::default()
-        };
         Ok(Self {
             keys: calls.new_keys()?,
             aggregates: calls.new_aggregates()?,
-            changes,
+            changes: tracked.then(Marks::default),
+            unsaved: None,
         })
+    }
+
+    /// This table, which also remembers which groups change between snapshots.
+    #[must_use]
+    pub fn saved(mut self) -> Self {
+        self.unsaved = Some(Marks::default());
+        self
     }
 
     /// Number of groups.
@@ -75,11 +76,8 @@ impl GroupTable {
             .iter()
             .map(|aggregate| aggregate.size())
             .sum();
-        let changes = &self.changes;
-        self.keys.size()
-            + aggregates
-            + changes.marked.capacity()
-            + changes.groups.capacity() * size_of::<usize>()
+        let marks = self.changes.iter().chain(&self.unsaved);
+        self.keys.size() + aggregates + marks.map(Marks::size).sum::<usize>()
     }
 
     /// Writes the group of each row into `groups`, adding new groups.
@@ -101,7 +99,7 @@ impl GroupTable {
     /// # Errors
     /// As [`GroupAggregate::update`].
     pub fn update(&mut self, calls: &Calls, inputs: &Inputs, groups: &[usize]) -> Result<()> {
-        self.changes.mark(groups, self.keys.len());
+        self.mark(groups);
         calls.update(&mut self.aggregates, inputs, groups, self.keys.len())
     }
 
@@ -112,7 +110,7 @@ impl GroupTable {
     pub fn add_global_group(&mut self) -> Result<()> {
         let mut groups = Vec::new();
         self.keys.intern(&[], 1, &mut groups)?;
-        self.changes.mark(&groups, self.keys.len());
+        self.mark(&groups);
         self.aggregates
             .iter_mut()
             .try_for_each(|aggregate| aggregate.grow(1))
@@ -120,21 +118,17 @@ impl GroupTable {
 
     /// Whether `group` changed since [`GroupTable::take_changes`].
     pub fn changed(&self, group: usize) -> bool {
-        self.changes.marked.get(group).is_some_and(|marked| *marked)
+        self.changes.as_ref().is_some_and(|marks| marks.has(group))
     }
 
     /// Whether any group changed since [`GroupTable::take_changes`].
     pub fn has_changes(&self) -> bool {
-        !self.changes.groups.is_empty()
+        self.changes.as_ref().is_some_and(|marks| !marks.is_empty())
     }
 
     /// Returns the groups that changed, in order of their first change, and starts anew.
     pub fn take_changes(&mut self) -> Vec<usize> {
-        let groups = std::mem::take(&mut self.changes.groups);
-        for group in &groups {
-            self.changes.marked[*group] = false;
-        }
-        groups
+        self.changes.as_mut().map_or_else(Vec::new, Marks::take)
     }
 
     /// Returns `groups` as rows.
@@ -191,25 +185,56 @@ impl GroupTable {
         for (ours, theirs) in self.aggregates.iter_mut().zip(&mut other.aggregates) {
             ours.merge(&theirs.partial()?, groups, total)?;
         }
-        self.changes.mark(groups, total);
+        self.mark(groups);
         Ok(())
     }
 
-    /// Returns keys, partial states and `extra` columns as one batch, a row a group, for a
-    /// snapshot.
+    fn mark(&mut self, groups: &[usize]) {
+        for marks in self.changes.iter_mut().chain(&mut self.unsaved) {
+            groups.iter().for_each(|group| marks.mark(*group));
+        }
+    }
+
+    /// Whether any group changed since [`GroupTable::take_unsaved`].
+    pub fn is_saved(&self) -> bool {
+        self.unsaved.as_ref().is_some_and(Marks::is_empty)
+    }
+
+    /// Returns the groups to be saved, in order: all, or with `delta` those that changed since the
+    /// last call.
+    pub fn take_unsaved(&mut self, delta: bool) -> Vec<usize> {
+        let mut changed = self.unsaved.as_mut().map_or_else(Vec::new, Marks::take);
+        if !delta {
+            return (0..self.keys.len()).collect();
+        }
+        changed.sort_unstable();
+        changed
+    }
+
+    /// Writes keys, partial states and `extra` columns of `groups`, a row a group, into `section`.
     ///
     /// # Errors
     /// If a state cannot be written.
-    pub fn save(&mut self, extra: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
-        let all: Vec<usize> = (0..self.keys.len()).collect();
-        let changed = all.iter().map(|group| self.changed(*group));
-        let changed: ArrayRef = Arc::new(changed.map(Some).collect::<BooleanArray>());
+    pub fn save(
+        &mut self,
+        groups: &[usize],
+        extra: Vec<(&str, ArrayRef)>,
+        section: &str,
+        out: &mut StateWriter,
+    ) -> std::result::Result<(), StateError> {
+        let changed = groups.iter().map(|group| Some(self.changed(*group)));
+        let changed: ArrayRef = Arc::new(changed.collect::<BooleanArray>());
         let mut columns = vec![(CHANGED.to_owned(), changed)];
-        for (index, key) in self.keys.read(&all)?.into_iter().enumerate() {
+        for (index, key) in self.keys.read(groups)?.into_iter().enumerate() {
             columns.push((format!("key_{index}"), key));
         }
+        let all = groups.len() == self.keys.len();
         for (index, aggregate) in self.aggregates.iter_mut().enumerate() {
-            for (part, state) in aggregate.partial()?.into_iter().enumerate() {
+            let partial = match all {
+                true => aggregate.partial()?,
+                false => aggregate.partial_of(groups)?,
+            };
+            for (part, state) in partial.into_iter().enumerate() {
                 columns.push((format!("aggregate_{index}_{part}"), state));
             }
         }
@@ -223,10 +248,17 @@ impl GroupTable {
             .map(|(name, column)| Field::new(name, column.data_type().clone(), true))
             .collect();
         let columns = columns.into_iter().map(|(_, column)| column).collect();
-        Ok(RecordBatch::try_new(
-            Arc::new(Schema::new(fields)),
-            columns,
-        )?)
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+        // That a group waits to be read is part of what is saved, and will no longer be so.
+        if let Some(unsaved) = &mut self.unsaved {
+            let waiting = groups.iter().filter(|group| {
+                self.changes
+                    .as_ref()
+                    .is_some_and(|marks| marks.has(**group))
+            });
+            waiting.for_each(|group| unsaved.mark(*group));
+        }
+        out.put_rows(section, &rows, groups.iter().map(|g| *g as u64).collect())
     }
 
     /// Takes the groups of a batch that [`GroupTable::save`] wrote; they come after those that are
@@ -271,24 +303,12 @@ impl GroupTable {
             .enumerate()
             .filter(|(row, _)| changed.value(*row));
         let marked: Vec<usize> = marked.map(|(_, group)| *group).collect();
-        self.changes.mark(&marked, total);
+        if let Some(changes) = &mut self.changes {
+            marked.iter().for_each(|group| changes.mark(*group));
+        }
+        if let Some(unsaved) = &mut self.unsaved {
+            groups.iter().for_each(|group| unsaved.mark(*group));
+        }
         Ok(())
-    }
-}
-
-impl Changes {
-    fn mark(&mut self, groups: &[usize], total: usize) {
-        if !self.tracked {
-            return;
-        }
-        if self.marked.len() < total {
-            self.marked.resize(total, false);
-        }
-        for group in groups {
-            if !self.marked[*group] {
-                self.marked[*group] = true;
-                self.groups.push(*group);
-            }
-        }
     }
 }

@@ -313,7 +313,7 @@ fn hash(bytes: &[u8]) -> String {
 }
 
 fn encode(manifest: &ManifestV1, path: &str) -> Result<Bytes, CheckpointError> {
-    let persisted = PersistedManifest::V1(manifest.clone());
+    let persisted = PersistedManifest::from(manifest.clone());
     serde_json::to_vec(&persisted)
         .map(Bytes::from)
         .map_err(|error| CheckpointError::Chain {
@@ -324,7 +324,7 @@ fn encode(manifest: &ManifestV1, path: &str) -> Result<Bytes, CheckpointError> {
 
 fn decode(bytes: &[u8], path: &str) -> Result<ManifestV1, CheckpointError> {
     match serde_json::from_slice(bytes) {
-        Ok(PersistedManifest::V1(manifest)) => Ok(manifest),
+        Ok(PersistedManifest::V1(manifest) | PersistedManifest::V2(manifest)) => Ok(manifest),
         Err(error) => Err(CheckpointError::Damaged {
             path: path.to_owned(),
             found: format!("not a manifest: {error}"),

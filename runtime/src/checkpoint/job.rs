@@ -25,7 +25,10 @@ const RETRY_WAIT: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub enum Target {
     /// State of all operators.
-    Operators,
+    Operators {
+        /// Whether it is all of it, and not only what has changed.
+        base: bool,
+    },
     /// A delta or, with `base`, a new base of a relation's rows; for the outboxes of `sinks` too.
     Rows {
         /// The relation.
@@ -170,7 +173,11 @@ fn place(manifest: &mut ManifestV1, target: &Target, reference: ObjectRef) {
         list.push(reference);
     };
     match target {
-        Target::Operators => manifest.operators = Some(reference),
+        Target::Operators { base: true } => {
+            manifest.operators = Some(reference);
+            manifest.operator_deltas.clear();
+        }
+        Target::Operators { base: false } => manifest.operator_deltas.push(reference),
         Target::Rows {
             relation,
             base,

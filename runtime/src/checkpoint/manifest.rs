@@ -11,6 +11,19 @@ pub enum PersistedManifest {
     /// The first form.
     #[serde(rename = "1")]
     V1(ManifestV1),
+    /// The first form with deltas of operator state: whoever does not know of them must not read
+    /// the base alone.
+    #[serde(rename = "2")]
+    V2(ManifestV1),
+}
+
+impl From<ManifestV1> for PersistedManifest {
+    fn from(manifest: ManifestV1) -> Self {
+        match manifest.operator_deltas.is_empty() {
+            true => Self::V1(manifest),
+            false => Self::V2(manifest),
+        }
+    }
 }
 
 /// One link of the chain.
@@ -39,8 +52,11 @@ pub struct ManifestV1 {
     pub sources: Vec<SourceState>,
     /// Sinks and their outboxes.
     pub sinks: Vec<SinkState>,
-    /// State of all operators, one object.
+    /// State of all operators: the base.
     pub operators: Option<ObjectRef>,
+    /// What has changed in it since, to be added in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operator_deltas: Vec<ObjectRef>,
     /// The last entry of the table log that is contained.
     pub table_log: u64,
 }
@@ -162,7 +178,8 @@ impl ManifestV1 {
             .sinks
             .iter()
             .flat_map(|sink| sink.outbox.iter().map(|e| &e.delta));
-        relations.chain(sources).chain(sinks).chain(&self.operators)
+        let operators = self.operators.iter().chain(&self.operator_deltas);
+        relations.chain(sources).chain(sinks).chain(operators)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::serve::ServeError;
 use crate::state::{StateError, StateReader, StateWriter};
 
 /// The section of results that wait to be shown.
-const HELD: &str = "held";
+pub(super) const HELD: &str = "held";
 /// The column that says whether a row comes or goes.
 const OP: &str = "__op";
 

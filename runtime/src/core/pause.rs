@@ -27,6 +27,9 @@ const WAITING_ROWS_MAX: usize = 5_000_000;
 /// The section of promises that wait.
 const WATERMARK: &str = "watermark";
 
+/// Under this lies what waits for a view.
+pub(super) const INBOX: &str = "inbox/";
+
 impl Core {
     /// Stops a view, or lets it go on.
     pub(super) fn set_paused(&mut self, view: ObjectId, paused: bool) -> Result<(), RuntimeError> {
@@ -124,7 +127,7 @@ pub(super) fn write_inbox(
     out: &mut StateWriter,
 ) -> Result<(), StateError> {
     for (place, (from, arrival)) in inbox.iter().enumerate() {
-        let prefix = format!("{view}/inbox/{place:010}/{from}/");
+        let prefix = format!("{view}/{INBOX}{place:010}/{from}/");
         match arrival {
             Arrival::Changes(changes) => {
                 write_held(&prefix, std::slice::from_ref(changes), out)?;
@@ -148,7 +151,7 @@ pub(super) fn write_inbox(
 
 /// Reads what [`write_inbox`] wrote.
 pub(super) fn read_inbox(from: &StateReader) -> Result<Vec<(ObjectId, Arrival)>, StateError> {
-    let under = from.under("inbox/");
+    let under = from.under(INBOX);
     let mut prefixes: Vec<(String, ObjectId)> = Vec::new();
     for name in under.names() {
         let mut parts = name.split('/');

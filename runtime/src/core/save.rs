@@ -7,8 +7,8 @@ use rtsap_stream::failpoint;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-use super::pace::write_held;
-use super::pause::write_inbox;
+use super::pace::{HELD, write_held};
+use super::pause::{INBOX, write_inbox};
 use super::relation::{Body, Relation};
 use super::sinks::SinkEntry;
 use super::{Core, InFlight, Report};
@@ -28,6 +28,12 @@ const DELTA_ROWS_FACTOR: u64 = 4;
 
 /// Below so many rows in deltas a new base never pays.
 const DELTA_ROWS_MIN: u64 = 100_000;
+
+/// Deltas of operator state before a new base is written.
+const OPERATOR_DELTAS_MAX: usize = 64;
+
+/// Deltas of operator state of fewer bytes never make a new base pay.
+const OPERATOR_BYTES_MIN: u64 = 1 << 20;
 
 /// SHA-256 of a plan's text form, in hex.
 pub(crate) fn fingerprint(plan: &StreamPlan) -> String {
@@ -65,7 +71,7 @@ impl Core {
         });
     }
 
-    fn cut_checkpoint(&mut self) -> Result<Job, ServeError> {
+    fn cut_checkpoint(&mut self) -> Result<Job, RuntimeError> {
         let epoch = self.manifest.epoch + 1;
         let name = format!("{:010}-{epoch:012}", self.manifest.generation);
         let mut manifest = ManifestV1 {
@@ -76,7 +82,16 @@ impl Core {
             ..ManifestV1::default()
         };
         let mut blobs = Vec::new();
-        let mut operators = StateWriter::default();
+        let mut operators = match self.next_is_delta() {
+            true => {
+                manifest.operators.clone_from(&self.manifest.operators);
+                let deltas = &self.manifest.operator_deltas;
+                manifest.operator_deltas.clone_from(deltas);
+                StateWriter::delta()
+            }
+            false => StateWriter::default(),
+        };
+        let base = !operators.is_delta();
         for relation in self.relations.values_mut() {
             relation.save(&mut operators);
             let unbegun = follower(&self.sinks, relation, false);
@@ -111,13 +126,14 @@ impl Core {
             sink.state.begun = true;
             manifest.sinks.push(sink.state.clone());
         }
-        let sections = operators.into_sections();
+        let sections = operators.into_sections().map_err(CheckpointError::from)?;
+        self.has_base = !base || !sections.is_empty();
         if !sections.is_empty() {
             let path = format!("data/{name}-operators");
             blobs.push(Blob {
                 path,
                 sections,
-                target: Target::Operators,
+                target: Target::Operators { base },
             });
         }
         Ok(Job {
@@ -125,6 +141,16 @@ impl Core {
             blobs,
             driven: self.config.driven,
         })
+    }
+
+    /// Whether a delta of operator state can be built on what this process has written, and pays.
+    fn next_is_delta(&self) -> bool {
+        let Some(base) = self.manifest.operators.as_ref().filter(|_| self.has_base) else {
+            return false;
+        };
+        let deltas = &self.manifest.operator_deltas;
+        let bytes: u64 = deltas.iter().map(|delta| delta.bytes).sum();
+        deltas.len() < OPERATOR_DELTAS_MAX && bytes <= base.bytes.max(OPERATOR_BYTES_MIN)
     }
 
     fn reader_states(&self) -> Vec<ReaderState> {
@@ -255,6 +281,10 @@ impl Relation {
     /// Writes operator state and counters.
     fn save(&mut self, operators: &mut StateWriter) {
         let id = self.id;
+        if let Body::View { .. } = &self.body {
+            operators.open_scope(format!("{id}/{INBOX}"));
+            operators.open_scope(format!("{id}/{HELD}"));
+        }
         if let Body::View { dataflow } = &mut self.body
             && self.suspended.is_none()
             && let Err(error) = dataflow.snapshot(&format!("{id}/"), operators)

@@ -31,10 +31,7 @@ pub(super) async fn start(
         log,
         specs,
     } = boot;
-    let operators = match &manifest.operators {
-        Some(reference) => StateReader::new(load(&store, reference).await?),
-        None => StateReader::default(),
-    };
+    let operators = operators(&manifest, &store).await?;
     let mut restored = Vec::with_capacity(specs.len());
     for spec in specs {
         restored.push(restore(spec, &manifest, &store, &operators).await?);
@@ -139,6 +136,27 @@ async fn restore(
     })
 }
 
+/// The state of all operators: a base and its deltas.
+async fn operators(manifest: &ManifestV1, store: &Store) -> Result<StateReader, RuntimeError> {
+    let Some(base) = &manifest.operators else {
+        return Ok(StateReader::default());
+    };
+    let mut layers = Layers::new(load(store, base).await?);
+    for reference in &manifest.operator_deltas {
+        let delta = load(store, reference).await?;
+        layers.add(delta).map_err(damaged(reference))?;
+    }
+    layers.finish().map_err(damaged(base))
+}
+
+fn damaged(reference: &ObjectRef) -> impl Fn(StateError) -> RuntimeError {
+    let what = reference.path.clone();
+    move |source| RuntimeError::Restore {
+        what: what.clone(),
+        source,
+    }
+}
+
 async fn relation(
     id: ObjectId,
     manifest: &ManifestV1,
@@ -166,13 +184,7 @@ async fn load_all(
     Ok(readers)
 }
 
-async fn load(
-    store: &Store,
-    reference: &ObjectRef,
-) -> Result<BTreeMap<String, Vec<RecordBatch>>, RuntimeError> {
+async fn load(store: &Store, reference: &ObjectRef) -> Result<Sections, RuntimeError> {
     let bytes = store.get(reference).await?;
-    decode(&bytes).map_err(|source| RuntimeError::Restore {
-        what: reference.path.clone(),
-        source,
-    })
+    decode(&bytes).map_err(damaged(reference))
 }

@@ -302,10 +302,8 @@ impl Operator for AsofJoin {
 
     fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {
         saved::put_time(self.time, out)?;
-        for (store, section) in self.stores.iter().zip(saved::ROWS) {
-            for (rows, flags) in store.everything()? {
-                saved::put_rows(section, &rows, flags, out)?;
-            }
+        for (store, section) in self.stores.iter_mut().zip(saved::ROWS) {
+            saved::put_store(section, store, out)?;
         }
         Ok(())
     }

@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int8Array, Int64Array, UInt32Array};
-use arrow::compute::{interleave, take_record_batch};
+use arrow::array::{Array, ArrayRef, BooleanArray, Int8Array, Int64Array};
+use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::cast::{as_boolean_array, as_int64_array};
@@ -78,7 +78,8 @@ impl GroupAggregation {
                 format!("a schema of {} columns", schema.fields().len()),
             ));
         }
-        let mut table = GroupTable::new(&calls, true).map_err(OperatorError::compute(NAME))?;
+        let table = GroupTable::new(&calls, true).map_err(OperatorError::compute(NAME))?;
+        let mut table = table.saved();
         let global = spec.keys.is_empty();
         if global {
             table
@@ -280,21 +281,21 @@ impl Operator for GroupAggregation {
         let field = Field::new("retracting", DataType::Boolean, false);
         let schema = Arc::new(Schema::new(vec![field]));
         out.put(META, RecordBatch::try_new(schema, vec![retracting])?);
-        let row_counts: ArrayRef = Arc::new(Int64Array::from(self.row_counts.clone()));
-        let shown: ArrayRef = Arc::new(BooleanArray::from(self.shown.clone()));
-        let groups = self
-            .table
-            .save(vec![("row_count", row_counts), ("shown", shown)])?;
+        let groups = self.table.take_unsaved(out.is_delta());
         // Groups without rows are forgotten here: nobody has heard of them since their delete.
-        let alive = (0..self.row_counts.len()).filter(|group| {
+        let (alive, gone): (Vec<usize>, Vec<usize>) = groups.into_iter().partition(|group| {
             self.global
                 || self.row_counts[*group] > 0
                 || self.shown[*group]
                 || self.table.changed(*group)
         });
-        let alive = UInt32Array::from_iter_values(alive.map(|group| group as u32));
-        out.put(GROUPS, take_record_batch(&groups, &alive)?);
-        Ok(())
+        let row_counts = alive.iter().map(|group| self.row_counts[*group]);
+        let row_counts: ArrayRef = Arc::new(Int64Array::from_iter_values(row_counts));
+        let shown = alive.iter().map(|group| Some(self.shown[*group]));
+        let shown: ArrayRef = Arc::new(shown.collect::<BooleanArray>());
+        let extra = vec![("row_count", row_counts), ("shown", shown)];
+        self.table.save(&alive, extra, GROUPS, out)?;
+        out.drop_rows(GROUPS, gone.iter().map(|group| *group as u64).collect())
     }
 
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
@@ -306,7 +307,7 @@ impl Operator for GroupAggregation {
             .filter(|column| column.len() == 1);
         let retracting = retracting.ok_or_else(|| StateError::section(META, "has another form"))?;
         self.retracting = as_boolean_array(retracting)?.value(0);
-        self.table = GroupTable::new(&self.calls, true)?;
+        self.table = GroupTable::new(&self.calls, true)?.saved();
         self.row_counts.clear();
         self.shown.clear();
         for batch in from.get(GROUPS) {

@@ -388,10 +388,8 @@ impl Operator for IntervalJoin {
 
     fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {
         saved::put_time(self.time, out)?;
-        for (store, section) in self.stores.iter().zip(saved::ROWS) {
-            for (rows, matched) in store.everything()? {
-                saved::put_rows(section, &rows, matched, out)?;
-            }
+        for (store, section) in self.stores.iter_mut().zip(saved::ROWS) {
+            saved::put_store(section, store, out)?;
         }
         Ok(())
     }

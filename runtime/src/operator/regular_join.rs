@@ -434,10 +434,8 @@ impl Operator for RegularJoin {
 
     fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {
         saved::put_time(self.time, out)?;
-        for (table, section) in self.tables.iter().zip(saved::ROWS) {
-            for counted in table.everything(BATCH_ROWS)? {
-                saved::put_counted(section, &counted, out)?;
-            }
+        for (table, section) in self.tables.iter_mut().zip(saved::ROWS) {
+            saved::put_table(section, table, out)?;
         }
         Ok(())
     }

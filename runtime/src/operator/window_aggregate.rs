@@ -201,7 +201,7 @@ impl WindowAggregation {
         if !self.panes.contains_key(&pane) {
             let table = GroupTable::new(&self.calls, self.changing)
                 .map_err(OperatorError::compute(NAME))?;
-            self.panes.insert(pane, table);
+            self.panes.insert(pane, table.saved());
         }
         let Some(table) = self.panes.get_mut(&pane) else {
             return Ok(());
@@ -424,7 +424,13 @@ impl Operator for WindowAggregation {
         out.put(META, RecordBatch::try_new(schema, vec![closed])?);
         let prefix = self.sections();
         for (pane, table) in &mut self.panes {
-            out.put(&format!("{prefix}{pane}"), table.save(Vec::new())?);
+            let section = format!("{prefix}{pane}");
+            if out.is_delta() && table.is_saved() {
+                out.keep(&section);
+                continue;
+            }
+            let groups = table.take_unsaved(out.is_delta());
+            table.save(&groups, Vec::new(), &section, out)?;
         }
         Ok(())
     }
@@ -448,7 +454,7 @@ impl Operator for WindowAggregation {
             let start = name
                 .parse()
                 .map_err(|_| StateError::section(name, "is no window"))?;
-            let mut table = GroupTable::new(&self.calls, self.changing)?;
+            let mut table = GroupTable::new(&self.calls, self.changing)?.saved();
             for batch in panes.get(name) {
                 table.load(&self.calls, batch)?;
             }

@@ -10,13 +10,13 @@ use rtsap_plan::graph::Node;
 use rtsap_plan::operator::{Emit, WindowColumn};
 use rtsap_plan::window::{Window, WindowSpec};
 use rtsap_runtime::operator::{Operator, Output, instantiate};
-use rtsap_runtime::state::{StateReader, StateWriter, decode, encode};
 use rtsap_stream::change::{ChangeBatch, Op};
 use rtsap_stream::time::{EventTime, nanos_per};
 
 use super::generate::Event;
 use super::plans::{self, compile, group_node, session, window_node};
 use super::rows::{Row, Table, batch, cells, key, table};
+use super::saves::Saves;
 
 /// A window aggregation to try.
 #[derive(Clone, Debug)]
@@ -39,15 +39,16 @@ pub struct GroupCase<'a> {
     pub retracts: bool,
 }
 
-/// Starts the operator of `node` anew from what `operator` saves.
-pub fn crash(operator: &mut dyn Operator, node: &Node, input: &SchemaRef) -> Box<dyn Operator> {
-    let mut writer = StateWriter::default();
-    writer.set_prefix("7/".to_owned());
-    operator.snapshot(&mut writer).unwrap();
-    let bytes = encode(&writer.into_sections()).unwrap();
-    let reader = StateReader::new(decode(&bytes).unwrap()).under("7/");
+/// Starts the operator of `node` anew from what has been saved of `operator` up to now.
+pub fn crash(
+    operator: &mut dyn Operator,
+    saves: &mut Saves,
+    node: &Node,
+    input: &SchemaRef,
+) -> Box<dyn Operator> {
+    saves.save(operator);
     let mut fresh = instantiate::operator(node, &[Arc::clone(input)]).unwrap();
-    fresh.restore(&reader).unwrap();
+    fresh.restore(&saves.restart().under("7/")).unwrap();
     fresh
 }
 
@@ -132,7 +133,7 @@ pub async fn run_windows(case: &WindowCase, script: &[Event]) {
         promise: EventTime::MIN,
         event_time: node.properties.event_time.unwrap(),
     };
-    let mut expected = Expected::default();
+    let (mut expected, mut saves) = (Expected::default(), Saves::default());
     let (mut latest, mut watermark) = (i64::MIN, i64::MIN);
     let units = 1_000_000_000 / nanos_per(case.unit);
     for event in script {
@@ -165,11 +166,12 @@ pub async fn run_windows(case: &WindowCase, script: &[Event]) {
             Event::Publish => {
                 operator.on_publish(&mut out).unwrap();
                 run.take(out);
+                saves.save(operator.as_mut());
             }
             Event::Crash => {
                 operator.on_publish(&mut out).unwrap();
                 run.take(out);
-                operator = crash(operator.as_mut(), &node, &schema);
+                operator = crash(operator.as_mut(), &mut saves, &node, &schema);
             }
             Event::Watermark(_) | Event::Retract(_) => {}
         }
@@ -330,7 +332,7 @@ pub async fn run_group(case: &GroupCase<'_>, script: &[Event]) {
         rows: Table::new(),
         exact_deletes: false,
     };
-    let mut live: Vec<Row> = Vec::new();
+    let (mut live, mut saves) = (Vec::<Row>::new(), Saves::default());
     let mut retracting = false;
     for event in script.iter().chain([&Event::Publish]) {
         let mut out = Output::default();
@@ -350,8 +352,11 @@ pub async fn run_group(case: &GroupCase<'_>, script: &[Event]) {
                 operator.on_publish(&mut out).unwrap();
                 shown.take(std::mem::take(&mut out));
                 shown.exact_deletes = retracting;
-                if matches!(event, Event::Crash) {
-                    operator = crash(operator.as_mut(), &node, &schema);
+                match event {
+                    Event::Crash => {
+                        operator = crash(operator.as_mut(), &mut saves, &node, &schema);
+                    }
+                    _ => saves.save(operator.as_mut()),
                 }
                 let select = [case.keys, case.aggregates].concat().join(", ");
                 let group = match case.keys {

@@ -25,6 +25,7 @@ use super::drive::crash;
 use super::generate::{Event, Script, script};
 use super::plans::{compile, expression, schema, session};
 use super::rows::{Cell, Row, batch, cells};
+use super::saves::Saves;
 use super::script::block_on;
 
 const SECOND: i64 = 1_000_000_000;
@@ -338,6 +339,7 @@ async fn run(case: &Case, script: &[Event]) {
     let mut operator = instantiate::operator(&node, &[Arc::clone(&input)]).unwrap();
     let (mut found, mut live) = (Found::new(), Vec::<Row>::new());
     let (mut latest, mut watermark, mut promise) = (i64::MIN, i64::MIN, EventTime::MIN);
+    let mut saves = Saves::default();
     for event in script {
         let mut out = Output::default();
         match event {
@@ -370,8 +372,11 @@ async fn run(case: &Case, script: &[Event]) {
             }
             Event::Publish | Event::Crash => {
                 operator.on_publish(&mut out).unwrap();
-                if matches!(event, Event::Crash) {
-                    operator = crash(operator.as_mut(), &node, &input);
+                match event {
+                    Event::Crash => {
+                        operator = crash(operator.as_mut(), &mut saves, &node, &input);
+                    }
+                    _ => saves.save(operator.as_mut()),
                 }
             }
             Event::Watermark(_) | Event::Retract(_) => {}

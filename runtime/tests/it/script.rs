@@ -13,12 +13,12 @@ use rtsap_plan::operator::{Emit, OperatorSpec, WindowColumn};
 use rtsap_plan::properties::{StateBound, StreamProperties};
 use rtsap_plan::window::WindowSpec;
 use rtsap_runtime::operator::{Operator, OperatorError, Output, instantiate};
-use rtsap_runtime::state::{StateReader, StateWriter, decode, encode};
 use rtsap_stream::change::{ChangeBatch, ChangelogMode, Op};
 use rtsap_stream::time::EventTime;
 
 use super::plans;
 use super::rows::{self, Row};
+use super::saves::Saves;
 
 pub const SECOND: i64 = 1_000_000_000;
 pub const UNIT: TimeUnit = TimeUnit::Second;
@@ -126,11 +126,10 @@ fn run(node: &Node, script: &str) -> String {
                 operator.on_watermark(time, &mut out).map(Some)
             }
             "recover" => {
-                let mut writer = StateWriter::default();
-                operator.snapshot(&mut writer).unwrap();
-                let sections = decode(&encode(&writer.into_sections()).unwrap()).unwrap();
+                let mut saves = Saves::default();
+                saves.save(operator.as_mut());
                 operator = instantiated(node).unwrap();
-                operator.restore(&StateReader::new(sections)).unwrap();
+                operator.restore(&saves.restart().under("7/")).unwrap();
                 Ok(None)
             }
             other => panic!("no verb {other}"),

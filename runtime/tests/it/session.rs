@@ -18,6 +18,7 @@ use super::drive::{WindowCase, compare, crash, window_answer};
 use super::generate::{Event, Script, script};
 use super::plans::{compile, expression, schema, window_node};
 use super::rows::{Row, Table, batch, cells, key};
+use super::saves::Saves;
 use super::script::block_on;
 
 const SECOND: i64 = 1_000_000_000;
@@ -195,6 +196,7 @@ async fn run(case: &Case, script: &[Event]) {
     let (mut accepted, mut over) = (Vec::<Row>::new(), Vec::<(Window, Row)>::new());
     let (mut latest, mut watermark, mut promise) = (i64::MIN, i64::MIN, EventTime::MIN);
     let wait = case.delay.unwrap_or(0);
+    let mut saves = Saves::default();
     for event in script {
         let mut out = Output::default();
         match event {
@@ -237,8 +239,11 @@ async fn run(case: &Case, script: &[Event]) {
             Event::Publish | Event::Crash => {
                 operator.on_publish(&mut out).unwrap();
                 shown.take(&mut out, promise);
-                if matches!(event, Event::Crash) {
-                    operator = crash(operator.as_mut(), &node, &input);
+                match event {
+                    Event::Crash => {
+                        operator = crash(operator.as_mut(), &mut saves, &node, &input);
+                    }
+                    _ => saves.save(operator.as_mut()),
                 }
             }
             Event::Watermark(_) | Event::Retract(_) => {}

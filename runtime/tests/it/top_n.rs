@@ -20,6 +20,7 @@ use super::drive::{crash, retract};
 use super::generate::{Event, Script, script};
 use super::plans::{expression, schema, session};
 use super::rows::{Row, batch, cells};
+use super::saves::Saves;
 use super::script::block_on;
 
 /// A top-N to try.
@@ -164,6 +165,7 @@ async fn run(case: &Case, script: &[Event]) {
     let appends = matches!(case.closes, Some(Emit::OnClose { .. }));
     let (mut shown, mut live, mut late) = (Bag::new(), Vec::<Row>::new(), 0);
     let (mut latest, mut watermark) = (i64::MIN, i64::MIN);
+    let mut saves = Saves::default();
     for event in script.iter().chain([&Event::Publish]) {
         let mut out = Output::default();
         match event {
@@ -202,8 +204,11 @@ async fn run(case: &Case, script: &[Event]) {
                 if !appends {
                     assert_eq!(shown, answer(case, &live).await);
                 }
-                if matches!(event, Event::Crash) {
-                    operator = crash(operator.as_mut(), &node, &input);
+                match event {
+                    Event::Crash => {
+                        operator = crash(operator.as_mut(), &mut saves, &node, &input);
+                    }
+                    _ => saves.save(operator.as_mut()),
                 }
             }
         }

@@ -63,6 +63,7 @@ fn manifest() -> ManifestV1 {
             paused: false,
         }],
         operators: Some(object("data/o")),
+        operator_deltas: Vec::new(),
         table_log: 6,
     }
 }
@@ -74,4 +75,19 @@ fn version_1_is_read_as_it_was_written() {
     assert_eq!(read, PersistedManifest::V1(manifest()));
     let written = serde_json::to_string_pretty(&PersistedManifest::V1(manifest())).unwrap();
     assert_eq!(written.trim(), golden.trim());
+}
+
+#[test]
+fn deltas_of_operator_state_are_a_version_of_their_own() {
+    let golden = include_str!("../../../tests/golden/manifest_v1.json");
+    let mut with_deltas = manifest();
+    with_deltas
+        .operator_deltas
+        .clone_from(&with_deltas.relations[0].late);
+    let persisted = PersistedManifest::from(with_deltas.clone());
+    assert_eq!(persisted, PersistedManifest::V2(with_deltas));
+    let written = serde_json::to_string_pretty(&persisted).unwrap();
+    assert_ne!(written.lines().nth(1), golden.lines().nth(1), "{written}");
+    let read: PersistedManifest = serde_json::from_str(&written).unwrap();
+    assert_eq!(read, persisted);
 }

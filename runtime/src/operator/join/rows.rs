@@ -15,6 +15,8 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, Rows, SortField};
 use hashbrown::HashTable;
 
+use crate::state::marks::Marks;
+
 /// The number of a row in its table.
 pub type RowId = u32;
 
@@ -35,6 +37,10 @@ pub struct RowTable {
     row_count: usize,
     live_keys: usize,
     bytes: usize,
+    /// Rows that came, changed or went since the last snapshot; of a new table, which has no part
+    /// in one, all.
+    unsaved: Marks,
+    was_saved: bool,
 }
 
 struct Entry {
@@ -70,6 +76,8 @@ impl RowTable {
             row_count: 0,
             live_keys: 0,
             bytes: 0,
+            unsaved: Marks::default(),
+            was_saved: false,
         })
     }
 
@@ -93,7 +101,7 @@ impl RowTable {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.bytes + self.by_key.capacity() * size_of::<Vec<RowId>>()
+        self.bytes + self.unsaved.size() + self.by_key.capacity() * size_of::<Vec<RowId>>()
     }
 
     /// The rows of a key.
@@ -115,6 +123,7 @@ impl RowTable {
     pub fn add_matches(&mut self, id: RowId, more: i64) -> (i64, i64) {
         match self.entries.get_mut(id as usize).and_then(Option::as_mut) {
             Some(entry) => {
+                self.unsaved.mark(id as usize);
                 let before = entry.matches;
                 entry.matches += more;
                 (before, entry.matches)
@@ -147,6 +156,7 @@ impl RowTable {
         matches: i64,
     ) -> RowId {
         if let Some(id) = self.find(content) {
+            self.unsaved.mark(id as usize);
             if let Some(entry) = self.entries.get_mut(id as usize).and_then(Option::as_mut) {
                 entry.count += count;
             }
@@ -171,6 +181,7 @@ impl RowTable {
         if let Some(time) = time {
             self.by_time.entry(time).or_default().push(id);
         }
+        self.unsaved.mark(id as usize);
         self.bytes += content.len() + ROW_OVERHEAD_BYTES;
         self.row_count += 1;
         match self.entries.get_mut(id as usize) {
@@ -185,6 +196,7 @@ impl RowTable {
 
     /// Takes one row back.
     pub fn take_one(&mut self, id: RowId) {
+        self.unsaved.mark(id as usize);
         match self.entries.get_mut(id as usize).and_then(Option::as_mut) {
             Some(entry) if entry.count > 1 => entry.count -= 1,
             _ => self.remove(id),
@@ -195,6 +207,7 @@ impl RowTable {
         let Some(entry) = self.entries.get_mut(id as usize).and_then(Option::take) else {
             return;
         };
+        self.unsaved.mark(id as usize);
         let rows = &mut self.by_key[entry.key as usize];
         rows.swap_remove(entry.place as usize);
         if let Some(moved) = rows.get(entry.place as usize)
@@ -241,8 +254,14 @@ impl RowTable {
     /// # Errors
     /// As [`RowTable::columns`].
     pub fn everything(&self, rows_max: usize) -> Result<Vec<Counted>, ArrowError> {
-        let all = 0..self.entries.len() as RowId;
-        let ids: Vec<RowId> = all.filter(|id| self.entry(*id).is_some()).collect();
+        let all: Vec<RowId> = (0..self.entries.len() as RowId).collect();
+        self.of_ids(&all, rows_max)
+    }
+
+    /// Those of rows `ids` that are there, as [`RowTable::everything`].
+    fn of_ids(&self, ids: &[RowId], rows_max: usize) -> Result<Vec<Counted>, ArrowError> {
+        let there = ids.iter().filter(|id| self.entry(**id).is_some());
+        let ids: Vec<RowId> = there.copied().collect();
         let mut batches = Vec::with_capacity(ids.len() / rows_max + 1);
         for ids in ids.chunks(rows_max) {
             let columns = self.columns(ids.iter().copied())?;
@@ -250,9 +269,36 @@ impl RowTable {
                 rows: RecordBatch::try_new(Arc::clone(&self.schema), columns)?,
                 counts: ids.iter().map(|id| self.count(*id)).collect(),
                 matches: ids.iter().map(|id| self.matches(*id)).collect(),
+                ids: ids.to_vec(),
             });
         }
         Ok(batches)
+    }
+
+    /// Whether a delta can build on what was saved of this table.
+    pub const fn was_saved(&self) -> bool {
+        self.was_saved
+    }
+
+    /// The rows to be saved, in batches of at most `rows_max`: all, or with `delta` those that came
+    /// or changed since the last call, with the numbers of those that went.
+    ///
+    /// # Errors
+    /// As [`RowTable::columns`].
+    pub fn take_unsaved(
+        &mut self,
+        delta: bool,
+        rows_max: usize,
+    ) -> Result<(Vec<Counted>, Vec<RowId>), ArrowError> {
+        let mut touched: Vec<RowId> = self.unsaved.take().iter().map(|id| *id as RowId).collect();
+        self.was_saved = true;
+        if !delta {
+            return Ok((self.everything(rows_max)?, Vec::new()));
+        }
+        touched.sort_unstable();
+        let rows = self.of_ids(&touched, rows_max)?;
+        touched.retain(|id| self.entry(*id).is_none());
+        Ok((rows, touched))
     }
 }
 
@@ -264,4 +310,6 @@ pub struct Counted {
     pub counts: Vec<u32>,
     /// One entry a row.
     pub matches: Vec<i64>,
+    /// One entry a row; none if it was read from a snapshot.
+    pub ids: Vec<RowId>,
 }

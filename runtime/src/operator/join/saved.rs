@@ -8,7 +8,9 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::cast::{as_boolean_array, as_int64_array};
 use rtsap_stream::time::EventTime;
 
-use super::rows::Counted;
+use super::BATCH_ROWS;
+use super::rows::{Counted, RowTable};
+use super::store::{Saved, Store};
 use crate::state::{StateError, StateReader, StateWriter};
 
 /// The section that holds how far event time has come.
@@ -44,14 +46,15 @@ pub fn time(from: &StateReader) -> Result<EventTime, StateError> {
     ))
 }
 
-/// Writes rows with a flag each.
+/// Writes rows with a flag and a number each.
 ///
 /// # Errors
 /// [`StateError::Arrow`].
-pub fn put_rows(
+fn put_flagged(
     section: &str,
     rows: &RecordBatch,
     flags: Vec<bool>,
+    numbers: Vec<u64>,
     out: &mut StateWriter,
 ) -> Result<(), StateError> {
     let schema = rows.schema();
@@ -59,14 +62,36 @@ pub fn put_rows(
     fields.push(Arc::new(Field::new("flag", DataType::Boolean, false)));
     let mut columns = rows.columns().to_vec();
     columns.push(Arc::new(BooleanArray::from(flags)));
-    out.put(
-        section,
-        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?,
-    );
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+    out.put_rows(section, &rows, numbers)
+}
+
+/// Writes the rows of `store`, or in a delta what has changed in it.
+///
+/// # Errors
+/// [`StateError::Arrow`].
+pub fn put_store(
+    section: &str,
+    store: &mut Store,
+    out: &mut StateWriter,
+) -> Result<(), StateError> {
+    let before = out.set_anew(!out.is_delta() || !store.was_saved());
+    let (saved, gone) = store.take_unsaved(out.is_delta())?;
+    out.keep(section);
+    for Saved {
+        rows,
+        matched,
+        numbers,
+    } in saved
+    {
+        put_flagged(section, &rows, matched, numbers, out)?;
+    }
+    out.drop_rows(section, gone)?;
+    out.set_anew(before);
     Ok(())
 }
 
-/// Reads what [`put_rows`] wrote.
+/// Reads what [`put_store`] wrote.
 ///
 /// # Errors
 /// [`StateError::Section`] if it is of another form.
@@ -88,38 +113,47 @@ pub fn rows(
     Ok(read)
 }
 
-/// Writes rows with their counts.
+/// Writes the rows of `table` with their counts, or in a delta what has changed in it.
 ///
 /// # Errors
 /// [`StateError::Arrow`].
-pub fn put_counted(
+pub fn put_table(
     section: &str,
-    counted: &Counted,
+    table: &mut RowTable,
     out: &mut StateWriter,
 ) -> Result<(), StateError> {
+    let before = out.set_anew(!out.is_delta() || !table.was_saved());
+    let (saved, gone) = table.take_unsaved(out.is_delta(), BATCH_ROWS)?;
+    out.keep(section);
+    for counted in saved {
+        put_counted(section, counted, out)?;
+    }
+    out.drop_rows(section, gone.into_iter().map(u64::from).collect())?;
+    out.set_anew(before);
+    Ok(())
+}
+
+fn put_counted(section: &str, counted: Counted, out: &mut StateWriter) -> Result<(), StateError> {
     let schema = counted.rows.schema();
     let mut fields: Vec<_> = schema.fields().iter().map(Arc::clone).collect();
     let mut columns = counted.rows.columns().to_vec();
-    let counts: Int64Array = counted
-        .counts
-        .iter()
-        .map(|count| i64::from(*count))
-        .collect();
+    let counts = counted.counts.iter().map(|count| i64::from(*count));
     for (name, values) in [
-        ("count", counts),
-        ("matches", Int64Array::from(counted.matches.clone())),
+        ("count", counts.collect::<Int64Array>()),
+        ("matches", Int64Array::from(counted.matches)),
     ] {
         fields.push(Arc::new(Field::new(name, DataType::Int64, true)));
         columns.push(Arc::new(values));
     }
-    out.put(
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+    out.put_rows(
         section,
-        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?,
-    );
-    Ok(())
+        &rows,
+        counted.ids.into_iter().map(u64::from).collect(),
+    )
 }
 
-/// Reads what [`put_counted`] wrote.
+/// Reads what [`put_table`] wrote.
 ///
 /// # Errors
 /// [`StateError::Section`] if it is of another form.
@@ -145,6 +179,7 @@ pub fn counted(
                 .collect::<Result<_, _>>()
                 .map_err(|_| StateError::section(section, "has an absurd count"))?,
             matches: as_int64_array(&matches)?.values().to_vec(),
+            ids: Vec::new(),
         });
     }
     Ok(read)

@@ -34,6 +34,29 @@ pub struct Store {
     chunk_count: usize,
     live_keys: usize,
     bytes: usize,
+    /// What has changed since the last snapshot; none of a store that has no part in one.
+    unsaved: Option<Unsaved>,
+}
+
+/// What has changed in the rows of a snapshot.
+#[derive(Default)]
+struct Unsaved {
+    /// Chunks that came as number so and so many or later are new.
+    first: u64,
+    /// Rows that have found a partner.
+    marked: Vec<Place>,
+    /// Numbers of rows that are gone.
+    gone: Vec<u64>,
+}
+
+/// Rows to be saved.
+pub struct Saved {
+    /// The rows.
+    pub rows: RecordBatch,
+    /// One entry a row: whether it had a partner.
+    pub matched: Vec<bool>,
+    /// One entry a row, growing: its place in the order of arrival.
+    pub numbers: Vec<u64>,
 }
 
 struct Chunk {
@@ -55,6 +78,18 @@ struct Chunk {
 }
 
 impl Chunk {
+    /// The number of a row in a snapshot.
+    const fn number(&self, row: u32) -> u64 {
+        self.arrival << 32 | row as u64
+    }
+
+    /// Whether a row is neither forgotten nor given up.
+    fn has(&self, row: u32) -> bool {
+        // Rows of one time are forgotten together.
+        let forgotten = |next: i64| self.times[row as usize] < next;
+        !self.removed[row as usize] && !self.next_time().is_none_or(forgotten)
+    }
+
     fn next_time(&self) -> Option<i64> {
         let row = self.order.get(self.gone)?;
         Some(self.times[*row as usize])
@@ -87,6 +122,7 @@ impl Store {
             chunk_count: 0,
             live_keys: 0,
             bytes: 0,
+            unsaved: None,
         }
     }
 
@@ -196,7 +232,13 @@ impl Store {
     pub fn mark(&mut self, place: Place) -> bool {
         let chunk = self.chunks.get_mut(place.chunk as usize);
         match chunk.and_then(Option::as_mut) {
-            Some(chunk) => !std::mem::replace(&mut chunk.matched[place.row as usize], true),
+            Some(chunk) => {
+                let is_first = !std::mem::replace(&mut chunk.matched[place.row as usize], true);
+                if let Some(unsaved) = self.unsaved.as_mut().filter(|_| is_first) {
+                    unsaved.marked.push(place);
+                }
+                is_first
+            }
             None => false,
         }
     }
@@ -222,6 +264,9 @@ impl Store {
                 chunk.removed[place.row as usize] = true;
                 chunk.live -= 1;
                 self.row_count -= 1;
+                if let Some(unsaved) = &mut self.unsaved {
+                    unsaved.gone.push(chunk.number(place.row));
+                }
             }
         }
     }
@@ -240,6 +285,9 @@ impl Store {
                     continue;
                 }
                 chunk.live -= 1;
+                if let Some(unsaved) = &mut self.unsaved {
+                    unsaved.gone.push(chunk.number(row));
+                }
                 let place = Place {
                     chunk: id as u32,
                     row,
@@ -292,27 +340,74 @@ impl Store {
     /// # Errors
     /// Arrow's, if rows cannot be gathered.
     pub fn everything(&self) -> Result<Vec<(RecordBatch, Vec<bool>)>, ArrowError> {
-        let mut chunks: Vec<(u32, &Chunk)> = Vec::with_capacity(self.chunk_count);
-        for (id, chunk) in self.chunks.iter().enumerate() {
-            chunks.extend(chunk.as_ref().map(|chunk| (id as u32, chunk)));
-        }
+        let all = self.saved(self.places(|_| true))?;
+        Ok(all.into_iter().map(|all| (all.rows, all.matched)).collect())
+    }
+
+    /// The rows that are there of the chunks that `wanted` names by their arrival, in order of
+    /// arrival.
+    fn places(&self, wanted: impl Fn(u64) -> bool) -> Vec<Place> {
+        let chunks = self.chunks.iter().enumerate();
+        let chunks = chunks.filter_map(|(id, chunk)| Some((id as u32, chunk.as_ref()?)));
+        let mut chunks: Vec<(u32, &Chunk)> =
+            chunks.filter(|(_, chunk)| wanted(chunk.arrival)).collect();
         chunks.sort_by_key(|(_, chunk)| chunk.arrival);
-        let mut places = Vec::with_capacity(self.row_count);
-        let mut matched = Vec::with_capacity(self.row_count);
-        for (id, chunk) in chunks {
-            let mut rows: Vec<u32> = chunk.order[chunk.gone..].to_vec();
-            rows.retain(|row| !chunk.removed[*row as usize]);
-            rows.sort_unstable();
-            for row in rows {
-                places.push(Place { chunk: id, row });
-                matched.push(chunk.matched[row as usize]);
-            }
-        }
+        let rows = |(chunk, held): (u32, &Chunk)| {
+            let rows = 0..held.times.len() as u32;
+            let there = rows.filter(|row| held.has(*row));
+            there.map(move |row| Place { chunk, row })
+        };
+        chunks.into_iter().flat_map(rows).collect()
+    }
+
+    fn saved(&self, places: Vec<Place>) -> Result<Vec<Saved>, ArrowError> {
         let mut batches = Vec::with_capacity(places.len() / BATCH_ROWS + 1);
-        for (places, matched) in places.chunks(BATCH_ROWS).zip(matched.chunks(BATCH_ROWS)) {
-            batches.push((self.gather(places)?, matched.to_vec()));
+        for places in places.chunks(BATCH_ROWS) {
+            let chunk = |place: &Place| self.chunks.get(place.chunk as usize)?.as_ref();
+            let held = places
+                .iter()
+                .filter_map(|place| Some((chunk(place)?, place.row)));
+            let (matched, numbers) = held
+                .map(|(chunk, row)| (chunk.matched[row as usize], chunk.number(row)))
+                .unzip();
+            batches.push(Saved {
+                rows: self.gather(places)?,
+                matched,
+                numbers,
+            });
         }
         Ok(batches)
+    }
+
+    /// Whether a delta can build on what was saved of this store.
+    pub const fn was_saved(&self) -> bool {
+        self.unsaved.is_some()
+    }
+
+    /// The rows to be saved: all, or with `delta` those that came or found a partner since the last
+    /// call, with the numbers of those that went.
+    ///
+    /// # Errors
+    /// As [`Store::everything`].
+    pub fn take_unsaved(&mut self, delta: bool) -> Result<(Vec<Saved>, Vec<u64>), ArrowError> {
+        let next = Unsaved {
+            first: self.arrivals,
+            ..Unsaved::default()
+        };
+        let Some(unsaved) = self.unsaved.replace(next).filter(|_| delta) else {
+            return Ok((self.saved(self.places(|_| true))?, Vec::new()));
+        };
+        let mut places = self.places(|arrival| arrival >= unsaved.first);
+        let is_old = |place: &Place| {
+            let chunk = self.chunks.get(place.chunk as usize);
+            let chunk = chunk.and_then(Option::as_ref);
+            // What is gone by now is among those that went; its place may have another row.
+            chunk.is_some_and(|chunk| chunk.arrival < unsaved.first && chunk.has(place.row))
+        };
+        places.extend(unsaved.marked.into_iter().filter(is_old));
+        let mut gone = unsaved.gone;
+        gone.retain(|number| number >> 32 < unsaved.first);
+        Ok((self.saved(places)?, gone))
     }
 
     /// Forgets everything.

@@ -14,11 +14,11 @@ use rtsap_plan::graph::StreamPlan;
 use rtsap_plan::join::Side;
 use rtsap_plan::operator::ObjectId;
 use rtsap_runtime::dataflow::Dataflow;
-use rtsap_runtime::state::{StateReader, StateWriter, decode, encode};
 use rtsap_stream::change::{ChangeBatch, Op};
 use rtsap_stream::message::Watermark;
 use rtsap_stream::time::EventTime;
 
+use super::super::saves::Saves;
 use super::plan::schema;
 use super::{Pairs, add, same_key};
 
@@ -136,6 +136,7 @@ pub struct Run {
     rows: u64,
     /// What the result has promised, in nanoseconds.
     promised: i64,
+    saves: Saves,
 }
 
 impl Run {
@@ -156,6 +157,7 @@ impl Run {
             late: 0,
             rows: 0,
             promised: i64::MIN,
+            saves: Saves::default(),
         }
     }
 
@@ -259,17 +261,18 @@ impl Run {
     fn publish(&mut self) {
         self.dataflow.publish().unwrap();
         self.collect();
+        let Self {
+            saves, dataflow, ..
+        } = self;
+        saves.write(|writer| dataflow.snapshot("", writer).unwrap());
     }
 
     fn crash(&mut self) {
         self.publish();
-        let mut writer = StateWriter::default();
-        self.dataflow.snapshot("", &mut writer).unwrap();
-        let sections = decode(&encode(&writer.into_sections()).unwrap()).unwrap();
+        let sections = self.saves.restart();
         let ledger = self.dataflow.ledger();
         self.dataflow = Dataflow::new(&self.plan).unwrap();
         self.dataflow.restore_ledger(ledger);
-        let sections = StateReader::new(sections);
         self.dataflow.restore(&sections).unwrap();
         // One side after the other: what it has promised, then that it is quiet.
         let idle = std::mem::take(&mut self.idle);
