@@ -384,6 +384,18 @@ def judge(server, kafka, timescale):
     return verdict, len(trades), len(late), naive_error(timescale, trades)
 
 
+def explain(server, kafka):
+    """What whoever reads of a failure wants to know, and cannot ask later."""
+    with server.connect() as connection:
+        for name in ["SINKS", "STREAMING VIEWS"]:
+            for row in connection.execute(f"SHOW {name}").fetchall():
+                print(f"  {row}")
+    for topic in ["candles-out", "totals-out"]:
+        print(f"  {topic}: {torture_sinks.ends(kafka.address, topic)}")
+    troubles = [line for line in (server.folder / "server.log").read_text().splitlines() if "INFO" not in line]
+    print("\n".join(f"  {line[:500]}" for line in troubles[-40:]))
+
+
 def settled_table(timescale, table, wanted):
     def read():
         with psycopg.connect(timescale.address, autocommit=True) as target:
@@ -459,6 +471,8 @@ def torture(options, folder):
         if options.kills >= 100 and error == 0:
             verdict.failed += 1
             print("FAILED the negative control: nothing was tested")
+        if verdict.failed:
+            explain(server, kafka)
         return verdict
     finally:
         for part in parts:

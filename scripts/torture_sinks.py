@@ -51,6 +51,19 @@ def messages(brokers, topic):
         consumer.close()
 
 
+def ends(brokers, topic):
+    """By partition, the end for readers of committed messages and the end of all: they differ by what is open."""
+    found = {}
+    for level in ["read_committed", "read_uncommitted"]:
+        consumer = Consumer({"bootstrap.servers": brokers, "group.id": "oracle", "log_level": 0, "isolation.level": level})
+        partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+        for partition in partitions:
+            end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)[1]
+            found.setdefault(partition, []).append(end)
+        consumer.close()
+    return found
+
+
 def row(value, columns):
     fields = json.loads(value, parse_float=Decimal)
     if set(fields) != set(columns):
