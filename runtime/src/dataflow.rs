@@ -319,7 +319,7 @@ impl Dataflow {
                 continue;
             }
             let name = format!("{prefix}{index}/");
-            out.open_scope(name.clone());
+            out.open_scope(&name);
             out.set_prefix(name);
             operator.snapshot(out)?;
             node.unsaved = false;

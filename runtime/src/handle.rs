@@ -1,7 +1,6 @@
 //! What the engine holds: a runtime that is opened, filled from the catalog, started, and told what
 //! to do.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 

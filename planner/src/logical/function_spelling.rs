@@ -31,6 +31,16 @@ const NAMES: [(&str, &str); 13] = [
     ("variance", "var_samp"),
 ];
 
+/// Aggregates that give a summary. Aggregates over one that bear the name of a field mean the field.
+const SUMMARIES: [&str; 6] = [
+    "percentile_agg",
+    "rolling",
+    "rollup",
+    "stats_agg",
+    "tdigest",
+    "uddsketch",
+];
+
 /// Marks the lower bound of `BETWEEN SYMMETRIC` in tokens and trees.
 pub(crate) const SYMMETRIC_BOUND: &str = "symmetric_bound";
 
@@ -166,6 +176,11 @@ fn of_function(function: &Function) -> Option<Expr> {
     let given = arguments(function);
     let plain = given.as_deref().unwrap_or_default();
     match (name.as_str(), plain) {
+        ("corr" | "stddev" | "sum" | "variance", [Expr::Function(inner)])
+            if function_name(inner).is_some_and(|inner| SUMMARIES.contains(&inner.as_str())) =>
+        {
+            Some(build::field(Expr::Function(inner.clone()), &name))
+        }
         ("if", [condition, then, otherwise]) => Some(case(condition, then, otherwise)),
         ("mod", [left, right]) => Some(nested(Expr::BinaryOp {
             left: Box::new(left.clone()),

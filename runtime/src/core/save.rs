@@ -71,7 +71,7 @@ impl Core {
         });
     }
 
-    fn cut_checkpoint(&mut self) -> Result<Job, RuntimeError> {
+    fn cut_checkpoint(&mut self) -> Result<Job, ServeError> {
         let epoch = self.manifest.epoch + 1;
         let name = format!("{:010}-{epoch:012}", self.manifest.generation);
         let mut manifest = ManifestV1 {
@@ -126,7 +126,7 @@ impl Core {
             sink.state.begun = true;
             manifest.sinks.push(sink.state.clone());
         }
-        let sections = operators.into_sections().map_err(CheckpointError::from)?;
+        let sections = operators.into_sections();
         self.has_base = !base || !sections.is_empty();
         if !sections.is_empty() {
             let path = format!("data/{name}-operators");
@@ -282,8 +282,8 @@ impl Relation {
     fn save(&mut self, operators: &mut StateWriter) {
         let id = self.id;
         if let Body::View { .. } = &self.body {
-            operators.open_scope(format!("{id}/{INBOX}"));
-            operators.open_scope(format!("{id}/{HELD}"));
+            operators.open_scope(&format!("{id}/{INBOX}"));
+            operators.open_scope(&format!("{id}/{HELD}"));
         }
         if let Body::View { dataflow } = &mut self.body
             && self.suspended.is_none()

@@ -8,7 +8,7 @@ use arrow::datatypes::UInt64Type;
 use arrow::record_batch::RecordBatch;
 use hashbrown::HashMap;
 
-use super::writer::{CHANGED, GONE, KEPT, NUMBER, SCOPES, Sections};
+use super::writer::{CHANGED, GONE, KEPT, NUMBER, SCOPE, Sections};
 use super::{StateError, StateReader};
 
 /// Rows of one batch of a section that was put together.
@@ -50,10 +50,8 @@ impl Layers {
     ///
     /// # Errors
     /// [`StateError::Section`] if it does not fit what is there.
-    pub fn add(&mut self, mut delta: Sections) -> Result<(), StateError> {
-        let scopes = names(&delta.remove(SCOPES).unwrap_or_default());
-        let kept = names(&delta.remove(KEPT).unwrap_or_default());
-        self.close(&scopes, &kept, &delta);
+    pub fn add(&mut self, delta: Sections) -> Result<(), StateError> {
+        self.close(&delta);
         for (marked, batches) in delta {
             if let Some(name) = marked.strip_prefix(GONE) {
                 // Rows that came and went between two snapshots may be all it ever had.
@@ -70,7 +68,7 @@ impl Layers {
                 for batch in batches {
                     section.change(name, batch)?;
                 }
-            } else {
+            } else if !marked.starts_with(SCOPE) && !marked.starts_with(KEPT) {
                 let section = Section {
                     batches,
                     places: None,
@@ -81,15 +79,15 @@ impl Layers {
         Ok(())
     }
 
-    /// Takes away the sections of `scopes` that the delta neither has nor keeps.
-    fn close(&mut self, scopes: &[String], kept: &[String], delta: &Sections) {
+    /// Takes away the sections of the delta's scopes that it neither has nor keeps.
+    fn close(&mut self, delta: &Sections) {
+        let marks = [KEPT, CHANGED, GONE];
         let lives_on = |name: &String| {
-            kept.contains(name)
-                || delta.contains_key(&format!("{CHANGED}{name}"))
-                || delta.contains_key(&format!("{GONE}{name}"))
+            let mut named = marks.iter().map(|mark| format!("{mark}{name}"));
+            named.any(|marked| delta.contains_key(&marked))
         };
-        for scope in scopes {
-            let under = self.sections.range(scope.clone()..);
+        for scope in delta.keys().filter_map(|name| name.strip_prefix(SCOPE)) {
+            let under = self.sections.range(scope.to_owned()..);
             let under = under.take_while(|(name, _)| name.starts_with(scope));
             let gone = under.map(|(name, _)| name).filter(|name| !lives_on(name));
             for name in gone.cloned().collect::<Vec<String>>() {
@@ -182,13 +180,6 @@ fn numbers<'a>(name: &str, rows: &'a RecordBatch) -> Result<&'a [u64], StateErro
         Some(numbers) => Ok(numbers.values()),
         None => Err(StateError::section(name, "has rows without numbers")),
     }
-}
-
-fn names(batches: &[RecordBatch]) -> Vec<String> {
-    let columns = batches.iter().flat_map(RecordBatch::columns);
-    let texts = columns.filter_map(|column| column.as_string_opt::<i32>());
-    let names = texts.flat_map(|texts| texts.iter().flatten());
-    names.map(str::to_owned).collect()
 }
 
 #[cfg(test)]

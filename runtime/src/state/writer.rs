@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray, UInt64Array};
+use arrow::array::{ArrayRef, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 
@@ -18,10 +18,11 @@ pub(super) const NUMBER: &str = "rtsap_number";
 pub(super) const CHANGED: &str = "+";
 /// In a delta: before the name of a section, numbers of rows of it that are gone.
 pub(super) const GONE: &str = "-";
-/// In a delta: the scopes whose sections are gone unless the delta has or keeps them.
-pub(super) const SCOPES: &str = "=scopes";
-/// In a delta: sections in scopes that stay as they were.
-pub(super) const KEPT: &str = "=kept";
+/// In a delta: before a scope, whose sections are gone unless the delta has or keeps them. A section
+/// of this name has no batches.
+pub(super) const SCOPE: &str = "/";
+/// In a delta: before the name of a section that stays as it was. It has no batches here.
+pub(super) const KEPT: &str = "=";
 
 /// Collects the sections of one snapshot.
 ///
@@ -34,8 +35,6 @@ pub struct StateWriter {
     is_delta: bool,
     /// Whether what is written now must not build on the snapshot before.
     anew: bool,
-    scopes: Vec<String>,
-    kept: Vec<String>,
 }
 
 impl StateWriter {
@@ -105,7 +104,8 @@ impl StateWriter {
     /// In a delta: `section` stays as it was.
     pub fn keep(&mut self, section: &str) {
         if self.is_delta() {
-            self.kept.push(format!("{}{section}", self.prefix));
+            let name = format!("{KEPT}{}{section}", self.prefix);
+            self.sections.entry(name).or_default();
         }
     }
 
@@ -116,27 +116,14 @@ impl StateWriter {
     }
 
     /// In a delta: sections whose names begin with `scope` are gone unless they are written or kept.
-    pub fn open_scope(&mut self, scope: String) {
+    pub fn open_scope(&mut self, scope: &str) {
         if self.is_delta {
-            self.scopes.push(scope);
+            self.sections.entry(format!("{SCOPE}{scope}")).or_default();
         }
     }
 
     /// The sections, to be encoded off the hot thread.
-    ///
-    /// # Errors
-    /// [`StateError::Arrow`].
-    pub fn into_sections(self) -> Result<Sections, StateError> {
-        let mut sections = self.sections;
-        for (name, list) in [(SCOPES, self.scopes), (KEPT, self.kept)] {
-            if !list.is_empty() {
-                let list: ArrayRef = Arc::new(StringArray::from(list));
-                sections.insert(
-                    name.to_owned(),
-                    vec![RecordBatch::try_from_iter([("name", list)])?],
-                );
-            }
-        }
-        Ok(sections)
+    pub fn into_sections(self) -> Sections {
+        self.sections
     }
 }

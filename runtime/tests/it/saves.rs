@@ -18,14 +18,14 @@ impl Saves {
             false => StateWriter::delta(),
         };
         write(&mut writer);
-        let sections = writer.into_sections().unwrap();
+        let sections = writer.into_sections();
         self.objects.push(encode(&sections).unwrap());
     }
 
     /// Saves `operator`, right after a publish.
     pub fn save(&mut self, operator: &mut dyn Operator) {
         self.write(|writer| {
-            writer.open_scope("7/".to_owned());
+            writer.open_scope("7/");
             writer.set_prefix("7/".to_owned());
             operator.snapshot(writer).unwrap();
         });

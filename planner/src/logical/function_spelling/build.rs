@@ -2,9 +2,9 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    AccessExpr, BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    ObjectNamePart, OrderByExpr, OrderByOptions, Value,
+    ObjectNamePart, OrderByExpr, OrderByOptions, Subscript, Value,
 };
 
 use super::super::spelling::function_name;
@@ -38,6 +38,15 @@ pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
 
 fn argument(expr: Expr) -> FunctionArg {
     FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+}
+
+/// A field of a struct.
+pub(super) fn field(of: Expr, name: &str) -> Expr {
+    let index = text(name);
+    Expr::CompoundFieldAccess {
+        root: Box::new(of),
+        access_chain: vec![AccessExpr::Subscript(Subscript::Index { index })],
+    }
 }
 
 /// The arguments of a call that are expressions by position; `None` if it has others.

@@ -352,12 +352,12 @@ impl Store {
         let mut chunks: Vec<(u32, &Chunk)> =
             chunks.filter(|(_, chunk)| wanted(chunk.arrival)).collect();
         chunks.sort_by_key(|(_, chunk)| chunk.arrival);
-        let rows = |(chunk, held): (u32, &Chunk)| {
-            let rows = 0..held.times.len() as u32;
-            let there = rows.filter(|row| held.has(*row));
-            there.map(move |row| Place { chunk, row })
-        };
-        chunks.into_iter().flat_map(rows).collect()
+        let mut places = Vec::with_capacity(self.row_count);
+        for (chunk, held) in chunks {
+            let rows = (0..held.times.len() as u32).filter(|row| held.has(*row));
+            places.extend(rows.map(|row| Place { chunk, row }));
+        }
+        places
     }
 
     fn saved(&self, places: Vec<Place>) -> Result<Vec<Saved>, ArrowError> {

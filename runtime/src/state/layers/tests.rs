@@ -35,14 +35,14 @@ fn base() -> Sections {
         .unwrap();
     out.set_prefix("9/1/".to_owned());
     out.put("meta", batch(&[7]));
-    out.into_sections().unwrap()
+    out.into_sections()
 }
 
 fn after(write: impl FnOnce(&mut StateWriter)) -> StateReader {
     let mut out = StateWriter::delta();
     write(&mut out);
     let mut layers = Layers::new(base());
-    layers.add(out.into_sections().unwrap()).unwrap();
+    layers.add(out.into_sections()).unwrap();
     layers.finish().unwrap()
 }
 
@@ -56,7 +56,7 @@ fn a_base_alone_is_read_without_its_numbers() {
 #[test]
 fn rows_change_come_and_go_by_their_numbers() {
     let read = after(|out| {
-        out.open_scope("9/0/".to_owned());
+        out.open_scope("9/0/");
         out.set_prefix("9/0/".to_owned());
         out.put("meta", batch(&[2]));
         out.put_rows("rows", &batch(&[40, 11]), vec![4, 1]).unwrap();
@@ -70,7 +70,7 @@ fn rows_change_come_and_go_by_their_numbers() {
 #[test]
 fn what_a_scope_does_not_name_is_gone() {
     let read = after(|out| {
-        out.open_scope("9/0/".to_owned());
+        out.open_scope("9/0/");
         out.set_prefix("9/0/".to_owned());
         out.keep("rows");
     });
@@ -82,7 +82,7 @@ fn what_a_scope_does_not_name_is_gone() {
 #[test]
 fn a_writer_without_a_part_in_the_base_replaces_all_rows() {
     let read = after(|out| {
-        out.open_scope("9/0/".to_owned());
+        out.open_scope("9/0/");
         out.set_prefix("9/0/".to_owned());
         assert!(!out.set_anew(true));
         assert!(!out.is_delta());
@@ -98,12 +98,12 @@ fn deltas_follow_each_other() {
     let mut layers = Layers::new(base());
     for (number, value) in [(2, 20), (2, 21), (5, 51)] {
         let mut out = StateWriter::delta();
-        out.open_scope("9/0/".to_owned());
+        out.open_scope("9/0/");
         out.set_prefix("9/0/".to_owned());
         out.put_rows("rows", &batch(&[value]), vec![number])
             .unwrap();
         out.drop_rows("rows", vec![1]).unwrap();
-        layers.add(out.into_sections().unwrap()).unwrap();
+        layers.add(out.into_sections()).unwrap();
     }
     let read = layers.finish().unwrap();
     assert_eq!(values(&read, "9/0/rows"), [21, 30, 51]);
@@ -115,6 +115,6 @@ fn rows_without_numbers_cannot_be_changed() {
     out.set_prefix("9/1/".to_owned());
     out.put_rows("meta", &batch(&[1]), vec![1]).unwrap();
     let mut layers = Layers::new(base());
-    let error = layers.add(out.into_sections().unwrap()).unwrap_err();
+    let error = layers.add(out.into_sections()).unwrap_err();
     assert!(error.to_string().contains("without numbers"), "{error}");
 }
