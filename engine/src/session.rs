@@ -34,6 +34,7 @@ pub(crate) mod block;
 pub(crate) mod change;
 pub(crate) mod execute;
 pub(crate) mod modify;
+mod plain_view;
 pub(crate) mod prepared;
 pub(crate) mod writes;
 

@@ -9,6 +9,7 @@ pub mod function_spelling;
 pub mod horizon_node;
 pub mod join_marker;
 pub mod literal;
+pub mod plain_view;
 pub mod sample;
 pub mod scope;
 pub mod spelling;

@@ -158,6 +158,9 @@ fn create(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         let view = view::view(cursor, or_replace)?;
         return Ok(StatementKind::CreateView(Box::new(view)));
     }
+    if cursor.eat(&["VIEW"]) {
+        return view::plain_view(cursor, or_replace);
+    }
     if cursor.eat(&["SINK"]) {
         return view::sink(cursor, or_replace, start.position());
     }
@@ -168,7 +171,7 @@ fn create(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         return Err(error);
     }
     Err(cursor.unexpected_word(
-        "Expected SOURCE, TABLE, STREAMING VIEW, SINK or FUNCTION after CREATE.",
+        "Expected SOURCE, TABLE, VIEW, STREAMING VIEW, SINK or FUNCTION after CREATE.",
         &CREATED,
     ))
 }

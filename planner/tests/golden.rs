@@ -14,9 +14,9 @@ use rtsap_catalog::snapshot::{CatalogChange, CatalogSnapshot};
 use rtsap_plan::explain;
 use rtsap_planner::bind::view::view_options;
 use rtsap_planner::bind::{BoundColumn, BoundSource};
+use rtsap_planner::statement::explain::{ExplainStatement, ExplainTarget};
 use rtsap_planner::statement::{
-    CopyDirection, CreateView, CursorSource, ExplainStatement, ExplainTarget, StatementKind,
-    SubscribeTarget,
+    CopyDirection, CreateView, CursorSource, StatementKind, SubscribeTarget,
 };
 use rtsap_planner::{
     Functions, PlanError, bind_source, bind_source_def, bind_table, bind_table_def, parse,

@@ -369,6 +369,7 @@ fn plain_tag(kind: &StatementKind) -> CommandTag {
         StatementKind::CreateSource(_) => "CREATE SOURCE",
         StatementKind::CreateTable(_) => "CREATE TABLE",
         StatementKind::CreateView(_) => "CREATE STREAMING VIEW",
+        StatementKind::CreatePlainView(_) => "CREATE VIEW",
         StatementKind::CreateSink(_) => "CREATE SINK",
         StatementKind::CreateFunction(_) => "CREATE FUNCTION",
         StatementKind::Alter(_) => "ALTER",
