@@ -36,6 +36,8 @@ pub(crate) mod execute;
 pub(crate) mod modify;
 mod plain_view;
 pub(crate) mod prepared;
+pub(crate) mod returning;
+mod table_as;
 pub(crate) mod writes;
 
 /// What a client says about itself when it connects.

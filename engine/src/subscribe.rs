@@ -85,7 +85,7 @@ pub(crate) fn follow(
                 && matches!(view.def.kind, ObjectKind::PlainView(_))
             {
                 // It keeps no rows that could be followed; what it selects can.
-                let query = format!("SELECT * FROM {}", view.def.name.quoted());
+                let query = format!("SELECT * FROM \"{}\"", own.as_str().replace('"', "\"\""));
                 let planned = plan_view(&query, &[], &catalog, &instance.functions);
                 let planned = planned.map_err(|error| error.moved(name.position))?;
                 let what = What::Query(Arc::new(planned.plan));

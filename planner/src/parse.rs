@@ -19,6 +19,7 @@ pub mod session;
 pub mod show;
 pub mod subscribe;
 mod symmetric;
+mod table_as;
 pub mod version;
 pub mod view;
 
@@ -54,7 +55,7 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, PlanError> {
 }
 
 /// Every first word of a statement, for hints.
-const FIRST_WORDS: [&str; 34] = [
+const FIRST_WORDS: [&str; 35] = [
     "ABORT",
     "ALTER",
     "BEGIN",
@@ -85,6 +86,7 @@ const FIRST_WORDS: [&str; 34] = [
     "START",
     "SUBSCRIBE",
     "TABLE",
+    "TRUNCATE",
     "UNLISTEN",
     "UPDATE",
     "VALUES",
@@ -106,6 +108,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         "ALTER" => alter::alter(cursor),
         "DROP" => show::drop_objects(cursor),
         "INSERT" | "DELETE" | "UPDATE" => query::write(cursor, &word),
+        "TRUNCATE" => table_as::truncate(cursor),
         "FLUSH" => {
             cursor.advance(1);
             Ok(StatementKind::Flush)

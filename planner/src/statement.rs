@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use rtsap_catalog::object::{ColumnKind, WatermarkDef};
 
 use crate::statement::explain::ExplainStatement;
-use crate::statement::named_query::CreatePlainView;
+use crate::statement::named_query::{CreatePlainView, CreateTableAs};
 
 pub mod explain;
 pub mod named_query;
@@ -35,6 +35,8 @@ pub enum StatementKind {
     CreateTable(Box<CreateTable>),
     /// `CREATE STREAMING VIEW`, `CREATE MATERIALIZED VIEW`.
     CreateView(Box<CreateView>),
+    /// `CREATE TABLE … AS`.
+    CreateTableAs(Box<CreateTableAs>),
     /// `CREATE VIEW`.
     CreatePlainView(Box<CreatePlainView>),
     /// `CREATE SINK … FROM …`.
@@ -57,6 +59,13 @@ pub enum StatementKind {
         /// The table.
         table: Name,
         /// The whole statement.
+        statement: Box<Statement>,
+    },
+    /// `TRUNCATE table`.
+    Truncate {
+        /// The table.
+        table: Name,
+        /// `DELETE FROM table`.
         statement: Box<Statement>,
     },
     /// `FLUSH`: waits until everything written before is visible.

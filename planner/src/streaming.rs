@@ -212,7 +212,8 @@ fn plain_columns(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
     refine(LogicalPlanBuilder::from(plan).project(exprs)?.build()?)
 }
 
-fn plain_type(found: &DataType) -> Option<DataType> {
+/// The type in SQL for one that SQL has not.
+pub fn plain_type(found: &DataType) -> Option<DataType> {
     match found {
         DataType::Utf8View | DataType::LargeUtf8 => Some(DataType::Utf8),
         DataType::BinaryView | DataType::LargeBinary => Some(DataType::Binary),

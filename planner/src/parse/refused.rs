@@ -67,7 +67,7 @@ const VIEW: &str = "Write CREATE VIEW and DROP VIEW.";
 const NONE: &str = "There are no such objects in this version.";
 
 /// Statements that this version does not run.
-const STATEMENTS: [Refusal; 21] = [
+const STATEMENTS: [Refusal; 20] = [
     (
         &["ALTER", "SYSTEM"],
         "ALTER SYSTEM",
@@ -103,11 +103,6 @@ const STATEMENTS: [Refusal; 21] = [
         &["MERGE"],
         "MERGE",
         "INSERT into a table with a primary key replaces rows.",
-    ),
-    (
-        &["TRUNCATE"],
-        "TRUNCATE",
-        "Drop the table and create it anew.",
     ),
     (
         &["GRANT"],

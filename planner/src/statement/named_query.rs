@@ -1,4 +1,6 @@
-//! Statements that give a query a name: `CREATE VIEW`.
+//! Statements that give a query, or its rows, a name: `CREATE VIEW`, `CREATE TABLE AS`.
+
+use datafusion::sql::sqlparser::ast::Statement;
 
 use crate::statement::Name;
 
@@ -17,4 +19,21 @@ pub struct CreatePlainView {
     pub query: String,
     /// Characters before the query in the whole text.
     pub query_offset: u32,
+}
+
+/// `CREATE TABLE … AS`.
+#[derive(Clone, Debug)]
+pub struct CreateTableAs {
+    /// Its name.
+    pub name: Name,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+    /// `t (a, b)`: names with positions; fewer than the query has columns, or none.
+    pub column_names: Vec<(String, u32)>,
+    /// `PRIMARY KEY (a)`: names with positions.
+    pub primary_key: Vec<(String, u32)>,
+    /// The query.
+    pub query: Box<Statement>,
+    /// Whether its rows are written: not `WITH NO DATA`.
+    pub with_data: bool,
 }
