@@ -198,7 +198,7 @@ impl Session {
         parameter_types: &[Option<DataType>],
     ) -> Result<Prepared, EngineError> {
         self.check_block(statement)?;
-        prepared::prepare(self, statement, parameter_types).await
+        Box::pin(prepared::prepare(self, statement, parameter_types)).await
     }
 
     /// Runs it. `parameters` has one value for each of [`Prepared::parameter_types`].

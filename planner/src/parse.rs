@@ -9,6 +9,7 @@ pub mod cursor;
 pub mod define;
 pub mod emit;
 pub mod explain;
+mod frame;
 pub mod function;
 pub mod horizon;
 pub mod join;

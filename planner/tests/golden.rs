@@ -291,6 +291,9 @@ fn show_relation(relation: &Relation, out: &mut String) {
 fn show_statement(kind: &StatementKind, out: &mut String) {
     let text = match kind {
         StatementKind::Query(query) => format!("query {query}"),
+        StatementKind::CreateTableAs(create) => {
+            format!("create table {} as {}", create.name.name, create.query)
+        }
         StatementKind::Insert { table, statement } => format!("insert {}: {statement}", table.name),
         StatementKind::Subscribe(subscribe) => {
             format!(

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rtsap_catalog::object::{
-    ObjectKind, ObjectNumber, PlainViewDef, SinkDef, SourceDef, ViewDef,
-};
+use rtsap_catalog::object::{ObjectKind, ObjectNumber, PlainViewDef, SinkDef, SourceDef, ViewDef};
 use rtsap_catalog::snapshot::{CatalogObject, CatalogSnapshot};
 use rtsap_plan::operator::ObjectId;
 use rtsap_planner::bind::plain_view::plain_view_relation;

@@ -79,7 +79,8 @@ pub(crate) async fn drop_objects(
 
 /// Whether the runtime knows an object: functions and views do not run.
 fn runs(catalog: &CatalogSnapshot, id: ObjectNumber) -> bool {
-    let still = |kind: &ObjectKind| matches!(kind, ObjectKind::Function(_) | ObjectKind::PlainView(_));
+    let still =
+        |kind: &ObjectKind| matches!(kind, ObjectKind::Function(_) | ObjectKind::PlainView(_));
     catalog
         .by_id(id)
         .is_some_and(|object| !still(&object.def.kind))

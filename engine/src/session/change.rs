@@ -22,7 +22,7 @@ pub(super) async fn change(
     kind: &StatementKind,
 ) -> Result<Outcome, EngineError> {
     if let StatementKind::CreatePlainView(create) = kind {
-        return plain_view::create(session, create, statement.text()).await;
+        return Box::pin(plain_view::create(session, create, statement.text())).await;
     }
     let instance = Arc::clone(&session.instance);
     let (kind, sql) = (kind.clone(), show::redacted(statement));

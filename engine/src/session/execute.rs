@@ -258,7 +258,7 @@ async fn run(
     let catalog = session.instance.snapshot();
     if catalog.version() != planned.version {
         let declared: Vec<_> = prepared.parameter_types.iter().cloned().map(Some).collect();
-        let again = prepared::prepare(session, &prepared.statement, &declared).await?;
+        let again = Box::pin(prepared::prepare(session, &prepared.statement, &declared)).await?;
         if again.result != prepared.result {
             let message = "cached plan must not change result type";
             return Err(EngineError::invalid("RT0514", message).sqlstate("0A000"));
@@ -303,7 +303,10 @@ async fn run_plan(
 ///
 /// # Errors
 /// `RT0500` if the types differ.
-pub(super) fn relabeled(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, EngineError> {
+pub(super) fn relabeled(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, EngineError> {
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = batch.columns().to_vec();
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)

@@ -42,7 +42,7 @@ pub(super) async fn create(
     for _ in 0..ATTEMPTS_MAX {
         let before = session.instance.snapshot();
         version = before.version();
-        let bound = bind(session, create, &before).await?;
+        let bound = Box::pin(bind(session, create, &before)).await?;
         let (instance, create) = (Arc::clone(&session.instance), create.clone());
         let sql = sql.to_owned();
         let work = async move { commit(&instance, &create, sql, bound, version).await };
@@ -78,7 +78,7 @@ async fn bind(
             return Err(error.at(Some(create.name.position)));
         }
     };
-    let (found, schema, names) = planned(session, create, &visible)
+    let (found, schema, names) = Box::pin(planned(session, create, &visible))
         .await
         .map_err(|error| shifted(error, create.query_offset))?;
     Ok(Some(Bound {

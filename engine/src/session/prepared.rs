@@ -115,8 +115,10 @@ pub(super) async fn prepare(
             table,
             statement: sql,
         } => {
-            let (tag, work, types) =
-                prepare_modification(session, statement, table, sql, declared).await?;
+            let (tag, work, types) = Box::pin(prepare_modification(
+                session, statement, table, sql, declared,
+            ))
+            .await?;
             (tag, work.answer(), work, types)
         }
         StatementKind::CreateTableAs(create) => {
@@ -263,7 +265,7 @@ async fn prepare_insert(
     let planning = session.planning(catalog, &statement.whole);
     let schema = table_schema(&session.instance, id, own_name(table)?.as_str())?;
     let mut insert = insert.clone();
-    let returning = Returning::take(&mut insert, &planning).await?;
+    let returning = Box::pin(Returning::take(&mut insert, &planning)).await?;
     if let SqlStatement::Insert(insert) = &mut insert {
         // Only RETURNING can name it.
         insert.table_alias = None;
@@ -316,7 +318,8 @@ async fn prepare_modification(
     let target = modify::target(session, table, modification.word())?;
     let planning = session.planning(catalog, &statement.whole);
     let mut sql = sql.clone();
-    let returning = Returning::take(&mut sql, &planning).await?.map(Box::new);
+    let returning = Box::pin(Returning::take(&mut sql, &planning)).await?;
+    let returning = returning.map(Box::new);
     let query = modify::query(&sql, &target)?;
     let plan = planning
         .plan_read(&compatible(statement.text(), &query))

@@ -127,7 +127,7 @@ pub(super) async fn answer(
 ) -> Result<Option<Vec<RecordBatch>>, EngineError> {
     match returning {
         Some(returning) => {
-            let answer = returning.rows(session, prepared, rows, guard).await?;
+            let answer = Box::pin(returning.rows(session, prepared, rows, guard)).await?;
             Ok(Some(answer))
         }
         None => Ok(None),
@@ -202,8 +202,8 @@ fn check(plan: &LogicalPlan) -> Result<(), EngineError> {
     let mut at = plan;
     let rows = loop {
         at = match at {
-            LogicalPlan::Projection(projection) => &projection.input,
-            LogicalPlan::SubqueryAlias(alias) => &alias.input,
+            LogicalPlan::Projection(projection) => projection.input.as_ref(),
+            LogicalPlan::SubqueryAlias(alias) => alias.input.as_ref(),
             other => break matches!(other, LogicalPlan::TableScan(_)),
         };
     };

@@ -13,9 +13,7 @@ use rtsap_catalog::object::ColumnKind;
 use rtsap_planner::bind_table;
 use rtsap_planner::data_type::SqlType;
 use rtsap_planner::statement::named_query::CreateTableAs;
-use rtsap_planner::statement::{
-    ColumnClause, CreateTable, DropStatement, ObjectNoun, TableBody,
-};
+use rtsap_planner::statement::{ColumnClause, CreateTable, DropStatement, ObjectNoun, TableBody};
 use rtsap_planner::streaming::plain_type;
 
 use crate::error::EngineError;
@@ -147,5 +145,9 @@ fn text(table: &CreateTable) -> String {
     if !key.is_empty() {
         parts.push(format!("PRIMARY KEY ({key})"));
     }
-    format!("CREATE TABLE {} ({})", quote(&table.name.name), parts.join(", "))
+    format!(
+        "CREATE TABLE {} ({})",
+        quote(&table.name.name),
+        parts.join(", ")
+    )
 }

@@ -163,9 +163,11 @@ pub(crate) fn views(
     let health = |s: Option<&ViewStatus>| s.map(|s| s.health.clone());
     Tabular::new(&rows)
         .text("name", |(object, _)| name_of(object))
-        .text("changelog", |(object, _)| match is_plain(&object.def.kind) {
-            true => None,
-            false => changelog(object),
+        .text("changelog", |(object, _)| {
+            match is_plain(&object.def.kind) {
+                true => None,
+                false => changelog(object),
+            }
         })
         .text("state", |(object, s)| match is_plain(&object.def.kind) {
             // It keeps no rows: it is computed where it is read.

@@ -173,7 +173,9 @@ pub fn comment(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         return Err(error.hint("Comment on the relation."));
     }
     let Some(noun) = noun(cursor) else {
-        return Err(cursor.unexpected("Expected SOURCE, TABLE, VIEW, STREAMING VIEW, SINK or FUNCTION."));
+        return Err(
+            cursor.unexpected("Expected SOURCE, TABLE, VIEW, STREAMING VIEW, SINK or FUNCTION.")
+        );
     };
     let name = match noun {
         ObjectNoun::Function => function::called(cursor)?,

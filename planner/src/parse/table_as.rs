@@ -60,7 +60,11 @@ pub(super) fn table_as(
     let ends = |words: &[&str]| {
         let last = tokens.len().checked_sub(words.len());
         let last = last.and_then(|at| tokens.get(at..));
-        last.is_some_and(|last| last.iter().zip(words).all(|(next, word)| next.is_word(word)))
+        last.is_some_and(|last| {
+            last.iter()
+                .zip(words)
+                .all(|(next, word)| next.is_word(word))
+        })
     };
     let (dropped, with_data) = match (ends(&["WITH", "NO", "DATA"]), ends(&["WITH", "DATA"])) {
         (true, _) => (3, false),
