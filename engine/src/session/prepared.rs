@@ -95,30 +95,10 @@ pub(super) async fn prepare(
                 types,
             )
         }
-        StatementKind::Insert {
-            table,
-            statement: insert,
-        } if !modify::is_merge(insert) => {
-            let (work, types) = prepare_insert(session, statement, table, insert, declared).await?;
-            let tag = CommandTag::Affected("INSERT 0", 0);
-            (tag, work.answer(), work, types)
-        }
-        StatementKind::Modify {
-            table,
-            statement: sql,
-        }
-        | StatementKind::Truncate {
-            table,
-            statement: sql,
-        }
-        | StatementKind::Insert {
-            table,
-            statement: sql,
-        } => {
-            let (tag, work, types) = Box::pin(prepare_modification(
-                session, statement, table, sql, declared,
-            ))
-            .await?;
+        StatementKind::Insert { .. }
+        | StatementKind::Modify { .. }
+        | StatementKind::Truncate { .. } => {
+            let (tag, work, types) = Box::pin(prepare_write(session, statement, declared)).await?;
             (tag, work.answer(), work, types)
         }
         StatementKind::CreateTableAs(create) => {
@@ -159,6 +139,35 @@ pub(super) async fn prepare(
         }
     };
     Ok(assemble(statement, tag, result, work, parameter_types))
+}
+
+async fn prepare_write(
+    session: &Session,
+    statement: &Statement,
+    declared: &[Option<DataType>],
+) -> Result<(CommandTag, Work, Vec<DataType>), EngineError> {
+    match &statement.parsed.kind {
+        StatementKind::Insert {
+            table,
+            statement: insert,
+        } if !modify::is_merge(insert) => {
+            let (work, types) = prepare_insert(session, statement, table, insert, declared).await?;
+            Ok((CommandTag::Affected("INSERT 0", 0), work, types))
+        }
+        StatementKind::Modify {
+            table,
+            statement: sql,
+        }
+        | StatementKind::Truncate {
+            table,
+            statement: sql,
+        }
+        | StatementKind::Insert {
+            table,
+            statement: sql,
+        } => prepare_modification(session, statement, table, sql, declared).await,
+        _ => Err(EngineError::internal("a write that is none")),
+    }
 }
 
 async fn prepare_cursor(
