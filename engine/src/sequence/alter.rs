@@ -56,11 +56,7 @@ pub(crate) async fn alter(
     let to = match &statement.action {
         AlterAction::Rename(to) => to,
         AlterAction::Query(..) if matches!(object.def.kind, ObjectKind::PlainView(_)) => {
-            return Err(
-                EngineError::unsupported("ALTER VIEW … AS of a view without rows")
-                    .hint("CREATE OR REPLACE VIEW makes it anew.")
-                    .at(Some(statement.name.position)),
-            );
+            return Err(without_rows(&statement.name));
         }
         AlterAction::Query(query, query_offset) => {
             // It may take as long as the past is; other definitions need not wait for it.
@@ -94,6 +90,12 @@ pub(crate) async fn alter(
         tag,
         notices: Vec::new(),
     })
+}
+
+fn without_rows(name: &Name) -> EngineError {
+    EngineError::unsupported("ALTER VIEW … AS of a view without rows")
+        .hint("CREATE OR REPLACE VIEW makes it anew.")
+        .at(Some(name.position))
 }
 
 fn renaming(

@@ -172,7 +172,6 @@ pub(crate) fn view(
         pace,
         retention,
     } = planned;
-    // What a view in between reads is among them.
     let source = |id: &ObjectNumber| {
         let object = catalog.by_id(*id);
         object.is_some_and(|object| {

@@ -1,5 +1,5 @@
-//! `UPDATE`, `DELETE` and `TRUNCATE`: rows of a table with a primary key, found by a read and written as
-//! changes.
+//! `UPDATE`, `DELETE` and `TRUNCATE`: rows of a table with a primary key, found by a read and
+//! written as changes.
 //!
 //! From the read to the write nobody else writes the table: other writers wait, in a transaction
 //! block until it ends. So no write is lost between the two.

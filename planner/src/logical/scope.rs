@@ -91,8 +91,8 @@ pub fn options() -> ConfigOptions {
 /// The relation called `name`, to be read.
 ///
 /// # Errors
-/// [`Cause::UnknownRelation`] with the nearest name, [`Cause::WrongKind`] for a sink, and for a view
-/// whose query has not been put in its place.
+/// [`Cause::UnknownRelation`] with the nearest name, [`Cause::WrongKind`] for a sink, and for a
+/// view whose query has not been put in its place.
 pub fn relation(catalog: &CatalogSnapshot, name: &str) -> Result<StreamTable, PlanError> {
     let Some(object) = catalog.resolve(name) else {
         let hint = nearest(name, catalog.names());

@@ -19,7 +19,8 @@ pub(super) fn is_next(cursor: &Cursor<'_>) -> bool {
     ahead.at(&["AS"])
 }
 
-/// After `CREATE TABLE [IF NOT EXISTS] name`: `[(a, b, PRIMARY KEY (a))] AS query [WITH [NO] DATA]`.
+/// After `CREATE TABLE [IF NOT EXISTS] name`: `[(a, b, PRIMARY KEY (a))] AS query`, and perhaps
+/// `WITH [NO] DATA`.
 ///
 /// # Errors
 /// [`Cause::Syntax`], [`Cause::Conflict`] for two keys.
