@@ -28,7 +28,7 @@ pub(super) const ALL: [Entry; 1] = [Entry {
     description: "The values from start to stop, both included: what generate_series in FROM is \
                   planned as. Whole numbers and numerics, in steps of 1 or another one; \
                   timestamps, in steps of an interval. At most 1,000,000 values.",
-    example: "SELECT series_list(1, size) FROM trades",
+    example: "SELECT series_list(TIMESTAMP '2024-01-01', ts, INTERVAL '1 year') FROM trades",
     parameters: &[],
     types,
     compute: |columns, result| lists(columns, result),
