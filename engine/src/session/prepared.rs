@@ -165,7 +165,12 @@ async fn prepare_write(
         | StatementKind::Insert {
             table,
             statement: sql,
-        } => prepare_modification(session, statement, table, sql, declared).await,
+        } => {
+            Box::pin(prepare_modification(
+                session, statement, table, sql, declared,
+            ))
+            .await
+        }
         _ => Err(EngineError::internal("a write that is none")),
     }
 }
