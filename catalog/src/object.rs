@@ -39,6 +39,8 @@ pub enum ObjectKind {
     Table(TableDef),
     /// A streaming view.
     View(ViewDef),
+    /// A view: a query under a name, planned where it is named. It keeps no rows.
+    PlainView(PlainViewDef),
     /// A relation outside that follows a view.
     Sink(SinkDef),
     /// A function in SQL.
@@ -46,12 +48,13 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    /// The word people use: `source`, `table`, `streaming view`, `sink`, `function`.
+    /// The word people use: `source`, `table`, `streaming view`, `view`, `sink`, `function`.
     pub const fn noun(&self) -> &'static str {
         match self {
             Self::Source(_) => "source",
             Self::Table(_) => "table",
             Self::View(_) => "streaming view",
+            Self::PlainView(_) => "view",
             Self::Sink(_) => "sink",
             Self::Function(_) => "function",
         }
@@ -126,6 +129,26 @@ pub struct ViewDef {
     pub column_names: Vec<String>,
     /// The view's `WITH` options.
     pub options: BTreeMap<String, String>,
+}
+
+/// A view: a query under a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainViewDef {
+    /// The query, as written.
+    pub query: String,
+    /// Its columns, in order.
+    pub columns: Vec<ViewColumnDef>,
+    /// Whether the names of the columns are others than those that the query gives them.
+    pub renamed: bool,
+}
+
+/// A column of a view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewColumnDef {
+    /// Its name, folded as PostgreSQL folds.
+    pub name: String,
+    /// Its type as SQL text in canonical form; as Arrow writes it where SQL has no name for it.
+    pub data_type: String,
 }
 
 /// A relation outside that follows a view.

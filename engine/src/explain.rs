@@ -14,7 +14,8 @@ use rtsap_plan::explain::{changelog, text_with};
 use rtsap_plan::graph::StreamPlan;
 use rtsap_plan::graphic;
 use rtsap_planner::bind::view::view_options;
-use rtsap_planner::statement::{CreateView, ExplainFormat, ExplainStatement, ExplainTarget, Name};
+use rtsap_planner::statement::explain::{ExplainFormat, ExplainStatement, ExplainTarget};
+use rtsap_planner::statement::{CreateView, Name};
 use rtsap_planner::{plan_view, plan_view_with};
 use rtsap_runtime::status::OperatorStatus;
 

@@ -11,9 +11,13 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::StreamExt;
 use rtsap_catalog::snapshot::CatalogSnapshot;
+use rtsap_planner::logical::plain_view::inline;
+use rtsap_planner::parse::lexeme::Lexeme;
+use rtsap_planner::parse::query;
 use rtsap_runtime::serve::Cut;
 
 use crate::error::EngineError;
+use crate::query::compatible::compatible;
 use crate::query::diagnose::{Scene, diagnose};
 use crate::query::guard::Guard;
 use crate::query::served::Reading;
@@ -53,7 +57,13 @@ impl Planning {
     /// # Errors
     /// What DataFusion refuses, explained.
     pub(crate) async fn plan(&self, statement: &SqlStatement) -> Result<LogicalPlan, EngineError> {
-        let statement = DfStatement::Statement(Box::new(statement.clone()));
+        let mut statement = statement.clone();
+        let read = |text: &str, tokens: &[Lexeme]| {
+            let statement = query::sql(text, tokens)?;
+            Ok(compatible(text, &statement))
+        };
+        inline(&mut statement, &self.text, &self.catalog, &read)?;
+        let statement = DfStatement::Statement(Box::new(statement));
         let planned = self.state.statement_to_plan(statement).await;
         planned.map_err(|error| diagnose(error, self.scene()))
     }

@@ -26,6 +26,7 @@ pub(crate) mod boot;
 pub(crate) mod define;
 pub(crate) mod drop;
 pub(crate) mod function;
+pub(crate) mod plain_view;
 pub(crate) mod replace;
 
 /// What a change of definitions came to.
@@ -61,7 +62,7 @@ pub(crate) enum Start {
     View(ViewSpec),
     /// A sink.
     Sink(SinkSpec),
-    /// A function, which does not run.
+    /// A function or a view, which do not run.
     Nothing,
 }
 
@@ -241,6 +242,10 @@ pub(crate) fn check_noun(
         ObjectNoun::Source => ("source", matches!(def.kind, ObjectKind::Source(_))),
         ObjectNoun::Table => ("table", matches!(def.kind, ObjectKind::Table(_))),
         ObjectNoun::View => ("streaming view", matches!(def.kind, ObjectKind::View(_))),
+        ObjectNoun::AnyView => {
+            let kinds = matches!(def.kind, ObjectKind::View(_) | ObjectKind::PlainView(_));
+            ("view", kinds)
+        }
         ObjectNoun::Sink => ("sink", matches!(def.kind, ObjectKind::Sink(_))),
         ObjectNoun::Function => ("function", matches!(def.kind, ObjectKind::Function(_))),
     };

@@ -34,7 +34,10 @@ pub(crate) mod block;
 pub(crate) mod change;
 pub(crate) mod execute;
 pub(crate) mod modify;
+mod plain_view;
 pub(crate) mod prepared;
+pub(crate) mod returning;
+mod table_as;
 pub(crate) mod writes;
 
 /// What a client says about itself when it connects.
@@ -195,7 +198,7 @@ impl Session {
         parameter_types: &[Option<DataType>],
     ) -> Result<Prepared, EngineError> {
         self.check_block(statement)?;
-        prepared::prepare(self, statement, parameter_types).await
+        Box::pin(prepared::prepare(self, statement, parameter_types)).await
     }
 
     /// Runs it. `parameters` has one value for each of [`Prepared::parameter_types`].

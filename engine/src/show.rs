@@ -32,7 +32,8 @@ pub(crate) fn objects(
     let made = match target {
         ShowTarget::Sources => rows::sources(&catalog, &status),
         ShowTarget::Tables => rows::tables(&catalog, &status),
-        ShowTarget::Views => rows::views(&catalog, &status),
+        ShowTarget::Views => rows::views(&catalog, &status, false),
+        ShowTarget::AllViews => rows::views(&catalog, &status, true),
         ShowTarget::Sinks => rows::sinks(&catalog, &status),
         ShowTarget::Functions => rows::functions(instance, &catalog),
         ShowTarget::Jobs => rows::jobs(&catalog, &status),

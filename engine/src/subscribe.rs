@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, StringArray, TimestampMicrosecondArray, new_null_ar
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use futures::{StreamExt, TryStreamExt};
+use rtsap_catalog::object::ObjectKind;
 use rtsap_plan::graph::StreamPlan;
 use rtsap_plan::operator::ObjectId;
 use rtsap_planner::plan_view;
@@ -80,6 +81,16 @@ pub(crate) fn follow(
     let (what, rows) = match &statement.target {
         SubscribeTarget::Relation(name) => {
             let own = own_name(name)?;
+            if let Some(view) = catalog.resolve(own.as_str())
+                && matches!(view.def.kind, ObjectKind::PlainView(_))
+            {
+                // It keeps no rows that could be followed; what it selects can.
+                let query = format!("SELECT * FROM \"{}\"", own.as_str().replace('"', "\"\""));
+                let planned = plan_view(&query, &[], &catalog, &instance.functions);
+                let planned = planned.map_err(|error| error.moved(name.position))?;
+                let what = What::Query(Arc::new(planned.plan));
+                return Ok(followed(statement, what, planned.relation.schema));
+            }
             let resolved = namespace::resolve(&catalog, instance, own.as_str());
             let resolved = resolved.map_err(|error| error.at(Some(name.position)))?;
             let Some(table) = resolved else {
@@ -100,13 +111,16 @@ pub(crate) fn follow(
             (What::Query(Arc::new(planned.plan)), planned.relation.schema)
         }
     };
-    let (snapshot, progress) = (statement.snapshot, statement.progress);
-    Ok(Followed {
+    Ok(followed(statement, what, rows))
+}
+
+fn followed(statement: &SubscribeStatement, what: What, rows: SchemaRef) -> Followed {
+    Followed {
         what,
         rows,
-        snapshot,
-        progress,
-    })
+        snapshot: statement.snapshot,
+        progress: statement.progress,
+    }
 }
 
 /// Begins to follow. The rows never end by themselves unless the relation is dropped.

@@ -6,6 +6,7 @@
 
 pub mod computed;
 pub mod function;
+pub mod plain_view;
 pub mod view;
 
 use std::collections::{BTreeMap, HashSet};

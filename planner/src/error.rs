@@ -206,6 +206,13 @@ impl PlanError {
         self
     }
 
+    /// The same error at a character of another text, counted from 1.
+    #[must_use]
+    pub fn moved(mut self, position: u32) -> Self {
+        self.0.position = Some(position);
+        self
+    }
+
     /// The same error with a hint: full sentences that say what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

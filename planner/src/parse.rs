@@ -9,6 +9,7 @@ pub mod cursor;
 pub mod define;
 pub mod emit;
 pub mod explain;
+mod frame;
 pub mod function;
 pub mod horizon;
 pub mod join;
@@ -19,6 +20,7 @@ pub mod session;
 pub mod show;
 pub mod subscribe;
 mod symmetric;
+mod table_as;
 pub mod version;
 pub mod view;
 
@@ -54,7 +56,7 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, PlanError> {
 }
 
 /// Every first word of a statement, for hints.
-const FIRST_WORDS: [&str; 34] = [
+const FIRST_WORDS: [&str; 35] = [
     "ABORT",
     "ALTER",
     "BEGIN",
@@ -85,6 +87,7 @@ const FIRST_WORDS: [&str; 34] = [
     "START",
     "SUBSCRIBE",
     "TABLE",
+    "TRUNCATE",
     "UNLISTEN",
     "UPDATE",
     "VALUES",
@@ -106,6 +109,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         "ALTER" => alter::alter(cursor),
         "DROP" => show::drop_objects(cursor),
         "INSERT" | "DELETE" | "UPDATE" => query::write(cursor, &word),
+        "TRUNCATE" => table_as::truncate(cursor),
         "FLUSH" => {
             cursor.advance(1);
             Ok(StatementKind::Flush)
@@ -158,6 +162,9 @@ fn create(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         let view = view::view(cursor, or_replace)?;
         return Ok(StatementKind::CreateView(Box::new(view)));
     }
+    if cursor.eat(&["VIEW"]) {
+        return view::plain_view(cursor, or_replace);
+    }
     if cursor.eat(&["SINK"]) {
         return view::sink(cursor, or_replace, start.position());
     }
@@ -168,7 +175,7 @@ fn create(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         return Err(error);
     }
     Err(cursor.unexpected_word(
-        "Expected SOURCE, TABLE, STREAMING VIEW, SINK or FUNCTION after CREATE.",
+        "Expected SOURCE, TABLE, VIEW, STREAMING VIEW, SINK or FUNCTION after CREATE.",
         &CREATED,
     ))
 }

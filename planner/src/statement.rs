@@ -9,6 +9,12 @@ use std::ops::Range;
 use datafusion::sql::sqlparser::ast::Statement;
 use rtsap_catalog::object::{ColumnKind, WatermarkDef};
 
+use crate::statement::explain::ExplainStatement;
+use crate::statement::named_query::{CreatePlainView, CreateTableAs};
+
+pub mod explain;
+pub mod named_query;
+
 /// One statement of the text given to [`crate::parse::parse`].
 #[derive(Clone, Debug)]
 pub struct ParsedStatement {
@@ -29,6 +35,10 @@ pub enum StatementKind {
     CreateTable(Box<CreateTable>),
     /// `CREATE STREAMING VIEW`, `CREATE MATERIALIZED VIEW`.
     CreateView(Box<CreateView>),
+    /// `CREATE TABLE … AS`.
+    CreateTableAs(Box<CreateTableAs>),
+    /// `CREATE VIEW`.
+    CreatePlainView(Box<CreatePlainView>),
     /// `CREATE SINK … FROM …`.
     CreateSink(Box<CreateSink>),
     /// `CREATE FUNCTION … LANGUAGE SQL AS …`.
@@ -49,6 +59,13 @@ pub enum StatementKind {
         /// The table.
         table: Name,
         /// The whole statement.
+        statement: Box<Statement>,
+    },
+    /// `TRUNCATE table`.
+    Truncate {
+        /// The table.
+        table: Name,
+        /// `DELETE FROM table`.
         statement: Box<Statement>,
     },
     /// `FLUSH`: waits until everything written before is visible.
@@ -250,8 +267,10 @@ pub enum ObjectNoun {
     Source,
     /// `TABLE`.
     Table,
-    /// `STREAMING VIEW`, `MATERIALIZED VIEW`, `VIEW`.
+    /// `STREAMING VIEW`, `MATERIALIZED VIEW`.
     View,
+    /// `VIEW`: one that keeps rows or one that does not.
+    AnyView,
     /// `SINK`.
     Sink,
     /// `FUNCTION`.
@@ -304,8 +323,10 @@ pub enum ShowTarget {
     Sources,
     /// `SHOW TABLES`.
     Tables,
-    /// `SHOW [STREAMING | MATERIALIZED] VIEWS`.
+    /// `SHOW STREAMING | MATERIALIZED VIEWS`.
     Views,
+    /// `SHOW VIEWS`: those and the ones that keep no rows.
+    AllViews,
     /// `SHOW SINKS`.
     Sinks,
     /// `SHOW JOBS`.
@@ -316,55 +337,6 @@ pub enum ShowTarget {
     Columns(Name),
     /// `SHOW CREATE [SOURCE | TABLE | [STREAMING] VIEW | SINK] name`.
     Create(Option<ObjectNoun>, Name),
-}
-
-/// `EXPLAIN …`.
-#[derive(Clone, Debug)]
-pub struct ExplainStatement {
-    /// `EXPLAIN (FORMAT …)`.
-    pub format: ExplainFormat,
-    /// `CHANGELOG_MODE` was asked for (the plan always says it; kept so that the option is not an
-    /// error).
-    pub changelog_mode: bool,
-    /// `VERBOSE`.
-    pub verbose: bool,
-    /// `ANALYZE`.
-    pub analyze: bool,
-    /// What to explain.
-    pub target: ExplainTarget,
-}
-
-/// In which form a plan is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ExplainFormat {
-    /// One operator a line.
-    #[default]
-    Text,
-    /// JSON.
-    Json,
-    /// Graphviz.
-    Dot,
-}
-
-/// What `EXPLAIN` explains.
-#[derive(Clone, Debug)]
-pub enum ExplainTarget {
-    /// `EXPLAIN CREATE STREAMING VIEW …`: the plan it would get.
-    CreateView(Box<CreateView>),
-    /// `EXPLAIN STREAMING VIEW v`: the plan of an existing view; with `ANALYZE`, its live figures.
-    View(Name),
-    /// `EXPLAIN WHY v`: what a view waits for.
-    Why(Name),
-    /// `EXPLAIN SELECT … EMIT …`: the streaming plan of this query, by text and characters before
-    /// it.
-    StreamingQuery {
-        /// The query with its `EMIT` clause.
-        query: String,
-        /// Characters before it in the whole text.
-        query_offset: u32,
-    },
-    /// `EXPLAIN SELECT …`: the plan of a read.
-    Query(Box<Statement>),
 }
 
 /// `SUBSCRIBE …`.

@@ -52,7 +52,7 @@ use crate::logical::scope::Scope;
 use crate::logical::translate::{placed, translate};
 use crate::logical::window_node::WindowNode;
 use crate::logical::{check_deterministic, raw_plan, refine, rename};
-use crate::logical::{sample, view_spelling};
+use crate::logical::{plain_view, sample, view_spelling};
 use crate::parse::emit::split_emit;
 use crate::parse::lexeme::{Lexeme, lexemes};
 use crate::parse::query;
@@ -124,6 +124,7 @@ pub fn plan_view_with(
     refuse::words(&tokens)?;
     let split = split_emit(query_text, &tokens)?;
     let mut statement = query::view_sql(query_text, split.query)?;
+    let found = plain_view::inline(&mut statement, query_text, catalog, &query::view_sql)?;
     view_spelling::rewrite(&mut statement).map_err(|error| placed(error, query_text))?;
     let sampled = sample::rewrite(&mut statement, catalog, functions);
     sampled.map_err(|error| at_sample(error, &tokens))?;
@@ -155,6 +156,7 @@ pub fn plan_view_with(
 
     let mut compiler = Compiler::new(query_text, catalog, functions);
     compiler.depends_on.extend(scope.called());
+    compiler.depends_on.extend(found.views);
     compiler.state_ttl_nanos = options.state_ttl_nanos;
     compiler.late = options.late;
     compiler.start = options.start;
@@ -210,7 +212,8 @@ fn plain_columns(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
     refine(LogicalPlanBuilder::from(plan).project(exprs)?.build()?)
 }
 
-fn plain_type(found: &DataType) -> Option<DataType> {
+/// The type in SQL for one that SQL has not.
+pub fn plain_type(found: &DataType) -> Option<DataType> {
     match found {
         DataType::Utf8View | DataType::LargeUtf8 => Some(DataType::Utf8),
         DataType::BinaryView | DataType::LargeBinary => Some(DataType::Binary),

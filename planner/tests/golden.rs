@@ -14,9 +14,9 @@ use rtsap_catalog::snapshot::{CatalogChange, CatalogSnapshot};
 use rtsap_plan::explain;
 use rtsap_planner::bind::view::view_options;
 use rtsap_planner::bind::{BoundColumn, BoundSource};
+use rtsap_planner::statement::explain::{ExplainStatement, ExplainTarget};
 use rtsap_planner::statement::{
-    CopyDirection, CreateView, CursorSource, ExplainStatement, ExplainTarget, StatementKind,
-    SubscribeTarget,
+    CopyDirection, CreateView, CursorSource, StatementKind, SubscribeTarget,
 };
 use rtsap_planner::{
     Functions, PlanError, bind_source, bind_source_def, bind_table, bind_table_def, parse,
@@ -291,6 +291,9 @@ fn show_relation(relation: &Relation, out: &mut String) {
 fn show_statement(kind: &StatementKind, out: &mut String) {
     let text = match kind {
         StatementKind::Query(query) => format!("query {query}"),
+        StatementKind::CreateTableAs(create) => {
+            format!("create table {} as {}", create.name.name, create.query)
+        }
         StatementKind::Insert { table, statement } => format!("insert {}: {statement}", table.name),
         StatementKind::Subscribe(subscribe) => {
             format!(

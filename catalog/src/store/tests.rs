@@ -118,7 +118,7 @@ async fn a_broken_file_is_refused_not_skipped() {
 fn the_stored_form_is_the_golden_file() {
     let golden = include_str!("../../tests/golden/catalog_v1.json");
     let PersistedCatalog::V1(read) = serde_json::from_str(golden).unwrap();
-    assert_eq!(read.objects.len(), 4);
+    assert_eq!(read.objects.len(), 5);
     read_back(&read).unwrap();
     let written = serde_json::to_string_pretty(&PersistedCatalog::V1(read)).unwrap();
     assert_eq!(written, golden.trim_end());

@@ -90,7 +90,7 @@ pub(super) fn pg_tables(relations: &Relations) -> Result<RecordBatch, ArrowError
         .build()
 }
 
-/// Streaming views.
+/// Views of either kind.
 pub(super) fn pg_views(relations: &Relations) -> Result<RecordBatch, ArrowError> {
     let rows: Vec<&PgRelation> = relations.all.iter().filter(|r| r.kind == "v").collect();
     Tabular::new(&rows)

@@ -66,7 +66,7 @@ impl Relations {
         for object in catalog.objects() {
             let kind = match &object.def.kind {
                 ObjectKind::Table(_) => "r",
-                ObjectKind::View(_) => "v",
+                ObjectKind::View(_) | ObjectKind::PlainView(_) => "v",
                 ObjectKind::Source(_) => "f",
                 ObjectKind::Sink(_) | ObjectKind::Function(_) => continue,
             };
@@ -75,6 +75,7 @@ impl Relations {
             };
             let definition = match &object.def.kind {
                 ObjectKind::View(view) => Some(view.query.clone()),
+                ObjectKind::PlainView(view) => Some(view.query.clone()),
                 _ => None,
             };
             let relation = object.relation.as_ref();

@@ -4,6 +4,7 @@
 //! other queries only through the rules that cannot change what they mean.
 
 use std::collections::HashSet;
+use std::mem::discriminant;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
@@ -31,6 +32,9 @@ pub(crate) fn compatible(text: &str, statement: &Statement) -> Statement {
             .ok()
             .filter(|statements| statements.len() == 1);
         let rewritten = parsed.and_then(|mut statements| statements.pop());
+        // A query inside of another statement, or made from one, is not what the text says.
+        let same = |other: &Statement| discriminant(other) == discriminant(statement);
+        let rewritten = rewritten.filter(same);
         let mut statement = rewritten.unwrap_or_else(|| PARSER.rewrite(statement.clone()));
         rewrite::rewrite(&mut statement);
         statement

@@ -201,6 +201,11 @@ fn unknown_column(field: &Column, valid: &[Column], scene: Scene<'_>) -> EngineE
     if let Some(relation) = &field.relation
         && !known_relation
     {
+        if relation.table().starts_with("__correlated_sq_") {
+            let what = "a subquery that depends on the outer row in this place";
+            return EngineError::unsupported(what)
+                .hint("Write EXISTS (SELECT … WHERE x = a AND y = b), or join.");
+        }
         let message = format!(
             "missing FROM-clause entry for table \"{}\"",
             relation.table()

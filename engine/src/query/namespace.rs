@@ -140,12 +140,15 @@ impl SchemaProvider for Public {
 }
 
 fn is_readable(object: &CatalogObject) -> bool {
-    matches!(object.def.kind, ObjectKind::Table(_) | ObjectKind::View(_))
+    matches!(
+        object.def.kind,
+        ObjectKind::Table(_) | ObjectKind::View(_) | ObjectKind::PlainView(_)
+    )
 }
 
 fn table_type(object: &CatalogObject) -> TableType {
     match object.def.kind {
-        ObjectKind::View(_) => TableType::View,
+        ObjectKind::View(_) | ObjectKind::PlainView(_) => TableType::View,
         _ => TableType::Base,
     }
 }

@@ -32,6 +32,7 @@ pub(crate) async fn alter(
         ObjectNoun::Source => "ALTER SOURCE",
         ObjectNoun::Table => "ALTER TABLE",
         ObjectNoun::View => "ALTER STREAMING VIEW",
+        ObjectNoun::AnyView => "ALTER VIEW",
         ObjectNoun::Sink => "ALTER SINK",
         ObjectNoun::Function => {
             return Err(EngineError::unsupported("ALTER FUNCTION")
@@ -54,6 +55,9 @@ pub(crate) async fn alter(
     let (id, paused) = (object.def.id, statement.action == AlterAction::Pause);
     let to = match &statement.action {
         AlterAction::Rename(to) => to,
+        AlterAction::Query(..) if matches!(object.def.kind, ObjectKind::PlainView(_)) => {
+            return Err(without_rows(&statement.name));
+        }
         AlterAction::Query(query, query_offset) => {
             // It may take as long as the past is; other definitions need not wait for it.
             drop(store);
@@ -61,7 +65,7 @@ pub(crate) async fn alter(
             return Ok(Outcome { tag, notices });
         }
         AlterAction::Pause | AlterAction::Resume
-            if matches!(statement.noun, ObjectNoun::View | ObjectNoun::Sink) =>
+            if matches!(object.def.kind, ObjectKind::View(_) | ObjectKind::Sink(_)) =>
         {
             // What a sink has under way may take long; other definitions need not wait for it.
             drop(store);
@@ -88,6 +92,12 @@ pub(crate) async fn alter(
     })
 }
 
+fn without_rows(name: &Name) -> EngineError {
+    EngineError::unsupported("ALTER VIEW … AS of a view without rows")
+        .hint("CREATE OR REPLACE VIEW makes it anew.")
+        .at(Some(name.position))
+}
+
 fn renaming(
     before: &CatalogSnapshot,
     id: ObjectNumber,
@@ -100,12 +110,16 @@ fn renaming(
     // Views are kept as text, which names what they read; sinks know it by its number.
     let readers = before.dependents(id);
     let mut views = readers.iter().filter(|reader| {
-        matches!(reader.def.kind, ObjectKind::View(_)) && reader.def.depends_on.contains(&id)
+        let is_view = matches!(
+            reader.def.kind,
+            ObjectKind::View(_) | ObjectKind::PlainView(_)
+        );
+        is_view && reader.def.depends_on.contains(&id)
     });
     if let Some(reader) = views.next() {
-        let noun = object.def.kind.noun();
+        let (noun, by) = (object.def.kind.noun(), reader.def.kind.noun());
         let message = format!(
-            "cannot rename {noun} \"{}\" because streaming view \"{}\" reads it",
+            "cannot rename {noun} \"{}\" because {by} \"{}\" reads it",
             object.def.name, reader.def.name
         );
         let error = EngineError::invalid("RT0404", message).sqlstate("2BP01");

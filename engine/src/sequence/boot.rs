@@ -50,6 +50,8 @@ fn candidate(
             };
             define::sink(instance, name, def.id, from, sink.clone())
         }
+        // Whoever reads it plans it.
+        ObjectKind::PlainView(view) => Ok(define::plain_view(view.clone(), def.depends_on.clone())),
         // Whoever calls it compiles it.
         ObjectKind::Function(function) => Ok(define::function(BoundFunction {
             def: function.clone(),

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rtsap_catalog::object::{ObjectKind, ObjectNumber, SinkDef, SourceDef, ViewDef};
+use rtsap_catalog::object::{ObjectKind, ObjectNumber, PlainViewDef, SinkDef, SourceDef, ViewDef};
 use rtsap_catalog::snapshot::{CatalogObject, CatalogSnapshot};
 use rtsap_plan::operator::ObjectId;
+use rtsap_planner::bind::plain_view::plain_view_relation;
 use rtsap_planner::bind::view::{ViewStart, view_options};
 use rtsap_planner::bind::{BoundTable, BoundWatermark};
 use rtsap_planner::duration::nanos_of;
@@ -107,6 +108,17 @@ pub(crate) fn table(name: &str, id: ObjectNumber, bound: BoundTable) -> Candidat
     }
 }
 
+/// A view, as it was kept.
+pub(crate) fn plain_view(def: PlainViewDef, depends_on: Vec<ObjectNumber>) -> Candidate {
+    Candidate {
+        relation: Some(plain_view_relation(&def)),
+        kind: ObjectKind::PlainView(def),
+        depends_on,
+        start: Start::Nothing,
+        notices: Vec::new(),
+    }
+}
+
 /// A function in SQL.
 pub(crate) fn function(bound: BoundFunction) -> Candidate {
     Candidate {
@@ -165,7 +177,7 @@ pub(crate) fn view(
         object.is_some_and(|object| {
             matches!(
                 object.def.kind,
-                ObjectKind::Source(_) | ObjectKind::Function(_)
+                ObjectKind::Source(_) | ObjectKind::Function(_) | ObjectKind::PlainView(_)
             )
         })
     };

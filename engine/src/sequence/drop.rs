@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rtsap_catalog::object::{ObjectKind, ObjectNumber};
-use rtsap_catalog::snapshot::CatalogChange;
+use rtsap_catalog::snapshot::{CatalogChange, CatalogSnapshot};
 use rtsap_plan::operator::ObjectId;
 use rtsap_planner::statement::{CommentStatement, DropStatement, ObjectNoun};
 
@@ -13,7 +13,7 @@ use crate::instance::Instance;
 use crate::response::CommandTag;
 use crate::sequence::{Outcome, check_noun, existing_of, notice, own_name};
 
-/// `DROP SOURCE | TABLE | STREAMING VIEW | SINK | FUNCTION`.
+/// `DROP SOURCE | TABLE | VIEW | STREAMING VIEW | SINK | FUNCTION`.
 ///
 /// # Errors
 /// `RT0201` for an unknown name, `RT0541` for another kind, `RT0404` if something reads it and
@@ -26,6 +26,7 @@ pub(crate) async fn drop_objects(
         ObjectNoun::Source => "DROP SOURCE",
         ObjectNoun::Table => "DROP TABLE",
         ObjectNoun::View => "DROP STREAMING VIEW",
+        ObjectNoun::AnyView => "DROP VIEW",
         ObjectNoun::Sink => "DROP SINK",
         ObjectNoun::Function => "DROP FUNCTION",
     });
@@ -67,16 +68,22 @@ pub(crate) async fn drop_objects(
         )
         .await?;
     *instance.catalog.write() = after;
-    // Readers before what they read. Functions do not run.
-    let runs = |id: &&ObjectNumber| {
-        let object = before.by_id(**id);
-        object.is_some_and(|object| !matches!(object.def.kind, ObjectKind::Function(_)))
-    };
-    let ids = going.iter().rev().filter(runs).map(|id| ObjectId(*id));
+    // Readers before what they read.
+    let ids = going.iter().rev();
+    let ids = ids.filter(|id| runs(&before, **id)).map(|id| ObjectId(*id));
     let ids: Vec<ObjectId> = ids.collect();
     instance.runtime.drop_objects(&ids).await?;
     instance.plans.write().retain(|id, _| !going.contains(id));
     Ok(Outcome { tag, notices })
+}
+
+/// Whether the runtime knows an object: functions and views do not run.
+fn runs(catalog: &CatalogSnapshot, id: ObjectNumber) -> bool {
+    let still =
+        |kind: &ObjectKind| matches!(kind, ObjectKind::Function(_) | ObjectKind::PlainView(_));
+    catalog
+        .by_id(id)
+        .is_some_and(|object| !still(&object.def.kind))
 }
 
 /// `COMMENT ON`.

@@ -7,7 +7,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use rtsap_planner::statement::{
-    CopyDirection, CopyStatement, DeclareCursor, StatementKind, TransactionStatement,
+    CopyDirection, CopyStatement, DeclareCursor, Name, StatementKind, TransactionStatement,
 };
 use rtsap_runtime::serve::Cut;
 
@@ -22,7 +22,7 @@ use crate::response::{BatchStream, CommandTag, Response};
 use crate::session::block::Block;
 use crate::session::change::change;
 use crate::session::prepared::{self, PlannedRead, Work};
-use crate::session::{Prepared, Session, modify, writes};
+use crate::session::{Prepared, Session, modify, returning, table_as, writes};
 use crate::show;
 use crate::subscribe;
 
@@ -43,30 +43,20 @@ pub(super) async fn execute(
                 tag: prepared.tag,
             })
         }
-        (StatementKind::Insert { table, .. }, Work::Insert { table: id, rows }) => {
-            refuse_read_only(session, "INSERT")?;
-            let (_, batches) = run(session, prepared, rows, parameters, guard).await?;
-            let written = writes::insert(session, *id, &table.name, batches).await?;
-            Ok(Response::Done(CommandTag::Affected("INSERT 0", written)))
+        (StatementKind::Insert { table, .. }, Work::Insert { .. }) => {
+            insert(session, prepared, table, parameters, guard).await
         }
         (
-            StatementKind::Modify { table, .. } | StatementKind::Insert { table, .. },
-            Work::Modify { rows, modification },
-        ) => {
-            let word = modification.word();
-            refuse_read_only(session, word)?;
-            let target = modify::target(session, table, word)?;
-            let locked = guard
-                .wait(modify::lock(session, target.table, word))
-                .await?;
-            let (_, batches) = run(session, prepared, rows, parameters, guard).await?;
-            let name = &table.name;
-            let count = modify::apply(session, &target, name, *modification, batches).await?;
-            drop(locked);
-            Ok(Response::Done(CommandTag::Affected(
-                modification.tag(),
-                count,
-            )))
+            StatementKind::Modify { table, .. }
+            | StatementKind::Truncate { table, .. }
+            | StatementKind::Insert { table, .. },
+            Work::Modify { .. },
+        ) => modify(session, prepared, table, parameters, guard).await,
+        (StatementKind::CreateTableAs(create), Work::Read(planned)) => {
+            refuse_read_only(session, "a change of definitions")?;
+            refuse_in_block(session, "a change of definitions")?;
+            let (schema, rows) = run(session, prepared, planned, parameters, guard).await?;
+            table_as::create(session, create, &schema, rows).await
         }
         (StatementKind::Subscribe(_), Work::Subscribe(followed)) => {
             let changes = subscribe::start(&session.instance, followed).await?;
@@ -91,6 +81,65 @@ pub(super) async fn execute(
         }
         (kind, _) => execute_plain(session, prepared, kind).await,
     }
+}
+
+async fn insert(
+    session: &mut Session,
+    prepared: &Prepared,
+    table: &Name,
+    parameters: &[ScalarValue],
+    guard: &Guard,
+) -> Result<Response, EngineError> {
+    let Work::Insert {
+        table: id,
+        rows,
+        returning,
+    } = &prepared.work
+    else {
+        return Err(EngineError::internal("an INSERT without rows"));
+    };
+    refuse_read_only(session, "INSERT")?;
+    let (_, rows) = run(session, prepared, rows, parameters, guard).await?;
+    let (name, returning) = (&table.name, returning.as_deref());
+    let schema = writes::table_schema(&session.instance, *id, name)?;
+    let rows = writes::collected(&session.instance, &schema, name, rows).await?;
+    let answer = returning::answer(session, prepared, returning, &rows, guard).await?;
+    let count = writes::insert(session, *id, name, rows).await?;
+    let tag = CommandTag::Affected("INSERT 0", count);
+    Ok(returning::response(returning, answer, tag))
+}
+
+async fn modify(
+    session: &mut Session,
+    prepared: &Prepared,
+    table: &Name,
+    parameters: &[ScalarValue],
+    guard: &Guard,
+) -> Result<Response, EngineError> {
+    let Work::Modify {
+        rows,
+        modification,
+        returning,
+    } = &prepared.work
+    else {
+        return Err(EngineError::internal("a change of rows without rows"));
+    };
+    let (word, returning) = (modification.word(), returning.as_deref());
+    refuse_read_only(session, word)?;
+    let target = modify::target(session, table, word)?;
+    let locked = guard
+        .wait(modify::lock(session, target.table, word))
+        .await?;
+    let (_, rows) = run(session, prepared, rows, parameters, guard).await?;
+    let rows = modify::found(session, &target, &table.name, *modification, rows).await?;
+    let answer = returning::answer(session, prepared, returning, &rows, guard).await?;
+    let count = modify::apply(session, &target, &table.name, *modification, rows).await?;
+    drop(locked);
+    Ok(returning::response(
+        returning,
+        answer,
+        modification.tag(count),
+    ))
 }
 
 /// Statements that need neither plan nor guard.
@@ -209,7 +258,7 @@ async fn run(
     let catalog = session.instance.snapshot();
     if catalog.version() != planned.version {
         let declared: Vec<_> = prepared.parameter_types.iter().cloned().map(Some).collect();
-        let again = prepared::prepare(session, &prepared.statement, &declared).await?;
+        let again = Box::pin(prepared::prepare(session, &prepared.statement, &declared)).await?;
         if again.result != prepared.result {
             let message = "cached plan must not change result type";
             return Err(EngineError::invalid("RT0514", message).sqlstate("0A000"));
@@ -251,7 +300,13 @@ async fn run_plan(
 }
 
 /// `batch` under another schema of the same types.
-fn relabeled(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, EngineError> {
+///
+/// # Errors
+/// `RT0500` if the types differ.
+pub(super) fn relabeled(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, EngineError> {
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = batch.columns().to_vec();
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)

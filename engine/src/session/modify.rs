@@ -1,5 +1,5 @@
-//! `UPDATE` and `DELETE`: rows of a table with a primary key, found by a read and written as
-//! changes.
+//! `UPDATE`, `DELETE` and `TRUNCATE`: rows of a table with a primary key, found by a read and
+//! written as changes.
 //!
 //! From the read to the write nobody else writes the table: other writers wait, in a transaction
 //! block until it ends. So no write is lost between the two.
@@ -20,7 +20,6 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use futures::StreamExt;
 use rtsap_catalog::object::ObjectNumber;
 use rtsap_planner::statement::Name;
 use rtsap_stream::change::ChangeBatch;
@@ -28,8 +27,8 @@ use rtsap_stream::change::ChangeBatch;
 use crate::error::EngineError;
 use crate::query::Planning;
 use crate::query::diagnose::diagnose;
-use crate::response::BatchStream;
-use crate::session::block::{PendingRows, too_many_bytes};
+use crate::response::{BatchStream, CommandTag};
+use crate::session::block::PendingRows;
 use crate::session::{Session, writes};
 
 mod conflict;
@@ -39,6 +38,8 @@ mod conflict;
 pub(crate) enum Modification {
     /// They go.
     Delete,
+    /// All of them go.
+    Truncate,
     /// The row of their key is replaced.
     Update,
     /// They are new, or replace the row of their key: `INSERT … ON CONFLICT`.
@@ -50,16 +51,18 @@ impl Modification {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Delete => "DELETE",
+            Self::Truncate => "TRUNCATE",
             Self::Update => "UPDATE",
             Self::Merge => "INSERT … ON CONFLICT",
         }
     }
 
-    /// What the client is told has been done, before the number of rows.
-    pub(crate) fn tag(self) -> &'static str {
+    /// What the client is told has been done to `count` rows.
+    pub(crate) fn tag(self, count: u64) -> CommandTag {
         match self {
-            Self::Merge => "INSERT 0",
-            other => other.word(),
+            Self::Merge => CommandTag::Affected("INSERT 0", count),
+            Self::Truncate => CommandTag::Plain("TRUNCATE TABLE"),
+            other => CommandTag::Affected(other.word(), count),
         }
     }
 }
@@ -126,7 +129,6 @@ pub(super) fn query(
 
 fn deleted(delete: &Delete, target: &Target) -> Result<SqlStatement, EngineError> {
     let refused = [
-        (delete.returning.is_some(), "DELETE … RETURNING"),
         (!delete.order_by.is_empty(), "DELETE … ORDER BY"),
         (delete.limit.is_some(), "DELETE … LIMIT"),
         (!delete.tables.is_empty(), "DELETE from several tables"),
@@ -173,7 +175,6 @@ fn qualified(name: &Ident, column: &str) -> SqlExpr {
 
 fn updated(update: &Update, target: &Target) -> Result<SqlStatement, EngineError> {
     let refused = [
-        (update.returning.is_some(), "UPDATE … RETURNING"),
         (!update.table.joins.is_empty(), "UPDATE of a join"),
         (update.limit.is_some(), "UPDATE … LIMIT"),
     ];
@@ -377,42 +378,48 @@ pub(super) async fn lock(
     Ok(None)
 }
 
-/// Writes what `rows` say, or keeps it for `COMMIT`. Returns how many rows are concerned.
+/// The rows that are concerned, in the table's schema.
 ///
 /// # Errors
-/// Those of `rows`; `RT0536` for a null where none may be; limits; failures to make them durable.
+/// Those of `rows`; `RT0536` for a null where none may be; `RT0527` for a key that is merged twice;
+/// limits.
+pub(super) async fn found(
+    session: &Session,
+    target: &Target,
+    name: &str,
+    modification: Modification,
+    rows: BatchStream,
+) -> Result<Vec<RecordBatch>, EngineError> {
+    let batches = writes::collected(&session.instance, &target.schema, name, rows).await?;
+    if modification == Modification::Merge {
+        let mut merged = Merged::of(target)?;
+        for batch in &batches {
+            merged.check(batch)?;
+        }
+    }
+    Ok(batches)
+}
+
+/// Writes what becomes of `rows`, or keeps it for `COMMIT`. Returns how many they are.
+///
+/// # Errors
+/// Limits; failures to make it durable.
 pub(super) async fn apply(
     session: &mut Session,
     target: &Target,
     name: &str,
     modification: Modification,
-    mut rows: BatchStream,
+    rows: Vec<RecordBatch>,
 ) -> Result<u64, EngineError> {
-    let bytes_max = session.instance.config.uncommitted_bytes_max;
-    let (mut changes, mut bytes, mut count) = (Vec::new(), 0, 0);
-    let mut merged = Merged::of(target)?;
-    while let Some(batch) = rows.next().await {
-        let batch = writes::fitted(batch?.columns(), &target.schema, name)?;
-        bytes += batch.get_array_memory_size();
-        if bytes > bytes_max {
-            return Err(too_many_bytes(bytes_max));
-        }
-        if batch.num_rows() == 0 {
-            continue;
-        }
-        count += batch.num_rows() as u64;
-        if modification == Modification::Merge {
-            merged.check(&batch)?;
-        }
-        changes.push(match modification {
-            Modification::Update | Modification::Merge => ChangeBatch::inserts(batch),
-            Modification::Delete => deletes(batch)?,
-        });
-    }
+    let count = rows.iter().map(|batch| batch.num_rows() as u64).sum();
+    let changes = rows.into_iter().map(|batch| match modification {
+        Modification::Update | Modification::Merge => Ok(ChangeBatch::inserts(batch)),
+        Modification::Delete | Modification::Truncate => deletes(batch),
+    });
     let pending = PendingRows {
         table: target.table,
         name: name.to_owned(),
-        changes,
+        changes: changes.collect::<Result<_, _>>()?,
     };
     writes::accept_locked(session, pending).await?;
     Ok(count)

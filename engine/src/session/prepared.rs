@@ -21,6 +21,7 @@ use crate::query::parameters;
 use crate::response::CommandTag;
 use crate::sequence::{existing, own_name};
 use crate::session::modify::{self, Modification};
+use crate::session::returning::Returning;
 use crate::session::writes::table_schema;
 use crate::session::{Prepared, Session, Statement};
 use crate::show;
@@ -37,6 +38,8 @@ pub(crate) enum Work {
         table: ObjectNumber,
         /// Its rows.
         rows: Arc<PlannedRead>,
+        /// What it answers with.
+        returning: Option<Box<Returning>>,
     },
     /// Run this plan and change the rows of a table that it gives.
     Modify {
@@ -44,11 +47,25 @@ pub(crate) enum Work {
         rows: Arc<PlannedRead>,
         /// What becomes of them.
         modification: Modification,
+        /// What it answers with.
+        returning: Option<Box<Returning>>,
     },
     /// Follow a relation.
     Subscribe(Followed),
     /// Whatever the statement says, without a plan.
     Other,
+}
+
+impl Work {
+    /// Columns of what a statement that writes answers with.
+    fn answer(&self) -> Option<SchemaRef> {
+        match self {
+            Self::Insert { returning, .. } | Self::Modify { returning, .. } => {
+                returning.as_ref().map(|returning| returning.schema())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A logical plan and the catalog version it holds for.
@@ -78,24 +95,16 @@ pub(super) async fn prepare(
                 types,
             )
         }
-        StatementKind::Insert {
-            table,
-            statement: insert,
-        } if !modify::is_merge(insert) => {
-            let (work, types) = prepare_insert(session, statement, table, insert, declared).await?;
-            (CommandTag::Affected("INSERT 0", 0), None, work, types)
+        StatementKind::Insert { .. }
+        | StatementKind::Modify { .. }
+        | StatementKind::Truncate { .. } => {
+            let (tag, work, types) = Box::pin(prepare_write(session, statement, declared)).await?;
+            (tag, work.answer(), work, types)
         }
-        StatementKind::Modify {
-            table,
-            statement: sql,
-        }
-        | StatementKind::Insert {
-            table,
-            statement: sql,
-        } => {
-            let (tag, work, types) =
-                prepare_modification(session, statement, table, sql, declared).await?;
-            (tag, None, work, types)
+        StatementKind::CreateTableAs(create) => {
+            let (read, types, _) = read(session, statement, &create.query, declared).await?;
+            let tag = CommandTag::Plain("CREATE TABLE AS");
+            (tag, None, Work::Read(Arc::new(read)), types)
         }
         StatementKind::Subscribe(subscribe) => {
             let followed = follow(session, subscribe)?;
@@ -130,6 +139,40 @@ pub(super) async fn prepare(
         }
     };
     Ok(assemble(statement, tag, result, work, parameter_types))
+}
+
+async fn prepare_write(
+    session: &Session,
+    statement: &Statement,
+    declared: &[Option<DataType>],
+) -> Result<(CommandTag, Work, Vec<DataType>), EngineError> {
+    match &statement.parsed.kind {
+        StatementKind::Insert {
+            table,
+            statement: insert,
+        } if !modify::is_merge(insert) => {
+            let (work, types) = prepare_insert(session, statement, table, insert, declared).await?;
+            Ok((CommandTag::Affected("INSERT 0", 0), work, types))
+        }
+        StatementKind::Modify {
+            table,
+            statement: sql,
+        }
+        | StatementKind::Truncate {
+            table,
+            statement: sql,
+        }
+        | StatementKind::Insert {
+            table,
+            statement: sql,
+        } => {
+            Box::pin(prepare_modification(
+                session, statement, table, sql, declared,
+            ))
+            .await
+        }
+        _ => Err(EngineError::internal("a write that is none")),
+    }
 }
 
 async fn prepare_cursor(
@@ -235,7 +278,13 @@ async fn prepare_insert(
     let id = writable(&catalog, table)?;
     let planning = session.planning(catalog, &statement.whole);
     let schema = table_schema(&session.instance, id, own_name(table)?.as_str())?;
-    let insert = literals::exact(compatible(statement.text(), insert), &schema)?;
+    let mut insert = insert.clone();
+    let returning = Box::pin(Returning::take(&mut insert, &planning)).await?;
+    if let SqlStatement::Insert(insert) = &mut insert {
+        // Only RETURNING can name it.
+        insert.table_alias = None;
+    }
+    let insert = literals::exact(compatible(statement.text(), &insert), &schema)?;
     let plan = planning.plan(&insert).await?;
     let LogicalPlan::Dml(dml) = plan else {
         return Err(EngineError::unsupported("this form of INSERT"));
@@ -257,6 +306,7 @@ async fn prepare_insert(
                 version,
                 names: None,
             }),
+            returning: returning.map(Box::new),
         },
         types,
     ))
@@ -270,6 +320,9 @@ async fn prepare_modification(
     declared: &[Option<DataType>],
 ) -> Result<(CommandTag, Work, Vec<DataType>), EngineError> {
     let modification = match sql {
+        _ if matches!(statement.parsed.kind, StatementKind::Truncate { .. }) => {
+            Modification::Truncate
+        }
         SqlStatement::Delete(_) => Modification::Delete,
         SqlStatement::Insert(_) => Modification::Merge,
         _ => Modification::Update,
@@ -278,13 +331,16 @@ async fn prepare_modification(
     let version = catalog.version();
     let target = modify::target(session, table, modification.word())?;
     let planning = session.planning(catalog, &statement.whole);
-    let query = modify::query(sql, &target)?;
+    let mut sql = sql.clone();
+    let returning = Box::pin(Returning::take(&mut sql, &planning)).await?;
+    let returning = returning.map(Box::new);
+    let query = modify::query(&sql, &target)?;
     let plan = planning
         .plan_read(&compatible(statement.text(), &query))
         .await?;
     let plan = match modification {
         Modification::Update | Modification::Merge => modify::assigned(plan, &target, &planning)?,
-        Modification::Delete => plan,
+        Modification::Delete | Modification::Truncate => plan,
     };
     let (plan, types) =
         parameters::typed(plan, declared).map_err(|error| diagnose(error, planning.scene()))?;
@@ -293,8 +349,12 @@ async fn prepare_modification(
         version,
         names: None,
     });
-    let tag = CommandTag::Affected(modification.tag(), 0);
-    Ok((tag, Work::Modify { rows, modification }, types))
+    let work = Work::Modify {
+        rows,
+        modification,
+        returning,
+    };
+    Ok((modification.tag(0), work, types))
 }
 
 /// The number of a table that can be written.
@@ -369,6 +429,7 @@ fn plain_tag(kind: &StatementKind) -> CommandTag {
         StatementKind::CreateSource(_) => "CREATE SOURCE",
         StatementKind::CreateTable(_) => "CREATE TABLE",
         StatementKind::CreateView(_) => "CREATE STREAMING VIEW",
+        StatementKind::CreatePlainView(_) => "CREATE VIEW",
         StatementKind::CreateSink(_) => "CREATE SINK",
         StatementKind::CreateFunction(_) => "CREATE FUNCTION",
         StatementKind::Alter(_) => "ALTER",

@@ -27,23 +27,39 @@ use crate::response::BatchStream;
 use crate::session::Session;
 use crate::session::block::{Block, PendingRows, too_many_bytes};
 
-/// Writes `rows` into a table, or keeps them for `COMMIT`. Returns how many.
+/// Writes rows that fit into a table, or keeps them for `COMMIT`. Returns how many.
 ///
 /// # Errors
-/// Those of `rows`; `RT0536` for a value that does not fit its column; limits; failures to make
-/// them durable.
+/// Limits; failures to make them durable.
 pub(super) async fn insert(
     session: &mut Session,
     table: ObjectNumber,
     name: &str,
-    mut rows: BatchStream,
+    rows: Vec<RecordBatch>,
 ) -> Result<u64, EngineError> {
-    let schema = table_schema(&session.instance, table, name)?;
-    let bytes_max = session.instance.config.uncommitted_bytes_max;
+    let rows = PendingRows {
+        table,
+        name: name.to_owned(),
+        changes: rows.into_iter().map(ChangeBatch::inserts).collect(),
+    };
+    accept(session, rows).await
+}
+
+/// All of `rows` as rows of the table `name`, whose columns are `schema`.
+///
+/// # Errors
+/// Those of `rows`; `RT0536` for a value that does not fit its column; `RT0523` for too many bytes.
+pub(super) async fn collected(
+    instance: &Instance,
+    schema: &SchemaRef,
+    name: &str,
+    mut rows: BatchStream,
+) -> Result<Vec<RecordBatch>, EngineError> {
+    let bytes_max = instance.config.uncommitted_bytes_max;
     let mut kept = Vec::new();
     let mut bytes = 0;
     while let Some(batch) = rows.next().await {
-        let batch = fitted(batch?.columns(), &schema, name)?;
+        let batch = fitted(batch?.columns(), schema, name)?;
         bytes += batch.get_array_memory_size();
         if bytes > bytes_max {
             return Err(too_many_bytes(bytes_max));
@@ -52,12 +68,7 @@ pub(super) async fn insert(
             kept.push(batch);
         }
     }
-    let rows = PendingRows {
-        table,
-        name: name.to_owned(),
-        changes: kept.into_iter().map(ChangeBatch::inserts).collect(),
-    };
-    accept(session, rows).await
+    Ok(kept)
 }
 
 /// Writes rows that fit, or keeps them for `COMMIT`. Returns how many.

@@ -24,7 +24,7 @@ pub(crate) fn rows(
     match name {
         "sources" => sources(catalog, &status),
         "tables" => tables(catalog, &status),
-        "views" => views(catalog, &status),
+        "views" => views(catalog, &status, false),
         "sinks" => sinks(catalog, &status),
         "ledger" => ledger(catalog, &status),
         "checkpoints" => checkpoints(instance, &status),
@@ -67,7 +67,7 @@ fn option(def: &ObjectDef, key: &str) -> Option<String> {
         ObjectKind::Source(source) => &source.options,
         ObjectKind::Sink(sink) => &sink.options,
         ObjectKind::View(view) => &view.options,
-        ObjectKind::Table(_) | ObjectKind::Function(_) => return None,
+        ObjectKind::Table(_) | ObjectKind::PlainView(_) | ObjectKind::Function(_) => return None,
     };
     options.get(key).cloned()
 }
@@ -147,22 +147,33 @@ pub(crate) fn tables(
         .build()
 }
 
-/// `SHOW STREAMING VIEWS` and `rtsap_catalog.views`.
+/// `SHOW STREAMING VIEWS` and `rtsap_catalog.views`; with `all`, `SHOW VIEWS`.
 pub(crate) fn views(
     catalog: &CatalogSnapshot,
     status: &RuntimeStatus,
+    all: bool,
 ) -> Result<RecordBatch, ArrowError> {
+    let is_plain = |kind: &ObjectKind| matches!(kind, ObjectKind::PlainView(_));
     let rows = joined(
         catalog,
-        |k| matches!(k, ObjectKind::View(_)),
+        |k| matches!(k, ObjectKind::View(_)) || (all && is_plain(k)),
         &status.views,
         |s| s.id,
     );
     let health = |s: Option<&ViewStatus>| s.map(|s| s.health.clone());
     Tabular::new(&rows)
         .text("name", |(object, _)| name_of(object))
-        .text("changelog", |(object, _)| changelog(object))
-        .text("state", |(_, s)| state(health(*s).as_ref()))
+        .text("changelog", |(object, _)| {
+            match is_plain(&object.def.kind) {
+                true => None,
+                false => changelog(object),
+            }
+        })
+        .text("state", |(object, s)| match is_plain(&object.def.kind) {
+            // It keeps no rows: it is computed where it is read.
+            true => Some("computed".to_owned()),
+            false => state(health(*s).as_ref()),
+        })
         .count("rows", |(_, s)| s.map_or(0, |s| s.rows))
         .count("late", |(_, s)| s.map_or(0, |s| s.ledger.late))
         .instant("watermark", |(_, s)| s.and_then(|s| watermark(s.watermark)))

@@ -63,7 +63,7 @@ async fn errors_carry_code_detail_and_hint() {
         ("SELECT 1; SELECT 2", Code::InvalidArgument),
         ("SELECT $1", Code::InvalidArgument),
         ("CREATE TABLE trades (v BIGINT)", Code::AlreadyExists),
-        ("DELETE FROM trades RETURNING v", Code::Unimplemented),
+        ("DELETE FROM trades RETURNING count(*)", Code::Unimplemented),
     ] {
         assert_eq!(client.error(sql).await.code(), code, "{sql}");
     }

@@ -42,7 +42,7 @@ def test_a_cursor_reads_piece_by_piece(server):
             seen = [
                 row["value"]
                 async for row in connection.cursor(
-                    "SELECT value FROM generate_series(1, 1000) ORDER BY value", prefetch=64
+                    "SELECT value FROM generate_series(1, 1000) AS g (value) ORDER BY value", prefetch=64
                 )
             ]
         assert seen == list(range(1, 1001))

@@ -48,7 +48,7 @@ def test_expressions(engine):
 
 
 def test_rows_in_pieces(engine):
-    query = sqlalchemy.text("SELECT value FROM generate_series(1, 5000) ORDER BY value")
+    query = sqlalchemy.text("SELECT value FROM generate_series(1, 5000) AS g (value) ORDER BY value")
     with engine.connect().execution_options(stream_results=True, max_row_buffer=100) as connection:
         rows = connection.execute(query)
         assert [row.value for row in rows] == list(range(1, 5001))

@@ -68,7 +68,7 @@ async fn a_portal_is_read_piece_by_piece_within_its_transaction() {
     let transaction = client.transaction().await.unwrap();
     let portal = transaction
         .bind(
-            "SELECT value FROM generate_series(1, 20000) ORDER BY value",
+            "SELECT value FROM generate_series(1, 20000) AS g (value) ORDER BY value",
             &[],
         )
         .await
@@ -141,7 +141,10 @@ async fn rows_stream_to_a_client_that_takes_its_time() {
     let client = harness.client().await;
     let none: [&str; 0] = [];
     let stream = client
-        .query_raw("SELECT value FROM generate_series(1, 1000000000)", none)
+        .query_raw(
+            "SELECT value FROM generate_series(1, 1000000000) AS g (value)",
+            none,
+        )
         .await;
     let stream = stream.unwrap();
     pin_mut!(stream);

@@ -175,7 +175,7 @@ async fn a_large_result_comes_whole_and_in_order() {
     let client = harness.client().await;
     let found = client
         .query(
-            "SELECT value FROM generate_series(1, 200000) ORDER BY value",
+            "SELECT value FROM generate_series(1, 200000) AS g (value) ORDER BY value",
             &[],
         )
         .await;

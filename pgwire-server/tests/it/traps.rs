@@ -128,7 +128,7 @@ async fn counts_that_lie_inside_a_frame_fail_the_statement_only() {
 async fn a_limit_of_all_rows_there_could_be_allocates_nothing() {
     let harness = Harness::new().await;
     let mut wire = Wire::session(harness.address).await;
-    let sql = "SELECT * FROM generate_series(1, 3)";
+    let sql = "SELECT * FROM generate_series(1, 3) AS g (value)";
     let request = [parse(sql), bind(), execute(i32::MAX), message(b'S', b"")].concat();
     wire.send(&request).await;
     assert_eq!(tags(&wire.until('Z').await), "12DDDCZ");

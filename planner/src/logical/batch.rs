@@ -26,6 +26,7 @@ use crate::error::PlanError;
 use crate::logical::subquery;
 use crate::logical::window_node::{WINDOW_COLUMNS, WindowNode};
 use crate::logical::window_tvf::WindowPlanner;
+use crate::streaming::unnest::beside_their_rows;
 
 /// What a session needs to run windows in reads.
 #[derive(Debug, Clone)]
@@ -48,13 +49,14 @@ pub fn batch_extension() -> BatchExtension {
     }
 }
 
-/// Subqueries as values have all three answers, and `LATERAL` may have a `LIMIT`.
+/// Subqueries as values have all three answers, `LATERAL` may have a `LIMIT`, and lists of a row
+/// have their elements beside it.
 #[derive(Debug)]
 struct SubqueriesToCounts;
 
 impl AnalyzerRule for SubqueriesToCounts {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        subquery::plain(plan)
+        subquery::plain(beside_their_rows(plan)?)
     }
 
     fn name(&self) -> &str {

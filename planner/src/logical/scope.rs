@@ -13,7 +13,7 @@ use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
 };
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
-use rtsap_catalog::object::{ObjectNumber, Relation};
+use rtsap_catalog::object::{ObjectKind, ObjectNumber, Relation};
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_udfs::postgres::PostgresTypes;
 
@@ -91,7 +91,8 @@ pub fn options() -> ConfigOptions {
 /// The relation called `name`, to be read.
 ///
 /// # Errors
-/// [`Cause::UnknownRelation`] with the nearest name, [`Cause::WrongKind`] for a sink.
+/// [`Cause::UnknownRelation`] with the nearest name, [`Cause::WrongKind`] for a sink, and for a
+/// view whose query has not been put in its place.
 pub fn relation(catalog: &CatalogSnapshot, name: &str) -> Result<StreamTable, PlanError> {
     let Some(object) = catalog.resolve(name) else {
         let hint = nearest(name, catalog.names());
@@ -100,7 +101,8 @@ pub fn relation(catalog: &CatalogSnapshot, name: &str) -> Result<StreamTable, Pl
         });
         return Err(error.maybe_hint(hint));
     };
-    let Some(relation) = &object.relation else {
+    let readable = !matches!(object.def.kind, ObjectKind::PlainView(_));
+    let Some(relation) = object.relation.as_ref().filter(|_| readable) else {
         let message = format!(
             "\"{name}\" is a {}, which cannot be read",
             object.def.kind.noun()

@@ -1,5 +1,5 @@
 //! Spellings that only streaming views need in another form: `DISTINCT ON` as a row number,
-//! `UNNEST` in FROM as a lateral subquery.
+//! `UNNEST` and `generate_series` in FROM as lateral subqueries.
 
 use std::ops::ControlFlow;
 
@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::error::PlanError;
+use crate::logical::series;
 
 /// Rewrites the query of a view.
 ///
@@ -36,7 +37,10 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {
-        match lateral(factor) {
+        if let Some(unnest) = series::as_unnest(factor) {
+            *factor = unnest;
+        }
+        match elements(factor, true) {
             Ok(Some(subquery)) => {
                 *factor = subquery;
                 ControlFlow::Continue(())
@@ -114,9 +118,12 @@ fn parsed(sql: &str) -> Result<Select, PlanError> {
     }
 }
 
-/// `UNNEST(a, b) [WITH ORDINALITY] AS u (x, y)` as `LATERAL (SELECT unnest(a) AS x, unnest(b) AS y)
-/// AS u`.
-fn lateral(factor: &TableFactor) -> Result<Option<TableFactor>, PlanError> {
+/// `UNNEST(a, b) [WITH ORDINALITY] AS u (x, y)` as `[LATERAL] (SELECT unnest(a) AS x, unnest(b) AS
+/// y) AS u`.
+pub(super) fn elements(
+    factor: &TableFactor,
+    lateral: bool,
+) -> Result<Option<TableFactor>, PlanError> {
     let TableFactor::UNNEST {
         alias,
         array_exprs,
@@ -171,7 +178,7 @@ fn lateral(factor: &TableFactor) -> Result<Option<TableFactor>, PlanError> {
         alias
     });
     Ok(Some(TableFactor::Derived {
-        lateral: true,
+        lateral,
         subquery: query,
         alias,
         sample: None,

@@ -74,7 +74,7 @@ fn action(cursor: &mut Cursor<'_>, noun: ObjectNoun) -> Result<AlterAction, Plan
     if cursor.eat(&["RESUME"]) {
         return Ok(AlterAction::Resume);
     }
-    if noun == ObjectNoun::View && cursor.eat(&["AS"]) {
+    if matches!(noun, ObjectNoun::View | ObjectNoun::AnyView) && cursor.eat(&["AS"]) {
         let query_offset = cursor.position() - 1;
         let query = view::query(cursor)?;
         return Ok(AlterAction::Query(query, query_offset));
@@ -83,7 +83,7 @@ fn action(cursor: &mut Cursor<'_>, noun: ObjectNoun) -> Result<AlterAction, Plan
         return Err(cursor.unsupported(what).hint(*hint));
     }
     let detail = match noun {
-        ObjectNoun::View => "Expected RENAME TO, AS, PAUSE or RESUME.",
+        ObjectNoun::View | ObjectNoun::AnyView => "Expected RENAME TO, AS, PAUSE or RESUME.",
         ObjectNoun::Sink => "Expected RENAME TO, PAUSE or RESUME.",
         _ => "Expected RENAME TO.",
     };
@@ -117,6 +117,7 @@ pub fn renamed(sql: &str, name: &str) -> Option<String> {
         StatementKind::CreateSource(create) => &create.name,
         StatementKind::CreateTable(create) => &create.name,
         StatementKind::CreateView(create) => &create.name,
+        StatementKind::CreatePlainView(create) => &create.name,
         StatementKind::CreateSink(create) => &create.name,
         _ => return None,
     };

@@ -9,6 +9,7 @@ use crate::duration::{nanos_of, unit_nanos};
 use crate::error::{Cause, PlanError};
 use crate::parse::cursor::{Cursor, slice};
 use crate::parse::lexeme::Lexeme;
+use crate::parse::table_as;
 use crate::statement::{
     ColumnClause, CreateSource, CreateTable, StatementKind, TableBody, WithOption, WithOptions,
 };
@@ -49,15 +50,13 @@ pub fn table(
 ) -> Result<StatementKind, PlanError> {
     let if_not_exists = cursor.eat(&["IF", "NOT", "EXISTS"]);
     let name = cursor.name("a table's name")?;
-    if cursor.at(&["AS"]) {
-        let error = cursor.unsupported("CREATE TABLE AS");
-        return Err(error.hint("Create the table with its columns, then INSERT INTO it."));
+    if table_as::is_next(cursor) {
+        if or_replace {
+            return Err(replaced(start));
+        }
+        return table_as::table_as(cursor, name, if_not_exists);
     }
     let mut body = table_body(cursor)?;
-    if cursor.at(&["AS"]) {
-        let error = cursor.unsupported("CREATE TABLE AS");
-        return Err(error.hint("Create the table with its columns, then INSERT INTO it."));
-    }
     let options = clauses(cursor, &mut body)?;
     if options.contains_key("connector") {
         let source = CreateSource {
@@ -70,8 +69,7 @@ pub fn table(
         return Ok(StatementKind::CreateSource(Box::new(source)));
     }
     if or_replace {
-        let error = PlanError::unsupported("CREATE OR REPLACE TABLE").at(start);
-        return Err(error.hint("Drop the table and create it anew."));
+        return Err(replaced(start));
     }
     if let Some((key, option)) = options.first_key_value() {
         let message = format!("unknown option \"{key}\" of a table without a connector");
@@ -84,6 +82,11 @@ pub fn table(
         body,
     };
     Ok(StatementKind::CreateTable(Box::new(table)))
+}
+
+fn replaced(start: u32) -> PlanError {
+    let error = PlanError::unsupported("CREATE OR REPLACE TABLE").at(start);
+    error.hint("Drop the table and create it anew.")
 }
 
 /// `(columns, PRIMARY KEY, WATERMARK)`.

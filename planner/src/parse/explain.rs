@@ -7,7 +7,8 @@ use crate::parse::cursor::Cursor;
 use crate::parse::emit::{has_emit, split_emit};
 use crate::parse::view::is_query;
 use crate::parse::{query, view};
-use crate::statement::{ExplainFormat, ExplainStatement, ExplainTarget, StatementKind};
+use crate::statement::StatementKind;
+use crate::statement::explain::{ExplainFormat, ExplainStatement, ExplainTarget};
 
 /// `EXPLAIN [(options)] [ANALYZE] [VERBOSE] target`.
 ///

@@ -16,9 +16,10 @@ use std::ops::Range;
 
 use crate::error::{Cause, PlanError};
 use crate::logical::translate::placed;
-use crate::logical::{call_spelling, spelling};
+use crate::logical::{call_spelling, row_spelling, series, spelling};
 use crate::parse::clause;
 use crate::parse::cursor::Cursor;
+use crate::parse::frame;
 use crate::parse::join;
 use crate::parse::lexeme::{Lexeme, lexemes, position_of};
 use crate::parse::symmetric;
@@ -51,7 +52,10 @@ pub fn whole_query(cursor: &mut Cursor<'_>) -> Result<Box<Statement>, PlanError>
 pub fn sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
     join::refuse(tokens)?;
     clause::refuse(tokens)?;
-    plain_sql(text, &clause::plain_clauses(tokens)?)
+    let tokens = &frame::plain(tokens)?;
+    let mut statement = plain_sql(text, &clause::plain_clauses(tokens)?)?;
+    series::rewrite(&mut statement)?;
+    Ok(statement)
 }
 
 /// The query of a streaming view, which may have ASOF and temporal joins.
@@ -59,7 +63,7 @@ pub fn sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
 /// # Errors
 /// As [`sql`].
 pub fn view_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
-    let tokens = clause::plain_clauses(tokens)?;
+    let tokens = clause::plain_clauses(&frame::plain(tokens)?)?;
     plain_sql(text, &join::plain_joins(&tokens)?)
 }
 
@@ -82,6 +86,7 @@ fn plain_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
         return Err(error.detail("Expected the end of the statement."));
     }
     spelling::rewrite(&mut statement).map_err(|error| placed(error, text))?;
+    row_spelling::rewrite(&mut statement).map_err(|error| placed(error, text))?;
     call_spelling::rewrite(&mut statement);
     Ok(statement)
 }

@@ -43,7 +43,7 @@ pub fn show(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         (&["TABLES"], ShowTarget::Tables),
         (&["STREAMING", "VIEWS"], ShowTarget::Views),
         (&["MATERIALIZED", "VIEWS"], ShowTarget::Views),
-        (&["VIEWS"], ShowTarget::Views),
+        (&["VIEWS"], ShowTarget::AllViews),
         (&["SINKS"], ShowTarget::Sinks),
         (&["JOBS"], ShowTarget::Jobs),
         (&["FUNCTIONS"], ShowTarget::Functions),
@@ -124,7 +124,7 @@ pub fn noun(cursor: &mut Cursor<'_>) -> Option<ObjectNoun> {
         (&["TABLE"], ObjectNoun::Table),
         (&["STREAMING", "VIEW"], ObjectNoun::View),
         (&["MATERIALIZED", "VIEW"], ObjectNoun::View),
-        (&["VIEW"], ObjectNoun::View),
+        (&["VIEW"], ObjectNoun::AnyView),
         (&["SINK"], ObjectNoun::Sink),
         (&["FUNCTION"], ObjectNoun::Function),
     ];
@@ -141,7 +141,7 @@ pub fn noun(cursor: &mut Cursor<'_>) -> Option<ObjectNoun> {
 pub fn drop_objects(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
     cursor.advance(1);
     let Some(noun) = noun(cursor) else {
-        let detail = "Expected SOURCE, TABLE, STREAMING VIEW, SINK or FUNCTION after DROP.";
+        let detail = "Expected SOURCE, TABLE, VIEW, STREAMING VIEW, SINK or FUNCTION after DROP.";
         let error = refused::dropped(cursor);
         return Err(error.unwrap_or_else(|| cursor.unexpected_word(detail, &NOUNS)));
     };
@@ -173,7 +173,9 @@ pub fn comment(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         return Err(error.hint("Comment on the relation."));
     }
     let Some(noun) = noun(cursor) else {
-        return Err(cursor.unexpected("Expected SOURCE, TABLE, STREAMING VIEW, SINK or FUNCTION."));
+        return Err(
+            cursor.unexpected("Expected SOURCE, TABLE, VIEW, STREAMING VIEW, SINK or FUNCTION.")
+        );
     };
     let name = match noun {
         ObjectNoun::Function => function::called(cursor)?,

@@ -1,10 +1,12 @@
-//! `CREATE STREAMING VIEW` and `CREATE SINK`.
+//! `CREATE STREAMING VIEW`, `CREATE VIEW` and `CREATE SINK`.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::{Cause, PlanError};
 use crate::parse::cursor::Cursor;
-use crate::parse::emit::split_emit;
+use crate::parse::emit::{has_emit, split_emit};
+use crate::parse::query::view_sql;
+use crate::statement::named_query::CreatePlainView;
 use crate::statement::{CreateSink, CreateView, StatementKind, WithOptions};
 
 /// After `CREATE [OR REPLACE] STREAMING VIEW`. The query's own grammar is read by
@@ -15,15 +17,7 @@ use crate::statement::{CreateSink, CreateView, StatementKind, WithOptions};
 pub fn view(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<CreateView, PlanError> {
     let if_not_exists = cursor.eat(&["IF", "NOT", "EXISTS"]);
     let name = cursor.name("a view's name")?;
-    let mut column_names = Vec::new();
-    if cursor.at_token(&Token::LParen) {
-        for (column, position) in cursor.column_list()? {
-            if column_names.contains(&column) {
-                return Err(PlanError::new(Cause::DuplicateColumn { name: column }).at(position));
-            }
-            column_names.push(column);
-        }
-    }
+    let column_names = column_names(cursor)?;
     let options = if cursor.eat(&["WITH"]) {
         cursor.options()?
     } else {
@@ -42,6 +36,55 @@ pub fn view(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<CreateView, Pla
         query_offset,
     };
     Ok(view)
+}
+
+/// `(a, b)` behind a view's name, if it is there.
+fn column_names(cursor: &mut Cursor<'_>) -> Result<Vec<String>, PlanError> {
+    let mut column_names = Vec::new();
+    if cursor.at_token(&Token::LParen) {
+        for (column, position) in cursor.column_list()? {
+            if column_names.contains(&column) {
+                return Err(PlanError::new(Cause::DuplicateColumn { name: column }).at(position));
+            }
+            column_names.push(column);
+        }
+    }
+    Ok(column_names)
+}
+
+/// After `CREATE [OR REPLACE] VIEW`.
+///
+/// # Errors
+/// [`Cause::Syntax`]; options and `EMIT`, which only a streaming view can have, are refused.
+pub fn plain_view(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<StatementKind, PlanError> {
+    const STREAMING: &str = "Write CREATE STREAMING VIEW: it keeps its rows, and has them.";
+    let if_not_exists = cursor.eat(&["IF", "NOT", "EXISTS"]);
+    let name = cursor.name("a view's name")?;
+    let column_names = column_names(cursor)?;
+    if cursor.at(&["WITH"]) {
+        return Err(cursor.unsupported("options of a view").hint(STREAMING));
+    }
+    cursor.expect(&["AS"])?;
+    if !is_query(cursor) {
+        return Err(cursor.unexpected("Expected SELECT, WITH or VALUES."));
+    }
+    let (query, query_offset) = (cursor.rest_text().to_owned(), cursor.position() - 1);
+    let tokens = cursor.rest();
+    if has_emit(tokens) {
+        let at = tokens.iter().find(|lexeme| lexeme.is_word("EMIT"));
+        let error = PlanError::unsupported("EMIT in a view").hint(STREAMING);
+        return Err(error.at(at.map_or(1, |lexeme| lexeme.position)));
+    }
+    view_sql(cursor.text(), tokens)?;
+    cursor.advance(tokens.len());
+    Ok(StatementKind::CreatePlainView(Box::new(CreatePlainView {
+        name,
+        or_replace,
+        if_not_exists,
+        column_names,
+        query,
+        query_offset,
+    })))
 }
 
 /// The text of a view's query with its `EMIT` clause: the rest of the statement.

@@ -12,6 +12,7 @@ mod moments;
 mod performance;
 mod relative;
 pub(crate) mod rollup;
+mod shape;
 pub(crate) mod stats;
 
 use std::sync::Arc;
@@ -64,11 +65,12 @@ identified_by_name!(Linear);
 
 /// Returns every aggregate of sums.
 pub(crate) fn all() -> impl Iterator<Item = &'static Linear> {
-    let tables: [&'static [Linear]; 4] = [
+    let tables: [&'static [Linear]; 5] = [
         &execution::AGGREGATES,
         &exposure::AGGREGATES,
         &performance::AGGREGATES,
         &relative::AGGREGATES,
+        &shape::AGGREGATES,
     ];
     tables.into_iter().flatten()
 }
@@ -92,6 +94,7 @@ impl Aggregate for Linear {
 
     fn aliases(&self) -> &'static [&'static str] {
         match self.doc.name {
+            "skewness" => &["skew"],
             "treynor_ratio" => &["treynor"],
             _ => &[],
         }

@@ -8,6 +8,7 @@ mod interval;
 mod json;
 mod list;
 mod number;
+mod series;
 mod text;
 mod unit;
 mod zone;
@@ -59,12 +60,13 @@ pub(crate) struct Entry {
 
 /// Every function.
 fn all() -> impl Iterator<Item = &'static Entry> {
-    let subjects: [&'static [Entry]; 8] = [
+    let subjects: [&'static [Entry]; 9] = [
         &format::ALL,
         &interval::ALL,
         &json::ALL,
         &list::ALL,
         &number::ALL,
+        &series::ALL,
         &text::ALL,
         &unit::ALL,
         &zone::ALL,
@@ -152,6 +154,12 @@ fn plain(found: &DataType) -> DataType {
 /// `42883`: PostgreSQL's refusal of arguments that no function takes.
 fn no_function(name: &str, types: &[DataType]) -> FunctionError {
     let shown: Vec<String> = types.iter().map(shown).collect();
+    // People wrote what it is planned for.
+    let name = if name == "series_list" {
+        "generate_series"
+    } else {
+        name
+    };
     let message = format!("function {name}({}) does not exist", shown.join(", "));
     FunctionError::value("42883", message)
 }

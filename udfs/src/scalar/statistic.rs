@@ -1,8 +1,8 @@
 //! `average(s)`, `slope(s)` and the like: the parts of what `stats_agg`, `time_weight` and sketches
 //! give.
 //!
-//! Parts whose names other functions have (`sum`, `variance`, `stddev`, `kurtosis`, `corr`) are
-//! read as fields: `s['stddev']`.
+//! Parts whose names other functions have (`sum`, `variance`, `stddev`, `skewness`, `kurtosis`,
+//! `corr`) are read as fields: `s['stddev']`.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ struct Part {
 }
 
 /// Every accessor.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 9] = [
     Part {
         name: "num_vals",
         signature: "num_vals(statistics) -> bigint",
@@ -57,12 +57,6 @@ const PARTS: [Part; 10] = [
         signature: "integral(time_weight) -> double precision",
         description: "The area under a value over time, in seconds times its unit.",
         example: "SELECT integral(time_weight('LINEAR', ts, price)) FROM trades",
-    },
-    Part {
-        name: "skewness",
-        signature: "skewness(statistics) -> double precision",
-        description: "The skewness of one variable.",
-        example: "SELECT skewness(stats_agg(price)) FROM trades",
     },
     Part {
         name: "covariance",

@@ -19,9 +19,6 @@ pub(super) fn merged(insert: &Insert, target: &Target) -> Result<Statement, Engi
         return Err(EngineError::unsupported("INSERT … ON DUPLICATE KEY")
             .hint("Write ON CONFLICT (key) DO UPDATE SET …."));
     };
-    if insert.returning.is_some() {
-        return Err(EngineError::unsupported("INSERT … RETURNING"));
-    }
     check_key(conflict, target)?;
     let name = match &insert.table_alias {
         Some(alias) => quoted(&alias.alias),

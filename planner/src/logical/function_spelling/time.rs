@@ -16,6 +16,16 @@ pub(super) fn of_call(name: &str, function: &Function, given: &[Expr]) -> Option
             let unit = unit_of(unit)?;
             Some(call(name, vec![text(&unit), second.clone(), third.clone()]))
         }
+        ("datediff" | "date_diff", [unit, from, to]) => {
+            // A unit may be a text; the name may be the other one.
+            let unit = unit_of(unit).map_or_else(|| unit.clone(), |unit| text(&unit));
+            let known = name == "date_diff" && matches!(given, [Expr::Value(_), ..]);
+            (!known).then(|| call("date_diff", vec![unit, from.clone(), to.clone()]))
+        }
+        ("age", [time]) => Some(call(
+            "age",
+            vec![call("current_date", vec![]), time.clone()],
+        )),
         ("make_interval", _) => intervals(function),
         _ => None,
     }

@@ -208,6 +208,8 @@ fn of_tables(catalog: &CatalogSnapshot, object: ObjectId) -> bool {
         };
         match &found.def.kind {
             ObjectKind::Table(_) | ObjectKind::Function(_) => {}
+            // What it reads is among what its reader depends on.
+            ObjectKind::PlainView(_) => {}
             ObjectKind::View(_) => open.extend(&found.def.depends_on),
             ObjectKind::Source(_) | ObjectKind::Sink(_) => return false,
         }

@@ -59,7 +59,7 @@ pub(super) fn sample_root(squares: f64, count: f64) -> f64 {
 }
 
 /// Returns the third and fourth central moments, summed.
-pub(super) fn higher(sums: &Sums) -> (f64, f64) {
+fn higher(sums: &Sums) -> (f64, f64) {
     let n = count(sums);
     let mean = sums[1].over(n);
     let scaled = |sum: Compensated, by: f64| sum.times(Compensated::product(by, 1.0));
@@ -74,4 +74,20 @@ pub(super) fn higher(sums: &Sums) -> (f64, f64) {
         .minus(scaled(square.times(sums[2]), -6.0))
         .minus(scaled(square.times(square), 3.0 * n));
     (third.rounded(), fourth.rounded())
+}
+
+/// Returns (m3 / n) / (m2 / n)^1.5 and (m4 / n) / (m2 / n)²; NaN where digits do not suffice.
+pub(super) fn standardized(sums: &Sums) -> (f64, f64) {
+    let n = count(sums);
+    let spread = squares(sums, 1, 2) / n;
+    let (m3, m4) = higher(sums);
+    // Sums have some 31 digits; a mean that is large beside the deviation uses them up.
+    let known = |moment: f64, power: i32| {
+        let lost = 1e-30 * (mean(sums, 1).abs() / spread.sqrt()).powi(power);
+        if lost < 1e-6 { moment } else { f64::NAN }
+    };
+    (
+        known(m3 / n / spread.powf(1.5), 3),
+        known(m4 / n / (spread * spread), 4),
+    )
 }

@@ -6,7 +6,9 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::physical_plan::PhysicalExpr;
 
-use super::moments::{add_one, add_two, count, deviations, higher, mean, sample_root, squares};
+use super::moments::{
+    add_one, add_two, count, deviations, mean, sample_root, squares, standardized,
+};
 use super::{Linear, Sums, doc};
 use crate::aggregate::Aggregate;
 use crate::argument::number;
@@ -120,22 +122,15 @@ const TWO: &[(&str, bool)] = &[
 fn one(sums: &Sums, _constants: &[f64]) -> Vec<f64> {
     let n = count(sums);
     let m2 = squares(sums, 1, 2);
-    let (m3, m4) = higher(sums);
-    let deviation = sample_root(m2, n);
-    let spread = m2 / n;
-    // Sums have some 31 digits; a mean that is large beside the deviation uses them up.
-    let known = |moment: f64, power: i32| {
-        let lost = 1e-30 * (mean(sums, 1).abs() / spread.sqrt()).powi(power);
-        if lost < 1e-6 { moment } else { f64::NAN }
-    };
+    let (skewness, kurtosis) = standardized(sums);
     vec![
         n,
         sums[1].rounded(),
         mean(sums, 1),
         m2 / (n - 1.0),
-        deviation,
-        known(m3 / n / spread.powf(1.5), 3),
-        known(m4 / n / (spread * spread), 4),
+        sample_root(m2, n),
+        skewness,
+        kurtosis,
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Differences and sums of times in units, as Flink and MySQL spell them.
+//! Differences and sums of times in units, as Flink, DuckDB and MySQL spell them.
 
 use std::sync::Arc;
 
@@ -7,10 +7,23 @@ use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, TimestampMicroseco
 use datafusion::arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use datafusion::common::Result;
 
-use super::{Entry, TIMESTAMP, is_number, is_text, rows};
+use super::{Entry, TIMESTAMP, Types, is_number, is_text, rows};
 use crate::error::FunctionError;
 
-pub(super) const ALL: [Entry; 2] = [
+pub(super) const ALL: [Entry; 3] = [
+    Entry {
+        name: "date_diff",
+        signature: "date_diff(unit, from timestamp, to timestamp) -> bigint",
+        description: "How many beginnings of a unit lie behind one time and not behind another, \
+                      negative if the other is earlier: from 23:59 to 0:01 it is one 'day'. \
+                      MICROSECOND, MILLISECOND, SECOND, MINUTE, HOUR, DAY, WEEK (from Monday), \
+                      MONTH, QUARTER or YEAR; as DuckDB and Snowflake count. Whole units are \
+                      timestampdiff's.",
+        example: "SELECT date_diff('hour', TIMESTAMP '2024-01-01', ts) FROM trades",
+        parameters: &[],
+        types: difference_types,
+        compute: beginnings,
+    },
     Entry {
         name: "timestampdiff",
         signature: "timestampdiff(unit, earlier timestamp, later timestamp) -> bigint",
@@ -18,12 +31,7 @@ pub(super) const ALL: [Entry; 2] = [
                       MONTH, QUARTER or YEAR.",
         example: "SELECT timestampdiff('minute', TIMESTAMP '2024-01-01', ts) FROM trades",
         parameters: &[],
-        types: |types| match types {
-            [unit, l, r] if is_text(unit) && is_time(l) && is_time(r) => {
-                Some((vec![DataType::Utf8, TIMESTAMP, TIMESTAMP], DataType::Int64))
-            }
-            _ => None,
-        },
+        types: difference_types,
         compute: difference,
     },
     Entry {
@@ -54,9 +62,20 @@ pub(super) const ALL: [Entry; 2] = [
     },
 ];
 
+fn difference_types(types: &[DataType]) -> Option<Types> {
+    match types {
+        [unit, l, r] if is_text(unit) && is_time(l) && is_time(r) => {
+            Some((vec![DataType::Utf8, TIMESTAMP, TIMESTAMP], DataType::Int64))
+        }
+        _ => None,
+    }
+}
+
 fn is_time(found: &DataType) -> bool {
     matches!(found, DataType::Timestamp(..) | DataType::Date32) || is_text(found)
 }
+
+const WEEK: i64 = 7 * 86_400_000_000;
 
 /// How long a unit is.
 enum Unit {
@@ -74,7 +93,7 @@ fn unit(word: &str) -> Result<Unit, FunctionError> {
         "minute" => Unit::Micros(60_000_000),
         "hour" => Unit::Micros(3_600_000_000),
         "day" => Unit::Micros(86_400_000_000),
-        "week" => Unit::Micros(7 * 86_400_000_000),
+        "week" => Unit::Micros(WEEK),
         "month" => Unit::Months(1),
         "quarter" => Unit::Months(3),
         "year" => Unit::Months(12),
@@ -115,6 +134,32 @@ fn difference(columns: &[ArrayRef], _result: &DataType) -> Result<ArrayRef> {
                 Ok((to - from).signum() * (months / i64::from(size)))
             }
         }
+    })?;
+    Ok(Arc::new(Int64Array::from(counts)))
+}
+
+/// The first Monday of 1970, from which weeks are counted.
+const MONDAY: i64 = 4 * 86_400_000_000;
+
+fn beginnings(columns: &[ArrayRef], _result: &DataType) -> Result<ArrayRef> {
+    let units = columns[0].as_string::<i32>();
+    let from = columns[1].as_primitive::<TimestampMicrosecondType>();
+    let to = columns[2].as_primitive::<TimestampMicrosecondType>();
+    let counts = rows(columns, |row| {
+        let unit = unit(units.value(row))?;
+        let place = |time: i64| match unit {
+            Unit::Micros(size) => {
+                let start = if size == WEEK { MONDAY } else { 0 };
+                let since = time.checked_sub(start).ok_or_else(out_of_range)?;
+                Ok(since.div_euclid(size))
+            }
+            Unit::Months(size) => {
+                let date = time_of(time)?;
+                let months = i64::from(date.year()) * 12 + i64::from(date.month0());
+                Ok::<i64, FunctionError>(months.div_euclid(size.into()))
+            }
+        };
+        Ok(place(to.value(row))? - place(from.value(row))?)
     })?;
     Ok(Arc::new(Int64Array::from(counts)))
 }

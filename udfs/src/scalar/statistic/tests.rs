@@ -8,8 +8,8 @@ fn parts_are_fields() {
                covariance(l), determination_coeff(l) FROM (SELECT stats_agg(y) AS s, \
                stats_agg(y, x) AS l FROM (VALUES (1.0, 0.0), (3.0, 1.0), (5.0, 2.0)) AS t(y, x))";
     assert_eq!(rows(sql), ["3 3.0 2.0 1.0 -0.5 2.0 1.0"]);
-    let empty = "SELECT average(s) IS NULL, skewness(s) IS NULL FROM (SELECT stats_agg(price) AS s \
-                 FROM trades WHERE price < 0)";
+    let empty = "SELECT average(s) IS NULL, s['skewness'] IS NULL FROM (SELECT stats_agg(price) AS \
+                 s FROM trades WHERE price < 0)";
     assert_eq!(rows(empty), ["true true"]);
 }
 
