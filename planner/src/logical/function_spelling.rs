@@ -31,7 +31,7 @@ const NAMES: [(&str, &str); 13] = [
     ("variance", "var_samp"),
 ];
 
-/// Aggregates that give a summary. Aggregates over one that bear the name of a field mean the field.
+/// Aggregates that give a summary: what is called like one of its fields means the field.
 const SUMMARIES: [&str; 6] = [
     "percentile_agg",
     "rolling",

@@ -11,6 +11,7 @@ use super::pace::{HELD, write_held};
 use super::pause::{INBOX, write_inbox};
 use super::relation::{Body, Relation};
 use super::sinks::SinkEntry;
+use super::source::SourceEntry;
 use super::{Core, InFlight, Report};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::job::{self, Blob, Committed, Job, Target};
@@ -102,24 +103,7 @@ impl Core {
             manifest.relations.push(relation.saved.clone());
         }
         for source in self.sources.values_mut() {
-            let delta = source.errors.take_delta()?;
-            if !delta.is_empty() {
-                let base = source.saved.errors.len() >= DELTAS_MAX;
-                let delta = if base {
-                    source.errors.everything()?
-                } else {
-                    delta
-                };
-                let target = Target::Errors {
-                    source: source.spec.id.0,
-                    base,
-                };
-                blobs.push(blob(
-                    format!("data/{name}-errors-{}", source.spec.id),
-                    delta,
-                    target,
-                ));
-            }
+            source.save_errors(&name, &mut blobs)?;
             manifest.sources.push(source.saved.clone());
         }
         for sink in self.sinks.values_mut() {
@@ -274,6 +258,24 @@ fn blob(path: String, delta: Delta, target: Target) -> Blob {
         path,
         sections: out.into_sections(),
         target,
+    }
+}
+
+impl SourceEntry {
+    /// Writes what was set aside since the last checkpoint, or all of it.
+    fn save_errors(&mut self, name: &str, blobs: &mut Vec<Blob>) -> Result<(), ServeError> {
+        let mut delta = self.errors.take_delta()?;
+        if delta.is_empty() {
+            return Ok(());
+        }
+        let base = self.saved.errors.len() >= DELTAS_MAX;
+        if base {
+            delta = self.errors.everything()?;
+        }
+        let source = self.spec.id.0;
+        let path = format!("data/{name}-errors-{source}");
+        blobs.push(blob(path, delta, Target::Errors { source, base }));
+        Ok(())
     }
 }
 

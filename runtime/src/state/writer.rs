@@ -18,8 +18,8 @@ pub(super) const NUMBER: &str = "rtsap_number";
 pub(super) const CHANGED: &str = "+";
 /// In a delta: before the name of a section, numbers of rows of it that are gone.
 pub(super) const GONE: &str = "-";
-/// In a delta: before a scope, whose sections are gone unless the delta has or keeps them. A section
-/// of this name has no batches.
+/// In a delta: before a scope, whose sections are gone unless the delta has or keeps them. It has
+/// no batches.
 pub(super) const SCOPE: &str = "/";
 /// In a delta: before the name of a section that stays as it was. It has no batches here.
 pub(super) const KEPT: &str = "=";
@@ -115,7 +115,7 @@ impl StateWriter {
         self.prefix = prefix;
     }
 
-    /// In a delta: sections whose names begin with `scope` are gone unless they are written or kept.
+    /// In a delta: sections whose names begin with `scope` are gone unless written or kept.
     pub fn open_scope(&mut self, scope: &str) {
         if self.is_delta {
             self.sections.entry(format!("{SCOPE}{scope}")).or_default();
