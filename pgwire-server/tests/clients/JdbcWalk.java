@@ -75,7 +75,7 @@ public class JdbcWalk {
         long sum = 0;
         try (Statement statement = connection.createStatement()) {
             statement.setFetchSize(50);
-            try (ResultSet rows = statement.executeQuery("SELECT value FROM generate_series(1, 1000)")) {
+            try (ResultSet rows = statement.executeQuery("SELECT value FROM generate_series(1, 1000) AS g (value)")) {
                 while (rows.next()) {
                     count++;
                     sum += rows.getLong(1);
