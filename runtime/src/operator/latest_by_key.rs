@@ -7,7 +7,7 @@ use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::time::EventTime;
 
 use crate::serve::ServeError;
-use crate::serve::delta::Delta;
+use crate::serve::delta::{Delta, fitted};
 use crate::serve::table::{ServedTable, Shape};
 use crate::state::{StateError, StateReader, StateWriter};
 
@@ -88,10 +88,7 @@ impl Operator for LatestByKey {
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
         let mut upserts = Vec::new();
         for rows in from.get(ROWS) {
-            if rows.schema().fields() != self.schema.fields() {
-                return Err(StateError::section(ROWS, "has rows of another schema"));
-            }
-            upserts.push(rows.clone());
+            upserts.push(fitted(ROWS, rows, &self.schema)?);
         }
         let all = Delta {
             upserts,

@@ -1,6 +1,8 @@
 //! What changed in a served table during one epoch: the unit of recovery and, for sinks, the
 //! outbox.
 
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use rtsap_stream::change::ChangeBatch;
@@ -50,17 +52,10 @@ impl Delta {
     /// [`StateError::Section`] if it has other columns.
     pub fn read(from: &StateReader, schema: &SchemaRef) -> Result<Self, StateError> {
         let section = |name: &str| {
-            let batches = from.get(name).to_vec();
-            let other = batches
-                .iter()
-                .find(|batch| batch.schema().fields() != schema.fields());
-            match other {
-                None => Ok(batches),
-                Some(batch) => Err(StateError::Section {
-                    section: name.to_owned(),
-                    found: format!("has columns {:?}", batch.schema().fields()),
-                }),
-            }
+            let batches = from.get(name).iter();
+            batches
+                .map(|rows| fitted(name, rows, schema))
+                .collect::<Result<Vec<_>, _>>()
         };
         Ok(Self {
             upserts: section("upserts")?,
@@ -84,3 +79,29 @@ impl Delta {
         Ok(changes)
     }
 }
+
+/// The rows of a saved batch under `schema`. Rows of an upsert source are nullable where a tombstone
+/// came with them, also those of columns that are never null.
+///
+/// # Errors
+/// [`StateError::Section`] if they have other columns, or nulls where none may be.
+pub(crate) fn fitted(
+    section: &str,
+    rows: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, StateError> {
+    let saved = rows.schema();
+    let names = |schema: &SchemaRef| -> Vec<String> {
+        let fields = schema.fields().iter();
+        fields.map(|field| field.name().clone()).collect()
+    };
+    if names(&saved) != names(schema) {
+        let found = format!("has columns {:?}", saved.fields());
+        return Err(StateError::section(section, found));
+    }
+    let fitted = RecordBatch::try_new(Arc::clone(schema), rows.columns().to_vec());
+    fitted.map_err(|error| StateError::section(section, format!("does not fit: {error}")))
+}
+
+#[cfg(test)]
+mod tests;
