@@ -80,8 +80,8 @@ impl Delta {
     }
 }
 
-/// The rows of a saved batch under `schema`. Rows of an upsert source are nullable where a tombstone
-/// came with them, also those of columns that are never null.
+/// The rows of a saved batch under `schema`. Rows of an upsert source are nullable where a
+/// tombstone came with them, also those of columns that are never null.
 ///
 /// # Errors
 /// [`StateError::Section`] if they have other columns, or nulls where none may be.
