@@ -87,6 +87,18 @@ impl Planning {
         Ok(plan)
     }
 
+    /// The columns of `plan`: the analyzer decides types that the planner leaves open, such as
+    /// those of UNION.
+    ///
+    /// # Errors
+    /// What DataFusion refuses, explained.
+    pub(crate) fn columns(&self, plan: LogicalPlan) -> Result<SchemaRef, EngineError> {
+        let (analyzer, options) = (self.state.analyzer(), self.state.config_options());
+        let analyzed = analyzer.execute_and_check(plan, options, |_, _| {});
+        let analyzed = analyzed.map_err(|error| diagnose(error, self.scene()))?;
+        Ok(Arc::new(analyzed.schema().as_arrow().clone()))
+    }
+
     /// Runs `plan` at `cut`: the rows come as they are computed, guarded by `guard`.
     ///
     /// # Errors

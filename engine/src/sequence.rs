@@ -260,6 +260,36 @@ pub(crate) fn check_noun(
         .at(Some(name.position)))
 }
 
+/// Why an object that others depend on cannot be replaced: what `uses` a `noun`, such as "reads" a
+/// "view", was planned with it.
+pub(crate) fn irreplaceable(error: CatalogError, noun: &str, uses: &str) -> EngineError {
+    let CatalogError::InUse { name, .. } = &error else {
+        return error.into();
+    };
+    let message = format!("cannot replace {noun} \"{name}\" because other objects depend on it");
+    let hint = format!("Create it under another name, or drop what {uses} it first.");
+    let refused = EngineError::invalid("RT0404", message).sqlstate("2BP01");
+    let mut refused = refused.hint(hint);
+    refused.detail = error.detail().map(Into::into);
+    refused
+}
+
+/// Does `work` to its end, even if the client that waits for it goes away.
+///
+/// # Errors
+/// Those of `work`; `RT0500` if it panics.
+pub(crate) fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+) -> impl Future<Output = Result<T, EngineError>> + Send {
+    let finished = tokio::spawn(work);
+    async move {
+        match finished.await {
+            Ok(result) => result,
+            Err(error) => Err(EngineError::internal(format!("a change was lost: {error}"))),
+        }
+    }
+}
+
 /// A notice.
 pub(crate) fn notice(sqlstate: &'static str, message: impl Into<String>) -> Notice {
     Notice {

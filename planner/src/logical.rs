@@ -18,6 +18,7 @@ pub mod spelling;
 pub mod subquery;
 pub mod translate;
 pub mod view_spelling;
+mod walk;
 mod window_alias;
 pub mod window_length;
 pub mod window_node;

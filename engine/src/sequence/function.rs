@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rtsap_catalog::error::CatalogError;
 use rtsap_catalog::object::{ObjectDef, ObjectKind};
 use rtsap_catalog::snapshot::CatalogChange;
 use rtsap_planner::bind_function;
@@ -11,7 +10,7 @@ use rtsap_planner::statement::CreateFunction;
 use crate::error::EngineError;
 use crate::instance::Instance;
 use crate::response::CommandTag;
-use crate::sequence::{Outcome, own_name};
+use crate::sequence::{Outcome, irreplaceable, own_name};
 
 /// Creates a function, or replaces one that nothing calls.
 ///
@@ -45,7 +44,7 @@ pub(crate) async fn create(
     let visible = match replaced {
         Some(id) => before
             .apply(&CatalogChange::Drop(vec![id]))
-            .map_err(refused)?,
+            .map_err(|error| irreplaceable(error, "function", "calls"))?,
         None => before.clone(),
     };
     let bound = bind_function(create, &visible, &instance.functions)?;
@@ -66,18 +65,4 @@ pub(crate) async fn create(
         tag: CommandTag::Plain("CREATE FUNCTION"),
         notices: Vec::new(),
     })
-}
-
-/// Why a function that is called cannot be replaced: what calls it was planned with its body.
-fn refused(error: CatalogError) -> EngineError {
-    let CatalogError::InUse { name, .. } = &error else {
-        return error.into();
-    };
-    let message = format!("cannot replace function \"{name}\" because other objects depend on it");
-    let detail = error.detail();
-    let mut refused = EngineError::invalid("RT0404", message)
-        .sqlstate("2BP01")
-        .hint("Create it under another name, or drop what calls it first.");
-    refused.detail = detail.map(Into::into);
-    refused
 }

@@ -82,8 +82,7 @@ pub(super) async fn change(
         }
     };
     // A change that stopped half-way would leave a definition without its dataflow.
-    let finished = tokio::spawn(work).await;
-    finished.map_err(|error| EngineError::internal(format!("a change was lost: {error}")))?
+    sequence::to_the_end(work).await
 }
 
 /// `options` as they are persisted.

@@ -18,10 +18,9 @@ use rtsap_planner::statement::named_query::CreatePlainView;
 
 use crate::error::EngineError;
 use crate::query::compatible::compatible;
-use crate::query::diagnose::diagnose;
 use crate::query::names::names;
 use crate::sequence::plain_view::{Bound, commit};
-use crate::sequence::{Outcome, own_name};
+use crate::sequence::{Outcome, irreplaceable, own_name, to_the_end};
 use crate::session::Session;
 use crate::session::change::shifted;
 
@@ -47,10 +46,7 @@ pub(super) async fn create(
         let sql = sql.to_owned();
         let work = async move { commit(&instance, &create, sql, bound, version).await };
         // A change that stopped half-way would leave the store and the catalog apart.
-        let done = tokio::spawn(work).await;
-        let done =
-            done.map_err(|error| EngineError::internal(format!("a change was lost: {error}")))?;
-        if let Some(outcome) = done? {
+        if let Some(outcome) = to_the_end(work).await? {
             return Ok(outcome);
         }
     }
@@ -70,7 +66,7 @@ async fn bind(
         // The new query must not read the old view of the same name.
         Some((id, ObjectKind::PlainView(_))) if create.or_replace => before
             .apply(&CatalogChange::Drop(vec![id]))
-            .map_err(refused)?,
+            .map_err(|error| irreplaceable(error, "view", "reads"))?,
         Some(_) if create.if_not_exists => return Ok(None),
         Some((_, kind)) => {
             let noun = kind.noun();
@@ -130,11 +126,7 @@ async fn read(
     let statement: SqlStatement = query::sql(text, &lexemes(text)?)?;
     let planning = session.planning(catalog.clone(), &Arc::from(text));
     let plan = planning.plan_read(&compatible(text, &statement)).await?;
-    let options = planning.state.config_options();
-    let analyzer = planning.state.analyzer();
-    let analyzed = analyzer.execute_and_check(plan, options, |_, _| {});
-    let analyzed = analyzed.map_err(|error| diagnose(error, planning.scene()))?;
-    Ok(Arc::new(analyzed.schema().as_arrow().clone()))
+    planning.columns(plan)
 }
 
 /// Whether one of `named` is a source, or a view of one: no read can show its rows.
@@ -148,18 +140,4 @@ fn of_streams(catalog: &CatalogSnapshot, named: &BTreeSet<ObjectNumber>) -> bool
         }
     }
     false
-}
-
-/// Why a view that is read cannot be replaced: what reads it was planned with its query.
-fn refused(error: CatalogError) -> EngineError {
-    let CatalogError::InUse { name, .. } = &error else {
-        return error.into();
-    };
-    let message = format!("cannot replace view \"{name}\" because other objects depend on it");
-    let detail = error.detail();
-    let mut refused = EngineError::invalid("RT0404", message)
-        .sqlstate("2BP01")
-        .hint("Create it under another name, or drop what reads it first.");
-    refused.detail = detail.map(Into::into);
-    refused
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::{LogicalPlan, WriteOp};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use rtsap_catalog::object::{ObjectKind, ObjectNumber};
@@ -245,16 +245,9 @@ pub(super) async fn read(
     let plan = planning.plan_read(&rewritten).await?;
     let (plan, types) =
         parameters::typed(plan, declared).map_err(|error| diagnose(error, planning.scene()))?;
-    // The analyzer decides types that the planner leaves open, such as those of UNION.
-    let analyzed = planning.state.analyzer().execute_and_check(
-        plan.clone(),
-        planning.state.config_options(),
-        |_, _| {},
-    );
-    let analyzed = analyzed.map_err(|error| diagnose(error, planning.scene()))?;
-    let schema: Schema = analyzed.schema().as_arrow().clone();
+    let schema = planning.columns(plan.clone())?;
     let names = names(query);
-    let schema = renamed(&Arc::new(schema), names.as_deref());
+    let schema = renamed(&schema, names.as_deref());
     Ok((
         PlannedRead {
             plan,

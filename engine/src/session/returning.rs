@@ -68,11 +68,7 @@ impl Returning {
     async fn planned(query: Arc<SqlStatement>, planning: &Planning) -> Result<Self, EngineError> {
         let plan = planning.plan_read(&compatible("", &query)).await?;
         check(&plan)?;
-        let options = planning.state.config_options();
-        let analyzer = planning.state.analyzer();
-        let analyzed = analyzer.execute_and_check(plan.clone(), options, |_, _| {});
-        let analyzed = analyzed.map_err(|error| diagnose(error, planning.scene()))?;
-        let schema = Arc::new(analyzed.schema().as_arrow().clone());
+        let schema = planning.columns(plan.clone())?;
         Ok(Self {
             schema: renamed(&schema, names(&query).as_deref()),
             query,

@@ -79,8 +79,7 @@ async fn made(instance: &Arc<Instance>, table: &CreateTable) -> Result<Outcome, 
         })
         .await
     };
-    let finished = tokio::spawn(work).await;
-    finished.map_err(|error| EngineError::internal(format!("a change was lost: {error}")))?
+    sequence::to_the_end(work).await
 }
 
 /// The table as it would be declared.

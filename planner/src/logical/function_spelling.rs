@@ -12,7 +12,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::spelling::function_name;
-use build::{arguments, case, number, text};
+pub(super) use build::{arguments, by_position, call};
+use build::{case, number, text};
 
 /// Names of functions that only have another name, or another one with the same arguments.
 const NAMES: [(&str, &str); 13] = [
@@ -232,11 +233,6 @@ fn of_function(function: &Function) -> Option<Expr> {
 fn other_name(function: &Function, name: &str) -> Option<Expr> {
     let (_, new) = NAMES.iter().find(|(old, _)| *old == name)?;
     Some(renamed(function, new))
-}
-
-/// A call of a function by its name.
-pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
-    build::call(name, arguments)
 }
 
 fn nested(expr: Expr) -> Expr {

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, Spanned, Statement,
-    TableAlias, TableAliasColumnDef, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
+    TableAlias, TableAliasColumnDef, TableFactor, Value, ValueWithSpan, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use rtsap_catalog::name::SCHEMA;
@@ -18,6 +18,7 @@ use rtsap_catalog::snapshot::CatalogSnapshot;
 
 use crate::error::PlanError;
 use crate::logical::spelling::function_name;
+use crate::logical::walk::{step, walk};
 use crate::parse::lexeme::{Lexeme, lexemes, position_of};
 
 /// How deep views may stand in views: deeper than people stack them, shallow enough for the stack.
@@ -63,9 +64,7 @@ pub fn inline(
         scopes: Vec::new(),
         hidden: BTreeSet::new(),
     };
-    if let ControlFlow::Break(error) = VisitMut::visit(statement, &mut inliner) {
-        return Err(error);
-    }
+    walk(statement, &mut inliner)?;
     Ok(found.into_inner())
 }
 
@@ -224,10 +223,8 @@ impl Inliner<'_> {
             hidden: self.hidden.iter().cloned().chain(around).collect(),
             ..*self
         };
-        match VisitMut::visit(&mut query, &mut inner) {
-            ControlFlow::Break(error) => Err(error),
-            ControlFlow::Continue(()) => Ok(query),
-        }
+        walk(&mut query, &mut inner)?;
+        Ok(query)
     }
 }
 
@@ -249,10 +246,7 @@ impl VisitorMut for Inliner<'_> {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {
-        match self.table(factor) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        step(self.table(factor))
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<PlanError> {

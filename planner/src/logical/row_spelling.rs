@@ -7,15 +7,16 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Delete, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
-    Select, SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor,
-    TableWithJoins, UnaryOperator, Update, Value, VisitMut, VisitorMut,
+    BinaryOperator, Delete, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
+    TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Update, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::error::PlanError;
+use crate::logical::function_spelling::arguments;
 use crate::logical::spelling::function_name;
+use crate::logical::walk::{replace, step, walk};
 
 /// What the rows of a subquery are called where they are compared.
 const ROWS: &str = "__rows";
@@ -33,10 +34,7 @@ pub fn rewrite(statement: &mut Statement) -> Result<(), PlanError> {
         }
         _ => {}
     }
-    match VisitMut::visit(statement, &mut Rewriter) {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    walk(statement, &mut Rewriter)
 }
 
 struct Rewriter;
@@ -45,19 +43,12 @@ impl VisitorMut for Rewriter {
     type Break = PlanError;
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
-        match conditions(select.selection.as_mut()) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        step(conditions(select.selection.as_mut()))
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<PlanError> {
-        match rewritten(expr) {
-            Ok(Some(new)) => *expr = new,
-            Ok(None) => {}
-            Err(error) => return ControlFlow::Break(error),
-        }
-        ControlFlow::Continue(())
+        let new = rewritten(expr);
+        replace(expr, new)
     }
 }
 
@@ -69,16 +60,7 @@ fn row(expr: &Expr) -> Option<Vec<Expr>> {
             Expr::Tuple(_) => row(inner),
             _ => None,
         },
-        Expr::Function(function) if function_name(function)? == "row" => {
-            let FunctionArguments::List(list) = &function.args else {
-                return None;
-            };
-            let values = list.args.iter().map(|argument| match argument {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value.clone()),
-                _ => None,
-            });
-            values.collect()
-        }
+        Expr::Function(function) if function_name(function)? == "row" => arguments(function),
         _ => None,
     }
 }

@@ -19,6 +19,7 @@ use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
 use crate::logical::fill_node::FILL;
 use crate::logical::spelling::{self, WINDOW_START, function_name, name_columns};
+use crate::logical::walk::{step, walk};
 
 /// The function that stands for the clause among the groups.
 pub const SAMPLE: &str = "__sample";
@@ -42,10 +43,7 @@ pub fn rewrite(
         functions,
         named: named.queries,
     };
-    match VisitMut::visit(statement, &mut sampler) {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    walk(statement, &mut sampler)
 }
 
 /// The queries of `WITH`, by name.
@@ -216,10 +214,7 @@ impl VisitorMut for Sampler<'_> {
     type Break = PlanError;
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
-        match self.sample(select) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        step(self.sample(select))
     }
 }
 

@@ -4,23 +4,21 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Statement, TableAlias,
-    TableAliasColumnDef, TableFactor, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Ident, ObjectName, ObjectNamePart, Statement, TableAlias, TableAliasColumnDef,
+    TableFactor, UnaryOperator, Value, Visit, Visitor, VisitorMut,
 };
 
 use crate::error::PlanError;
-use crate::logical::function_spelling::call;
+use crate::logical::function_spelling::{by_position, call};
 use crate::logical::view_spelling::elements;
+use crate::logical::walk::{replace, walk};
 
 /// Rewrites a statement that reads.
 ///
 /// # Errors
 /// [`crate::error::Cause::Internal`] only.
 pub fn rewrite(statement: &mut Statement) -> Result<(), PlanError> {
-    match VisitMut::visit(statement, &mut Rewriter) {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    walk(statement, &mut Rewriter)
 }
 
 struct Rewriter;
@@ -48,12 +46,8 @@ impl VisitorMut for Rewriter {
         if !of_row && !*with_ordinality {
             return ControlFlow::Continue(());
         }
-        match elements(factor, of_row) {
-            Ok(Some(subquery)) => *factor = subquery,
-            Ok(None) => {}
-            Err(error) => return ControlFlow::Break(error),
-        }
-        ControlFlow::Continue(())
+        let subquery = elements(factor, of_row);
+        replace(factor, subquery)
     }
 }
 
@@ -79,11 +73,7 @@ fn series(factor: &TableFactor) -> Option<(Vec<Expr>, bool, Option<&TableAlias>)
     if !is_series(name) || !(2..=3).contains(&args.len()) {
         return None;
     }
-    let args = args.iter().map(|arg| match arg {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-        _ => None,
-    });
-    Some((args.collect::<Option<_>>()?, ordinality, alias.as_ref()))
+    Some((by_position(args)?, ordinality, alias.as_ref()))
 }
 
 fn is_series(name: &ObjectName) -> bool {

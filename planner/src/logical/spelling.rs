@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::window_alias::WindowAliases;
 use crate::error::PlanError;
+use crate::logical::walk::{step, walk};
 
 /// Start of the window.
 pub const WINDOW_START: &str = "window_start";
@@ -34,9 +35,7 @@ const WINDOWS: [&str; 4] = ["tumble", "hop", "cumulate", "session"];
 /// [`crate::error::Cause::Unsupported`] for a grouped window over several relations.
 pub fn rewrite(statement: &mut Statement) -> Result<(), PlanError> {
     super::function_spelling::rewrite(statement);
-    if let ControlFlow::Break(error) = VisitMut::visit(statement, &mut Rewriter::default()) {
-        return Err(error);
-    }
+    walk(statement, &mut Rewriter::default())?;
     if let Statement::Query(query) = statement
         && let SetExpr::Select(select) = query.body.as_mut()
     {
@@ -54,18 +53,12 @@ impl VisitorMut for Rewriter {
     type Break = PlanError;
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {
-        match show_relation(factor) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        step(show_relation(factor))
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
         self.aliases.expand(select);
-        match group_window(select) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        step(group_window(select))
     }
 }
 

@@ -12,16 +12,14 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::error::PlanError;
 use crate::logical::series;
+use crate::logical::walk::{replace, step, walk};
 
 /// Rewrites the query of a view.
 ///
 /// # Errors
 /// [`crate::error::Cause::Unsupported`] for `DISTINCT ON` without an order.
 pub fn rewrite(statement: &mut Statement) -> Result<(), PlanError> {
-    match VisitMut::visit(statement, &mut Rewriter) {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    walk(statement, &mut Rewriter)
 }
 
 struct Rewriter;
@@ -30,24 +28,15 @@ impl VisitorMut for Rewriter {
     type Break = PlanError;
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<PlanError> {
-        match distinct_on(query) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        step(distinct_on(query))
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {
         if let Some(unnest) = series::as_unnest(factor) {
             *factor = unnest;
         }
-        match elements(factor, true) {
-            Ok(Some(subquery)) => {
-                *factor = subquery;
-                ControlFlow::Continue(())
-            }
-            Ok(None) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        let subquery = elements(factor, true);
+        replace(factor, subquery)
     }
 }
 

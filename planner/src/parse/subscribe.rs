@@ -8,7 +8,7 @@ use crate::parse::cursor::{Cursor, slice};
 use crate::parse::emit::split_emit;
 use crate::parse::lexeme::Lexeme;
 use crate::parse::query;
-use crate::parse::view::is_query;
+use crate::parse::view::{expect_query, is_query};
 use crate::statement::{
     CopyDirection, CopyFormat, CopyStatement, CursorSource, DeclareCursor, FetchStatement,
     StatementKind, SubscribeStatement, SubscribeTarget, WithOptions,
@@ -53,9 +53,7 @@ pub fn subscribe(cursor: &mut Cursor<'_>) -> Result<SubscribeStatement, PlanErro
 
 fn subscribed_query(text: &str, tokens: &[Lexeme]) -> Result<SubscribeTarget, PlanError> {
     let inner = Cursor::new(text, tokens);
-    if !is_query(&inner) {
-        return Err(inner.unexpected("Expected SELECT, WITH or VALUES."));
-    }
+    expect_query(&inner)?;
     split_emit(text, tokens)?;
     Ok(SubscribeTarget::Query {
         query: slice(text, tokens).to_owned(),

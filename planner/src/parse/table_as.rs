@@ -6,7 +6,7 @@ use crate::error::{Cause, PlanError};
 use crate::parse::cursor::Cursor;
 use crate::parse::lexeme::lexemes;
 use crate::parse::query;
-use crate::parse::view::is_query;
+use crate::parse::view::expect_query;
 use crate::statement::named_query::CreateTableAs;
 use crate::statement::{Name, StatementKind};
 
@@ -54,9 +54,7 @@ pub(super) fn table_as(
         }
     }
     cursor.expect(&["AS"])?;
-    if !is_query(cursor) {
-        return Err(cursor.unexpected("Expected SELECT, WITH or VALUES."));
-    }
+    expect_query(cursor)?;
     let tokens = cursor.rest();
     let ends = |words: &[&str]| {
         let last = tokens.len().checked_sub(words.len());

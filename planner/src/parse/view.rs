@@ -65,9 +65,7 @@ pub fn plain_view(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<Statement
         return Err(cursor.unsupported("options of a view").hint(STREAMING));
     }
     cursor.expect(&["AS"])?;
-    if !is_query(cursor) {
-        return Err(cursor.unexpected("Expected SELECT, WITH or VALUES."));
-    }
+    expect_query(cursor)?;
     let (query, query_offset) = (cursor.rest_text().to_owned(), cursor.position() - 1);
     let tokens = cursor.rest();
     if has_emit(tokens) {
@@ -92,13 +90,19 @@ pub fn plain_view(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<Statement
 /// # Errors
 /// [`Cause::Syntax`].
 pub fn query(cursor: &mut Cursor<'_>) -> Result<String, PlanError> {
-    if !is_query(cursor) {
-        return Err(cursor.unexpected("Expected SELECT, WITH or VALUES."));
-    }
+    expect_query(cursor)?;
     let query = cursor.rest_text().to_owned();
     split_emit(cursor.text(), cursor.rest())?;
     cursor.advance(usize::MAX / 2);
     Ok(query)
+}
+
+/// Refuses what is no query here.
+pub(super) fn expect_query(cursor: &Cursor<'_>) -> Result<(), PlanError> {
+    match is_query(cursor) {
+        true => Ok(()),
+        false => Err(cursor.unexpected("Expected SELECT, WITH or VALUES.")),
+    }
 }
 
 /// Whether a query begins here.

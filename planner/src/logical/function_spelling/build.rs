@@ -18,7 +18,7 @@ pub(super) fn number(number: i64) -> Expr {
 }
 
 /// A call with plain arguments.
-pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+pub(in crate::logical) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let args = arguments.into_iter().map(argument);
     Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new(name)]),
@@ -50,11 +50,16 @@ pub(super) fn field(of: Expr, name: &str) -> Expr {
 }
 
 /// The arguments of a call that are expressions by position; `None` if it has others.
-pub(super) fn arguments(function: &Function) -> Option<Vec<Expr>> {
-    let FunctionArguments::List(list) = &function.args else {
-        return None;
-    };
-    let each = list.args.iter().map(|argument| match argument {
+pub(in crate::logical) fn arguments(function: &Function) -> Option<Vec<Expr>> {
+    match &function.args {
+        FunctionArguments::List(list) => by_position(&list.args),
+        _ => None,
+    }
+}
+
+/// `args` if all of them are expressions by position.
+pub(in crate::logical) fn by_position(args: &[FunctionArg]) -> Option<Vec<Expr>> {
+    let each = args.iter().map(|argument| match argument {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
         _ => None,
     });

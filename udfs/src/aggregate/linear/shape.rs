@@ -1,13 +1,13 @@
 //! The shape of a distribution: how far it leans, and how heavy its tails are.
 
-use super::moments::{add_one, count, standardized};
+use super::moments::{count, standardized};
+use super::stats::of_one;
 use super::{Linear, doc};
-use crate::argument::number;
 
 /// The aggregates of this subject.
 pub(super) const AGGREGATES: [Linear; 3] = [
-    Linear {
-        doc: doc(
+    of_one(
+        doc(
             "skewness",
             "skewness(x) -> double precision",
             "How far values lean to one side of their mean, as an estimate from a sample.",
@@ -16,23 +16,16 @@ pub(super) const AGGREGATES: [Linear; 3] = [
             "DuckDB skewness, Snowflake SKEW",
             "SELECT skewness(price) FROM trades",
         ),
-        arguments: &[number("x")],
-        constants: &[],
-        outputs: &[],
-        add: |&[x, ..], _, sums| {
-            add_one(x, sums);
-            true
-        },
-        finish: |sums, _| {
+        |sums, _| {
             let (n, (skewness, _)) = (count(sums), standardized(sums));
             vec![match n > 2.0 {
                 true => skewness * (n * (n - 1.0)).sqrt() / (n - 2.0),
                 false => f64::NAN,
             }]
         },
-    },
-    Linear {
-        doc: doc(
+    ),
+    of_one(
+        doc(
             "kurtosis",
             "kurtosis(x) -> double precision",
             "How heavy the tails of a distribution are beside those of a normal one, which has 0, \
@@ -42,14 +35,7 @@ pub(super) const AGGREGATES: [Linear; 3] = [
             "DuckDB kurtosis, Snowflake KURTOSIS",
             "SELECT kurtosis(size) FROM trades",
         ),
-        arguments: &[number("x")],
-        constants: &[],
-        outputs: &[],
-        add: |&[x, ..], _, sums| {
-            add_one(x, sums);
-            true
-        },
-        finish: |sums, _| {
+        |sums, _| {
             let (n, (_, kurtosis)) = (count(sums), standardized(sums));
             let excess = kurtosis - 3.0;
             vec![match n > 3.0 {
@@ -57,9 +43,9 @@ pub(super) const AGGREGATES: [Linear; 3] = [
                 false => f64::NAN,
             }]
         },
-    },
-    Linear {
-        doc: doc(
+    ),
+    of_one(
+        doc(
             "kurtosis_pop",
             "kurtosis_pop(x) -> double precision",
             "How heavy the tails of these values are beside those of a normal distribution, which \
@@ -68,13 +54,6 @@ pub(super) const AGGREGATES: [Linear; 3] = [
             "DuckDB kurtosis_pop",
             "SELECT kurtosis_pop(price) FROM trades",
         ),
-        arguments: &[number("x")],
-        constants: &[],
-        outputs: &[],
-        add: |&[x, ..], _, sums| {
-            add_one(x, sums);
-            true
-        },
-        finish: |sums, _| vec![standardized(sums).1 - 3.0],
-    },
+        |sums, _| vec![standardized(sums).1 - 3.0],
+    ),
 ];

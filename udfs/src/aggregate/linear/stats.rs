@@ -11,7 +11,7 @@ use super::moments::{
 };
 use super::{Linear, Sums, doc};
 use crate::aggregate::Aggregate;
-use crate::argument::number;
+use crate::argument::{Argument, number};
 use crate::arguments::Call;
 use crate::fold::AnyFold;
 use crate::registry::FunctionDoc;
@@ -32,15 +32,8 @@ pub(crate) const DOC: FunctionDoc = doc(
 
 /// The moments of one variable.
 pub(super) const OF_ONE: Linear = Linear {
-    doc: DOC,
-    arguments: &[number("x")],
-    constants: &[],
     outputs: ONE,
-    add: |&[x, ..], _, sums| {
-        add_one(x, sums);
-        true
-    },
-    finish: one,
+    ..of_one(DOC, one)
 };
 
 /// The moments of two variables.
@@ -88,6 +81,24 @@ impl Aggregate for StatsAgg {
         Self::form(types).fold(types, exprs)
     }
 }
+
+/// Returns an aggregate of one variable that is a number.
+pub(super) const fn of_one(doc: FunctionDoc, finish: fn(&Sums, &[f64]) -> Vec<f64>) -> Linear {
+    Linear {
+        doc,
+        arguments: X,
+        constants: &[],
+        outputs: &[],
+        add: |&[x, ..], _, sums| {
+            add_one(x, sums);
+            true
+        },
+        finish,
+    }
+}
+
+/// The one variable.
+const X: &[Argument] = &[number("x")];
 
 /// The fields for one variable.
 const ONE: &[(&str, bool)] = &[
