@@ -17,6 +17,7 @@ use arrow::record_batch::RecordBatch;
 
 pub mod layers;
 pub mod marks;
+pub mod partitions;
 mod writer;
 
 pub use writer::{Sections, StateWriter};

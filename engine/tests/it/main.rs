@@ -7,6 +7,7 @@ mod alter;
 mod clock;
 mod cursors;
 mod definitions;
+mod deltas;
 mod flat_state;
 mod functions;
 mod joins;

@@ -189,6 +189,33 @@ impl GroupTable {
         Ok(())
     }
 
+    /// Keeps `groups` alone, which get the numbers from 0 in that order and count as not saved.
+    ///
+    /// # Errors
+    /// If a state cannot be moved.
+    pub fn retain(&mut self, calls: &Calls, groups: &[usize]) -> Result<()> {
+        let mut kept = Self::new(calls, self.changes.is_some())?;
+        kept.unsaved = self.unsaved.is_some().then(Marks::default);
+        if !groups.is_empty() {
+            let mut numbers = Vec::new();
+            let keys = self.keys.read(groups)?;
+            kept.keys.intern(&keys, groups.len(), &mut numbers)?;
+            for (ours, theirs) in kept.aggregates.iter_mut().zip(&mut self.aggregates) {
+                ours.merge(&theirs.partial_of(groups)?, &numbers, groups.len())?;
+            }
+            if let Some(unsaved) = &mut kept.unsaved {
+                numbers.iter().for_each(|group| unsaved.mark(*group));
+            }
+            let pairs = numbers.iter().zip(groups);
+            let waiting = pairs.filter(|(_, group)| self.changed(**group));
+            if let Some(changes) = &mut kept.changes {
+                waiting.for_each(|(number, _)| changes.mark(*number));
+            }
+        }
+        *self = kept;
+        Ok(())
+    }
+
     fn mark(&mut self, groups: &[usize]) {
         for marks in self.changes.iter_mut().chain(&mut self.unsaved) {
             groups.iter().for_each(|group| marks.mark(*group));

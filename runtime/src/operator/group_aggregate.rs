@@ -34,6 +34,8 @@ const NAME: &str = "GroupAggregate";
 const META: &str = "meta";
 /// The section that holds the groups.
 const GROUPS: &str = "groups";
+/// So many groups without rows are kept, and as many as there are groups with rows.
+const DEAD_MIN: usize = 64;
 
 /// The state machine of a [`GroupAggregateSpec`].
 pub struct GroupAggregation {
@@ -47,6 +49,10 @@ pub struct GroupAggregation {
     row_counts: Vec<i64>,
     /// Whether the group's row has been sent and not deleted.
     shown: Vec<bool>,
+    /// How many groups are shown.
+    shown_count: usize,
+    /// Whether groups have got other numbers since they were last saved.
+    renumbered: bool,
     /// Whether a delete has ever come.
     retracting: bool,
     /// Whether rows that are replaced are deleted before.
@@ -95,6 +101,8 @@ impl GroupAggregation {
             global,
             row_counts: vec![0; groups],
             shown: vec![false; groups],
+            shown_count: 0,
+            renumbered: false,
             retracting: false,
             replaced: global || !spec.sets.is_empty(),
             sent: Vec::new(),
@@ -166,6 +174,24 @@ impl GroupAggregation {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Forgets the groups without rows, of which nobody has heard since their delete, once they are
+    /// more than the others. Called when no change waits.
+    fn free_dead(&mut self) -> Result<(), OperatorError> {
+        let dead = self.table.len() - self.shown_count;
+        if self.global || dead <= self.shown_count.max(DEAD_MIN) {
+            return Ok(());
+        }
+        let groups = 0..self.table.len();
+        let alive: Vec<usize> = groups.filter(|group| self.shown[*group]).collect();
+        self.table
+            .retain(&self.calls, &alive)
+            .map_err(OperatorError::compute(NAME))?;
+        self.row_counts = alive.iter().map(|group| self.row_counts[*group]).collect();
+        self.shown = vec![true; alive.len()];
+        self.renumbered = true;
         Ok(())
     }
 
@@ -252,10 +278,13 @@ impl Operator for GroupAggregation {
                     continue;
                 }
                 live.push(group);
-                if std::mem::replace(&mut self.shown[group], true) && self.replaced {
+                if !std::mem::replace(&mut self.shown[group], true) {
+                    self.shown_count += 1;
+                } else if self.replaced {
                     gone.push(group);
                 }
             } else if std::mem::take(&mut self.shown[group]) {
+                self.shown_count -= 1;
                 gone.push(group);
             }
         }
@@ -273,7 +302,7 @@ impl Operator for GroupAggregation {
         }
         self.sent.clear();
         self.sent_rows.clear();
-        Ok(())
+        self.free_dead()
     }
 
     fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {
@@ -281,6 +310,8 @@ impl Operator for GroupAggregation {
         let field = Field::new("retracting", DataType::Boolean, false);
         let schema = Arc::new(Schema::new(vec![field]));
         out.put(META, RecordBatch::try_new(schema, vec![retracting])?);
+        let renumbered = std::mem::take(&mut self.renumbered);
+        let before = out.set_anew(!out.is_delta() || renumbered);
         let groups = self.table.take_unsaved(out.is_delta());
         // Groups without rows are forgotten here: nobody has heard of them since their delete.
         let (alive, gone): (Vec<usize>, Vec<usize>) = groups.into_iter().partition(|group| {
@@ -295,7 +326,9 @@ impl Operator for GroupAggregation {
         let shown: ArrayRef = Arc::new(shown.collect::<BooleanArray>());
         let extra = vec![("row_count", row_counts), ("shown", shown)];
         self.table.save(&alive, extra, GROUPS, out)?;
-        out.drop_rows(GROUPS, gone.iter().map(|group| *group as u64).collect())
+        out.drop_rows(GROUPS, gone.iter().map(|group| *group as u64).collect())?;
+        out.set_anew(before);
+        Ok(())
     }
 
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
@@ -321,6 +354,7 @@ impl Operator for GroupAggregation {
             self.shown
                 .extend(as_boolean_array(column("shown")?)?.values().iter());
         }
+        self.shown_count = self.shown.iter().filter(|shown| **shown).count();
         if self.global && self.table.len() != 1 {
             return Err(StateError::section(GROUPS, "lacks the one group"));
         }

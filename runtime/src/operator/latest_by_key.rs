@@ -8,7 +8,7 @@ use rtsap_stream::time::EventTime;
 
 use crate::serve::ServeError;
 use crate::serve::delta::{Delta, fitted};
-use crate::serve::table::{ServedTable, Shape};
+use crate::serve::table::ServedTable;
 use crate::state::{StateError, StateReader, StateWriter};
 
 use super::{Operator, OperatorError, Output};
@@ -33,7 +33,7 @@ impl LatestByKey {
     /// # Errors
     /// [`OperatorError::Contract`] if a key column's type cannot be compared.
     pub fn new(node: &Node, input: &SchemaRef, key: &[usize]) -> Result<Self, OperatorError> {
-        let rows = ServedTable::new(SchemaRef::clone(input), Shape::Keyed(key.to_vec()));
+        let rows = ServedTable::numbered(SchemaRef::clone(input), key.to_vec());
         Ok(Self {
             rows: rows.map_err(|error| failed(&error))?,
             schema: SchemaRef::clone(input),
@@ -76,13 +76,13 @@ impl Operator for LatestByKey {
     }
 
     fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {
-        // The whole relation is written; what a delta would hold besides is forgotten.
-        self.rows.take_delta().map_err(|error| unwritten(&error))?;
-        let all = self.rows.everything().map_err(|error| unwritten(&error))?;
-        for rows in all.upserts {
-            out.put(ROWS, rows);
+        let taken = self.rows.take_numbered(!out.is_delta());
+        let taken = taken.map_err(|error| unwritten(&error))?;
+        out.keep(ROWS);
+        for (rows, numbers) in taken.rows {
+            out.put_rows(ROWS, &fitted(ROWS, &rows, &self.schema)?, numbers)?;
         }
-        Ok(())
+        out.drop_rows(ROWS, taken.gone)
     }
 
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {

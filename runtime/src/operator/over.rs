@@ -24,6 +24,7 @@ use rtsap_plan::over::{OverFunction, OverSpec};
 use rtsap_stream::change::ChangeBatch;
 use rtsap_stream::time::EventTime;
 
+use crate::state::partitions::SavedPartitions;
 use crate::state::{StateError, StateReader, StateWriter};
 
 use super::window_aggregate::time::TimeColumn;
@@ -60,6 +61,8 @@ pub struct Over {
     partitions: HashMap<Arc<[u8]>, Partition, ahash::RandomState>,
     /// How far event time had come when forgotten partitions were last looked for.
     swept: i64,
+    saved_rows: SavedPartitions<Arc<[u8]>>,
+    saved_running: SavedPartitions<Arc<[u8]>>,
 }
 
 impl Over {
@@ -95,6 +98,8 @@ impl Over {
             watermark: EventTime::MIN,
             partitions: HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4)),
             swept: i64::MIN,
+            saved_rows: SavedPartitions::default(),
+            saved_running: SavedPartitions::default(),
         })
     }
 
@@ -236,6 +241,7 @@ impl Over {
         new: Option<RecordBatch>,
         time: EventTime,
     ) -> Result<Option<RecordBatch>, OperatorError> {
+        self.touch(key);
         if !self.partitions.contains_key(key) {
             let partition =
                 Partition::new(&self.spec, &self.input).map_err(OperatorError::compute(NAME))?;
@@ -291,8 +297,18 @@ impl Over {
         }
         self.swept = time.nanos();
         let reach = time.nanos().saturating_sub(nanos);
-        self.partitions
-            .retain(|_, partition| partition.is_waiting() || partition.last_time() >= reach);
+        let gone = self
+            .partitions
+            .extract_if(|_, partition| !partition.is_waiting() && partition.last_time() < reach);
+        for key in gone.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.touch(&key);
+        }
+    }
+
+    /// Notes that the partition of `key` is not as it was saved.
+    fn touch(&mut self, key: &Arc<[u8]>) {
+        self.saved_rows.touch(key);
+        self.saved_running.touch(key);
     }
 
     fn promise(&self) -> EventTime {
@@ -388,6 +404,6 @@ impl Operator for Over {
             .map(RecordBatch::get_array_memory_size)
             .sum();
         let partitions: usize = self.partitions.values().map(Partition::size).sum();
-        pending + partitions
+        pending + partitions + self.saved_rows.size() + self.saved_running.size()
     }
 }

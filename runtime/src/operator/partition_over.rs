@@ -20,6 +20,7 @@ use rtsap_plan::over::PartitionOverSpec;
 use rtsap_stream::change::{ChangeBatch, Op};
 use rtsap_stream::time::EventTime;
 
+use crate::state::partitions::SavedPartitions;
 use crate::state::{StateError, StateReader, StateWriter};
 
 use super::ranked::Ranked;
@@ -50,6 +51,7 @@ pub struct PartitionOver {
     partitions: HashMap<Key, Partition, ahash::RandomState>,
     /// Those that changed since the last publish, in order of their first change.
     changed: Vec<Key>,
+    saved: SavedPartitions<Key>,
     bytes: usize,
 }
 
@@ -116,6 +118,7 @@ impl PartitionOver {
             schema,
             partitions: HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4)),
             changed: Vec::new(),
+            saved: SavedPartitions::default(),
             bytes: 0,
         })
     }
@@ -139,7 +142,9 @@ impl PartitionOver {
             }
         }
         if !std::mem::replace(&mut partition.changed, true) {
-            self.changed.push(key.into());
+            let key: Key = key.into();
+            self.saved.touch(&key);
+            self.changed.push(key);
         }
         Ok(())
     }
@@ -269,13 +274,17 @@ impl Operator for PartitionOver {
     }
 
     fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {
-        let rows = self
-            .partitions
-            .values()
-            .flat_map(|partition| &partition.rows);
-        let rows: Vec<(&[u8], u64)> = rows.map(|(row, count)| (row.as_ref(), *count)).collect();
-        out.put(ROWS, self.ranked.saved(ROWS, &rows)?);
-        Ok(())
+        let keys = self.saved.begin(ROWS, out)?;
+        let keys = keys.unwrap_or_else(|| self.partitions.keys().map(Arc::clone).collect());
+        let (mut rows, mut numbers) = (Vec::new(), Vec::new());
+        for key in &keys {
+            let before = rows.len();
+            let of_key = self.partitions.get(key).into_iter();
+            let of_key = of_key.flat_map(|partition| &partition.rows);
+            rows.extend(of_key.map(|(row, count)| (row.as_ref(), *count)));
+            numbers.extend(self.saved.number(key, rows.len() - before));
+        }
+        out.put_rows(ROWS, &self.ranked.saved(ROWS, &rows)?, numbers)
     }
 
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
@@ -300,6 +309,6 @@ impl Operator for PartitionOver {
     }
 
     fn state_bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.saved.size()
     }
 }

@@ -28,6 +28,7 @@ use rtsap_stream::time::EventTime;
 use crate::aggregate::calls::Calls;
 use crate::aggregate::choose::Reading;
 use crate::aggregate::table::GroupTable;
+use crate::state::partitions::SavedPartitions;
 use crate::state::{StateError, StateReader, StateWriter};
 
 use super::stateless::changes;
@@ -67,6 +68,7 @@ pub struct SessionAggregation {
     changed: BTreeSet<(Key, i64)>,
     /// What was sent of sessions and must be deleted.
     gone: Vec<RecordBatch>,
+    saved: SavedPartitions<(Key, i64)>,
 }
 
 impl SessionAggregation {
@@ -115,6 +117,7 @@ impl SessionAggregation {
             sessions: Sessions::new(spec.gap_nanos),
             changed: BTreeSet::new(),
             gone: Vec::new(),
+            saved: SavedPartitions::default(),
         })
     }
 
@@ -149,13 +152,17 @@ impl SessionAggregation {
             };
             let mut indices = Vec::new();
             for before in joined.merged {
-                self.changed.remove(&(Arc::clone(key), before));
-                indices.extend(fresh.remove(&(Arc::clone(key), before)).unwrap_or_default());
+                let before = (Arc::clone(key), before);
+                self.changed.remove(&before);
+                indices.extend(fresh.remove(&before).unwrap_or_default());
+                self.saved.touch(&before);
             }
             self.gone.extend(joined.sent);
             indices.push(row as u32);
-            self.changed.insert((Arc::clone(key), joined.start));
-            fresh.insert((Arc::clone(key), joined.start), indices);
+            let session = (Arc::clone(key), joined.start);
+            self.saved.touch(&session);
+            self.changed.insert(session.clone());
+            fresh.insert(session, indices);
         }
         for ((key, start), mut indices) in fresh {
             indices.sort_unstable();
@@ -312,9 +319,10 @@ impl Operator for SessionAggregation {
         if !unsent.is_empty() {
             self.send(unsent.into_iter(), out)?;
         }
-        for (key, start) in over {
-            self.sessions.forget(&key, start);
-            self.changed.remove(&(key, start));
+        for session in over {
+            self.sessions.forget(&session.0, session.1);
+            self.changed.remove(&session);
+            self.saved.touch(&session);
         }
         Ok(self.promise())
     }
@@ -345,8 +353,18 @@ impl Operator for SessionAggregation {
         let closed: ArrayRef = Arc::new(Int64Array::from(vec![self.closed.nanos()]));
         let schema = Schema::new(vec![Field::new("closed", DataType::Int64, false)]);
         out.put(META, RecordBatch::try_new(Arc::new(schema), vec![closed])?);
-        out.put(ROWS, concat_batches(&self.input, self.sessions.all_rows())?);
-        Ok(())
+        let open = self.saved.begin(ROWS, out)?;
+        let open = open.unwrap_or_else(|| self.sessions.open());
+        let (mut rows, mut numbers) = (Vec::new(), Vec::new());
+        for session in &open {
+            let Some((_, of_session)) = self.sessions.rows(&session.0, session.1) else {
+                continue;
+            };
+            rows.extend(of_session);
+            let count = of_session.iter().map(RecordBatch::num_rows).sum();
+            numbers.extend(self.saved.number(session, count));
+        }
+        out.put_rows(ROWS, &concat_batches(&self.input, rows)?, numbers)
     }
 
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
@@ -372,7 +390,7 @@ impl Operator for SessionAggregation {
     }
 
     fn state_bytes(&self) -> usize {
-        self.sessions.size()
+        self.sessions.size() + self.saved.size()
     }
 }
 

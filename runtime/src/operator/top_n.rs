@@ -22,6 +22,7 @@ use rtsap_plan::rank::TopNSpec;
 use rtsap_stream::change::{ChangeBatch, Op};
 use rtsap_stream::time::EventTime;
 
+use crate::state::partitions::SavedPartitions;
 use crate::state::{StateError, StateReader, StateWriter};
 
 use super::ranked::{Encoded, Ranked};
@@ -58,6 +59,7 @@ pub struct TopN {
     partitions: HashMap<Key, Partition, ahash::RandomState>,
     /// Those that changed since the last publish, in order of their first change.
     changed: Vec<Key>,
+    saved: SavedPartitions<Key>,
     bytes: usize,
 }
 
@@ -109,6 +111,7 @@ impl TopN {
             closing,
             partitions: HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4)),
             changed: Vec::new(),
+            saved: SavedPartitions::default(),
             bytes: 0,
         })
     }
@@ -151,7 +154,9 @@ impl TopN {
             self.bytes = self.bytes.saturating_sub(less);
         }
         if !std::mem::replace(&mut partition.changed, true) {
-            self.changed.push(key.into());
+            let key: Key = key.into();
+            self.saved.touch(&key);
+            self.changed.push(key);
         }
         Ok(())
     }
@@ -218,6 +223,7 @@ impl TopN {
         self.send(&keys, out)?;
         for key in &keys {
             if let Some(partition) = self.partitions.remove(key) {
+                self.saved.touch(key);
                 let held = partition.rows().count() * ENTRY_BYTES + partition.row_bytes();
                 self.bytes = self.bytes.saturating_sub(held + key.len() + ENTRY_BYTES);
             }
@@ -322,9 +328,20 @@ impl Operator for TopN {
         let closed: ArrayRef = Arc::new(Int64Array::from(vec![closed.nanos()]));
         let schema = Schema::new(vec![Field::new("closed", DataType::Int64, false)]);
         out.put(META, RecordBatch::try_new(Arc::new(schema), vec![closed])?);
-        let rows = self.partitions.values().flat_map(Partition::rows);
-        out.put(ROWS, self.ranked.saved(ROWS, &rows.collect::<Vec<_>>())?);
-        Ok(())
+        let keys = self.saved.begin(ROWS, out)?;
+        let keys = keys.unwrap_or_else(|| self.partitions.keys().map(Arc::clone).collect());
+        let (mut rows, mut numbers) = (Vec::new(), Vec::new());
+        for key in &keys {
+            let before = rows.len();
+            rows.extend(
+                self.partitions
+                    .get(key)
+                    .into_iter()
+                    .flat_map(Partition::rows),
+            );
+            numbers.extend(self.saved.number(key, rows.len() - before));
+        }
+        out.put_rows(ROWS, &self.ranked.saved(ROWS, &rows)?, numbers)
     }
 
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
@@ -368,6 +385,6 @@ impl Operator for TopN {
     }
 
     fn state_bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.saved.size()
     }
 }

@@ -4,7 +4,7 @@
 //! A hash index leads from a key to a *slot*, and the slot to the row's present place, so that
 //! merging chunks never rehashes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -25,6 +25,7 @@ use crate::serve::{ServeError, ServedSnapshot};
 mod compact;
 mod expire;
 mod net;
+mod numbered;
 mod versions;
 
 /// How rows of a table are told apart.
@@ -59,8 +60,12 @@ pub struct ServedTable {
     hasher: RandomState,
     /// Keys deleted in this epoch, with their last rows.
     gone: HashMap<Box<[u8]>, Vec<RecordBatch>>,
+    /// Slots whose keys are gone, if changes are taken by number; then `gone` stays empty.
+    slots_gone: Option<HashSet<u32>>,
     rows: usize,
 }
+
+pub use numbered::Numbered;
 
 impl ServedTable {
     /// An empty table.
@@ -92,6 +97,7 @@ impl ServedTable {
             // Fixed seeds: nothing observable depends on them, and a run repeats itself.
             hasher: RandomState::with_seeds(1, 2, 3, 4),
             gone: HashMap::new(),
+            slots_gone: None,
             rows: 0,
         })
     }
@@ -388,6 +394,9 @@ impl ServedTable {
     fn add_slot(&mut self, place: Place, hash: u64) -> u32 {
         let slot = match self.slots_free.pop() {
             Some(slot) => {
+                if let Some(gone) = &mut self.slots_gone {
+                    gone.remove(&slot);
+                }
                 self.slots[slot as usize] = place;
                 slot
             }
@@ -408,6 +417,9 @@ impl ServedTable {
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
             entry.remove();
         }
+        if let Some(gone) = &mut self.slots_gone {
+            gone.insert(slot);
+        }
         self.slots_free.push(slot);
     }
 
@@ -417,6 +429,9 @@ impl ServedTable {
             let place = self.slots[*slot as usize];
             let key = self.key_of(place);
             self.remove_slot(*slot, place);
+            if self.slots_gone.is_some() {
+                continue;
+            }
             let checkpointed = |place: &Place| {
                 let chunk = self.chunks.get(&place.chunk);
                 chunk.is_some_and(|chunk| !chunk.fresh.get(place.row as usize))

@@ -2,6 +2,7 @@
 
 mod stateless;
 
+use arrow::array::Int8Array;
 use expect_test::expect;
 use rtsap_plan::operator::Emit;
 use rtsap_runtime::operator::Output;
@@ -363,4 +364,30 @@ fn state_stays_flat_while_windows_advance() {
             );
         }
     }
+}
+
+#[test]
+fn groups_without_rows_hold_no_memory() {
+    let node = groups(&["id"], &["count(*)", "sum(qty)"]);
+    let mut operator = instantiated(&node).unwrap();
+    let mut bytes = Vec::new();
+    for round in 0..60_i64 {
+        let ids = round * 1_000..round * 1_000 + 1_000;
+        let new = ids.map(|id| Row {
+            id,
+            qty: Some(1),
+            ..Row::default()
+        });
+        let batch = rows::batch(&input(), &new.collect::<Vec<_>>());
+        let gone = Int8Array::from(vec![-1; batch.num_rows()]);
+        let mut out = Output::default();
+        let come = ChangeBatch::inserts(batch.clone());
+        operator.on_changes(0, &come, &mut out).unwrap();
+        operator.on_publish(&mut out).unwrap();
+        let gone = ChangeBatch::try_new(batch, gone).unwrap();
+        operator.on_changes(0, &gone, &mut out).unwrap();
+        operator.on_publish(&mut out).unwrap();
+        bytes.push(operator.state_bytes());
+    }
+    assert!(bytes[59] <= bytes[9], "{bytes:?}");
 }

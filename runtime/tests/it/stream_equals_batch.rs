@@ -8,7 +8,8 @@ use rtsap_plan::operator::{Emit, WindowColumn};
 use rtsap_plan::window::WindowSpec;
 
 use super::drive::{GroupCase, WindowCase, run_group, run_windows};
-use super::generate::{Script, script};
+use super::generate::{Event, Script, script};
+use super::rows::Row;
 use super::script::block_on;
 
 /// Aggregates with native kernels.
@@ -207,5 +208,40 @@ proptest! {
             "avg(qty)", "avg(amount)", "sum(price) FILTER (WHERE side = 1)",
         ];
         block_on(run_group(&GroupCase { keys, aggregates, retracts: true }, &script));
+    }
+}
+
+/// Each row is a group, and half of them go with every round: more are gone than there are.
+#[test]
+fn groups_that_were_freed_come_again_with_their_own_rows() {
+    let mut script = Vec::new();
+    for round in 0..8 {
+        let row = |id| Row {
+            id,
+            k: Some(format!("k{}", id % 7)),
+            qty: Some(id * 3),
+            price: Some(id as f64),
+            ..Row::default()
+        };
+        let new = round * 150..round * 150 + 150;
+        // Rows of former rounds come once more: groups that may have been freed.
+        let again = (0..round * 150).step_by(11);
+        script.push(Event::Rows(new.chain(again).map(row).collect()));
+        script.push(Event::Publish);
+        script.push(Event::Retract(1));
+        script.push(if round % 3 == 2 {
+            Event::Crash
+        } else {
+            Event::Publish
+        });
+    }
+    let aggregates = &["count(*)", "sum(qty)", "max(price)", "count(DISTINCT k)"];
+    for keys in [&["id"][..], &["k", "id"]] {
+        let case = GroupCase {
+            keys,
+            aggregates,
+            retracts: true,
+        };
+        block_on(run_group(&case, &script));
     }
 }

@@ -7,6 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
+use hashbrown::HashMap;
 use rtsap_stream::time::EventTime;
 
 use crate::operator::OperatorError;
@@ -31,13 +32,20 @@ impl Over {
         for rows in &self.pending {
             out.put(PENDING, rows.clone());
         }
-        let mut keys: Vec<Arc<[u8]>> = self.partitions.keys().map(Arc::clone).collect();
-        keys.sort_unstable();
-        let (mut rows, mut sent) = (Vec::new(), Vec::new());
+        let all = |partitions: &HashMap<Arc<[u8]>, Partition, _>| {
+            let mut keys: Vec<Arc<[u8]>> = partitions.keys().map(Arc::clone).collect();
+            keys.sort_unstable();
+            keys
+        };
+        let keys = self.saved_rows.begin(ROWS, out)?;
+        let keys = keys.unwrap_or_else(|| all(&self.partitions));
+        let (mut rows, mut sent, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
         for key in &keys {
             if let Some(partition) = self.partitions.get(key) {
+                let count = partition.rows.num_rows();
                 rows.push(&partition.rows);
-                sent.extend((0..partition.rows.num_rows()).map(|row| row < partition.sent));
+                sent.extend((0..count).map(|row| row < partition.sent));
+                numbers.extend(self.saved_rows.number(key, count));
             }
         }
         let rows = concat_batches(&self.input, rows)?;
@@ -45,10 +53,10 @@ impl Over {
         fields.push(Arc::new(Field::new("$sent", DataType::Boolean, false)));
         let mut columns = rows.columns().to_vec();
         columns.push(Arc::new(BooleanArray::from(sent)));
-        out.put(
-            ROWS,
-            RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?,
-        );
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+        out.put_rows(ROWS, &rows, numbers)?;
+        let keys = self.saved_running.begin(RUNNING, out)?;
+        let keys = keys.unwrap_or_else(|| all(&self.partitions));
         self.save_running(&keys, out)
     }
 
@@ -74,12 +82,13 @@ impl Over {
             let named = values.into_iter().enumerate();
             columns.extend(named.map(|(index, values)| (format!("key_{index}"), values)));
         }
-        let (mut counts, mut groups) = (Vec::new(), Vec::new());
+        let (mut counts, mut groups, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
         let mut states: Vec<Vec<Vec<ScalarValue>>> = vec![Vec::new(); self.spec.calls.len()];
         for key in &keys {
             let Some(partition) = self.partitions.get_mut(key) else {
                 continue;
             };
+            numbers.extend(self.saved_running.number(key, 1));
             counts.push(partition.running.rows);
             groups.push(partition.running.groups);
             for (index, call) in self.spec.calls.iter().enumerate() {
@@ -99,8 +108,7 @@ impl Over {
                 columns.push((format!("call_{index}_{part:04}"), values));
             }
         }
-        out.put(RUNNING, batch(columns)?);
-        Ok(())
+        out.put_rows(RUNNING, &batch(columns)?, numbers)
     }
 
     pub(super) fn load(&mut self, from: &StateReader) -> Result<(), StateError> {

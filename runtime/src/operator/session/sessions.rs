@@ -157,13 +157,11 @@ impl Sessions {
         }
     }
 
-    /// The rows of all sessions, in an order that does not depend on a hash.
-    pub fn all_rows(&self) -> impl Iterator<Item = &RecordBatch> {
-        let sessions = self
-            .by_last
-            .iter()
-            .filter_map(|(_, key, start)| self.open.get(key)?.get(start));
-        sessions.flat_map(|session| &session.rows)
+    /// All sessions, in order of their ends.
+    pub fn open(&self) -> Vec<(Key, i64)> {
+        let open = self.by_last.iter();
+        open.map(|(_, key, start)| (Arc::clone(key), *start))
+            .collect()
     }
 
     /// Bytes held.

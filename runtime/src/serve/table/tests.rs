@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use rtsap_stream::change::ChangeBatch;
 
 use super::{ServedTable, Shape};
+use crate::state::StateWriter;
+use crate::state::layers::Layers;
 
 type Model = BTreeMap<String, i64>;
 
@@ -107,6 +109,46 @@ proptest! {
         let mut from_base = empty();
         from_base.restore(&table.everything().unwrap()).unwrap();
         check(&mut from_base, &model);
+    }
+
+    #[test]
+    fn rows_by_number_add_up_to_the_table(
+        steps in proptest::collection::vec(
+            (proptest::collection::vec(change(), 0..30), any::<bool>()),
+            1..40,
+        ),
+        whole in 0_usize..40,
+    ) {
+        let schema = batch(&[]).rows().schema();
+        let mut table = ServedTable::numbered(schema, vec![0]).unwrap();
+        let mut layers = Layers::default();
+        for (step, (changes, saves)) in steps.iter().enumerate() {
+            table.apply(&batch(changes)).unwrap();
+            if !saves {
+                continue;
+            }
+            let taken = table.take_numbered(step == whole).unwrap();
+            let mut out = StateWriter::delta();
+            if step == whole {
+                // A base stands for itself.
+                (layers, out) = (Layers::default(), StateWriter::default());
+            }
+            for (rows, numbers) in taken.rows {
+                out.put_rows("rows", &rows, numbers).unwrap();
+            }
+            out.drop_rows("rows", taken.gone).unwrap();
+            layers.add(out.into_sections()).unwrap();
+        }
+        let taken = table.take_numbered(false).unwrap();
+        let mut out = StateWriter::delta();
+        for (rows, numbers) in taken.rows {
+            out.put_rows("rows", &rows, numbers).unwrap();
+        }
+        out.drop_rows("rows", taken.gone).unwrap();
+        layers.add(out.into_sections()).unwrap();
+        let state = layers.finish().unwrap();
+        let snapshot = table.snapshot(None);
+        prop_assert_eq!(rows_of(state.get("rows")), rows_of(snapshot.batches().unwrap()));
     }
 }
 
