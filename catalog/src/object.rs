@@ -118,6 +118,13 @@ pub struct TableDef {
     pub watermark: Option<WatermarkDef>,
     /// Names of the PRIMARY KEY columns. With a key, `INSERT` replaces.
     pub primary_key: Vec<String>,
+    /// Without a key: whether its rows stay as they are. So were all, before it was written down.
+    #[serde(default = "was_append_only")]
+    pub append_only: bool,
+}
+
+const fn was_append_only() -> bool {
+    true
 }
 
 /// A streaming view.

@@ -50,10 +50,68 @@ pub enum Action {
     Arrive(usize, usize, Vec<Row>),
     /// Rows are inserted into a table.
     Insert(usize, Vec<Row>),
+    /// Rows of a table are changed.
+    Change(usize, Change),
     /// The server stops and starts.
     Restart,
     /// The server is replaced without having stopped.
     Crash,
+}
+
+/// What becomes of the rows of a table whose number leaves `rest` when divided by `modulus`.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// See [`Change`].
+    pub modulus: i64,
+    /// See [`Change`].
+    pub rest: i64,
+    /// What is added to the number that they carry; without it they are deleted.
+    pub add: Option<i64>,
+}
+
+impl Change {
+    /// The columns of a table that tell its rows apart and that carry a number.
+    const fn columns(base: usize) -> (usize, usize) {
+        match base {
+            TABLE => (0, 2),
+            _ => (1, 1),
+        }
+    }
+
+    /// The statement.
+    pub fn text(self, base: usize) -> String {
+        let base_def = &bases()[base];
+        let (by, number) = Self::columns(base);
+        let name = |column: usize| base_def.columns[column].0;
+        let Self { modulus, rest, .. } = self;
+        let condition = format!("{} % {modulus} = {rest}", name(by));
+        let number = name(number);
+        match self.add {
+            Some(more) => {
+                format!(
+                    "UPDATE {} SET {number} = {number} + {more} WHERE {condition}",
+                    base_def.name
+                )
+            }
+            None => format!("DELETE FROM {} WHERE {condition}", base_def.name),
+        }
+    }
+
+    fn apply(self, base: usize, rows: &mut Vec<Row>) {
+        let (by, number) = Self::columns(base);
+        let concerns =
+            |row: &Row| matches!(row[by], Value::Int(value) if value % self.modulus == self.rest);
+        match self.add {
+            None => rows.retain(|row| !concerns(row)),
+            Some(more) => {
+                for row in rows.iter_mut().filter(|row| concerns(row)) {
+                    if let Value::Int(value) = &mut row[number] {
+                        *value += more;
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The sources and tables of every case.
@@ -161,6 +219,10 @@ impl Case {
         for action in &self.actions {
             let (base, rows) = match action {
                 Action::Arrive(base, _, rows) | Action::Insert(base, rows) => (*base, rows),
+                Action::Change(base, change) => {
+                    change.apply(*base, &mut out[*base]);
+                    continue;
+                }
                 Action::Restart | Action::Crash => continue,
             };
             for row in rows {
@@ -213,6 +275,7 @@ impl Case {
                         self.values(rows)
                     )
                 }
+                Action::Change(base, change) => format!("{};\n", change.text(*base)),
                 Action::Restart => "-- restart\n".to_owned(),
                 Action::Crash => "-- crash\n".to_owned(),
             };

@@ -1,6 +1,6 @@
 //! Random cases: streams with disorder, tables with updates, restarts, and views of all kinds.
 
-use crate::case::{Action, Case, KEYED, STREAMS, TABLE, View, bases};
+use crate::case::{Action, Case, Change, KEYED, STREAMS, TABLE, View, bases};
 use crate::late::{FAR_US, LAST_US};
 use crate::random::Random;
 use crate::rel::{Emit, Rel};
@@ -191,7 +191,8 @@ fn actions(random: &mut Random, case: &Case) -> Vec<Action> {
         .map(|id| vec![Value::Int(id), some_key(random), some_int(random, 0, 9)])
         .collect();
     let parts = cut(random, appended).into_iter();
-    queues.push(parts.map(|rows| Action::Insert(TABLE, rows)).collect());
+    let written = parts.map(|rows| Action::Insert(TABLE, rows)).collect();
+    queues.push(changed(random, TABLE, written));
     let upserted: Vec<Row> = (0..random.one_of(&[0, 6, 20]))
         .map(|_| {
             let key = random.one_of(&["a", "b", "c", "d", "e"]);
@@ -204,7 +205,8 @@ fn actions(random: &mut Random, case: &Case) -> Vec<Action> {
         })
         .collect();
     let parts = cut(random, upserted).into_iter();
-    queues.push(parts.map(|rows| Action::Insert(KEYED, rows)).collect());
+    let written = parts.map(|rows| Action::Insert(KEYED, rows)).collect();
+    queues.push(changed(random, KEYED, written));
     let mut out = Vec::new();
     for queue in &mut queues {
         queue.reverse();
@@ -219,6 +221,24 @@ fn actions(random: &mut Random, case: &Case) -> Vec<Action> {
             false => Action::Restart,
         };
         out.insert(random.below(out.len() + 1), action);
+    }
+    out
+}
+
+/// `writes` of a table, with changes of what they have written in between.
+fn changed(random: &mut Random, base: usize, writes: Vec<Action>) -> Vec<Action> {
+    let mut out = Vec::new();
+    for write in writes {
+        out.push(write);
+        if random.one_in(3) {
+            let modulus = random.one_of(&[1, 2, 3, 4]);
+            let change = Change {
+                modulus,
+                rest: random.below(modulus as usize) as i64,
+                add: (!random.one_in(3)).then(|| random.one_of(&[0, 1, 3])),
+            };
+            out.push(Action::Change(base, change));
+        }
     }
     out
 }

@@ -143,6 +143,13 @@ impl Server {
     }
 }
 
+/// Runs a statement that writes.
+async fn write(server: &mut Server, sql: &str) -> Result<(), String> {
+    let done = server.run(sql).await;
+    done.map(drop)
+        .map_err(|error| format!("{sql}: {}", said(&error)))
+}
+
 /// Runs `case`; the outcome of each of its views, in order.
 ///
 /// # Errors
@@ -181,16 +188,10 @@ pub async fn run(case: &Case) -> Result<Vec<Outcome>, String> {
             Some(Action::Restart) => server.restart(true).await?,
             Some(Action::Crash) => server.restart(false).await?,
             Some(Action::Insert(base, rows)) => {
-                let sql = format!(
-                    "INSERT INTO {} VALUES {}",
-                    bases[*base].name,
-                    case.values(rows)
-                );
-                server
-                    .run(&sql)
-                    .await
-                    .map_err(|error| format!("{sql}: {}", said(&error)))?;
+                let (name, rows) = (bases[*base].name, case.values(rows));
+                write(&mut server, &format!("INSERT INTO {name} VALUES {rows}")).await?;
             }
+            Some(Action::Change(base, change)) => write(&mut server, &change.text(*base)).await?,
             Some(Action::Arrive(base, split, rows)) => {
                 handles[*base].arrive(*split, rows);
                 arrived[*base] += rows.len();

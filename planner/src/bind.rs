@@ -96,7 +96,7 @@ pub fn bind_source(
 /// # Errors
 /// As [`bind_source`]; only if the definition was made by another version.
 pub fn bind_source_def(def: &SourceDef, functions: &Functions) -> Result<BoundSource, PlanError> {
-    let body = body_of(&def.columns, def.watermark.as_ref(), &def.primary_key);
+    let body = body_of(&def.columns, def.watermark.as_ref(), &def.primary_key, true);
     bind(&body, def.options.clone(), functions)
 }
 
@@ -117,6 +117,7 @@ pub fn bind_table_def(def: &TableDef) -> Result<BoundTable, PlanError> {
         &def.columns,
         def.watermark.as_ref(),
         &def.primary_key,
+        def.append_only,
     ))
 }
 
@@ -125,6 +126,7 @@ fn body_of(
     columns: &[ColumnDef],
     watermark: Option<&WatermarkDef>,
     primary_key: &[String],
+    append_only: bool,
 ) -> TableBody {
     let columns = columns.iter().map(|column| ColumnClause {
         name: column.name.clone(),
@@ -141,6 +143,7 @@ fn body_of(
         columns: columns.collect(),
         watermark: watermark.map(|watermark| (watermark.clone(), 1)),
         primary_key: primary_key.iter().map(|name| (name.clone(), 1)).collect(),
+        append_only,
     }
 }
 
@@ -198,7 +201,7 @@ fn bind(
         },
         relation: Relation {
             schema: relation_schema,
-            mode: mode(&key),
+            mode: mode(&key, true),
             key,
             event_time: watermark.map(|watermark| watermark.column),
         },
@@ -215,10 +218,11 @@ fn bind(
 }
 
 /// With a primary key rows replace others.
-fn mode(key: &[usize]) -> ChangelogMode {
-    match key.is_empty() {
-        true => ChangelogMode::Append,
-        false => ChangelogMode::Upsert,
+fn mode(key: &[usize], append_only: bool) -> ChangelogMode {
+    match (key.is_empty(), append_only) {
+        (true, true) => ChangelogMode::Append,
+        (true, false) => ChangelogMode::Retract,
+        (false, _) => ChangelogMode::Upsert,
     }
 }
 
@@ -268,7 +272,10 @@ fn bind_own_table(body: &TableBody) -> Result<BoundTable, PlanError> {
             nullable: field.is_nullable(),
             kind: ColumnKind::Physical,
         });
+    // Event time goes on only where no row of the past changes.
+    let append_only = key.is_empty() && (body.append_only || watermark.is_some());
     let def = TableDef {
+        append_only,
         columns: columns.collect(),
         watermark: body
             .watermark
@@ -280,7 +287,7 @@ fn bind_own_table(body: &TableBody) -> Result<BoundTable, PlanError> {
             .map(|(name, _)| name.clone())
             .collect(),
     };
-    let mode = mode(&key);
+    let mode = mode(&key, append_only);
     let event_time = watermark.map(|watermark| watermark.column);
     let relation = Relation {
         schema,

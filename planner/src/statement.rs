@@ -182,6 +182,8 @@ pub struct TableBody {
     pub watermark: Option<(WatermarkDef, u32)>,
     /// `PRIMARY KEY`: names with positions.
     pub primary_key: Vec<(String, u32)>,
+    /// `APPEND ONLY` behind a table's columns.
+    pub append_only: bool,
 }
 
 /// `CREATE [OR REPLACE] SOURCE`.

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::physical_expr::PhysicalExpr;
 use rtsap_plan::graph::StreamPlan;
 use rtsap_plan::operator::ObjectId;
+use rtsap_stream::change::ChangelogMode;
 use rtsap_stream::decode::{DecodeSchema, Decoder};
 use rtsap_stream::error::ConnectorError;
 use rtsap_stream::sink::{Sink, SinkInput};
@@ -92,6 +93,8 @@ pub struct TableSpec {
     pub name: String,
     /// Columns.
     pub schema: SchemaRef,
+    /// What may become of its rows.
+    pub mode: ChangelogMode,
     /// Primary key; empty for none.
     pub key: Vec<usize>,
     /// Event time, if it has any.

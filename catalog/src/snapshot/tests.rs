@@ -10,6 +10,7 @@ pub(crate) fn table(id: u64, name: &str) -> ObjectDef {
         sql: format!("CREATE TABLE {name} ()"),
         depends_on: vec![],
         kind: ObjectKind::Table(TableDef {
+            append_only: false,
             columns: vec![],
             watermark: None,
             primary_key: vec![],

@@ -13,7 +13,7 @@ impl Rel {
                 Shape {
                     types: base.columns.iter().map(|(_, of)| *of).collect(),
                     time: base.time.filter(|_| base.key.is_none()),
-                    append: base.key.is_none(),
+                    append: base.time.is_some(),
                 }
             }
             Self::Stored(from, emit) => {

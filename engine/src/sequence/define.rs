@@ -96,6 +96,7 @@ pub(crate) fn table(name: &str, id: ObjectNumber, bound: BoundTable) -> Candidat
         id: ObjectId(id),
         name: name.to_owned(),
         schema: Arc::clone(&bound.relation.schema),
+        mode: bound.relation.mode,
         key: bound.relation.key.clone(),
         event_time: bound.watermark.map(event_time),
     };
@@ -246,7 +247,9 @@ pub(crate) fn sink(
             "sink \"{name}\" takes {takes} changes but \"{}\" gives {gives}",
             from.def.name
         );
-        let hint = if relation.key.is_empty() {
+        let hint = if matches!(from.def.kind, ObjectKind::Table(_)) {
+            "Create the table APPEND ONLY, or choose a connector that takes changes."
+        } else if relation.key.is_empty() {
             "Add EMIT ON WINDOW CLOSE to the view, or group it by a key."
         } else {
             "Add EMIT ON WINDOW CLOSE to the view, or choose a connector that takes updates."

@@ -126,14 +126,14 @@ async fn modify(
     };
     let (word, returning) = (modification.word(), returning.as_deref());
     refuse_read_only(session, word)?;
-    let target = modify::target(session, table, word)?;
+    let target = modify::target(session, table, *modification)?;
     let locked = guard
         .wait(modify::lock(session, target.table, word))
         .await?;
     let (_, rows) = run(session, prepared, rows, parameters, guard).await?;
-    let rows = modify::found(session, &target, &table.name, *modification, rows).await?;
-    let answer = returning::answer(session, prepared, returning, &rows, guard).await?;
-    let count = modify::apply(session, &target, &table.name, *modification, rows).await?;
+    let found = modify::found(session, &target, &table.name, *modification, rows).await?;
+    let answer = returning::answer(session, prepared, returning, &found.rows, guard).await?;
+    let count = modify::apply(session, &target, &table.name, *modification, found).await?;
     drop(locked);
     Ok(returning::response(
         returning,

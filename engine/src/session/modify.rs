@@ -1,16 +1,14 @@
-//! `UPDATE`, `DELETE` and `TRUNCATE`: rows of a table with a primary key, found by a read and
-//! written as changes.
+//! `UPDATE`, `DELETE` and `TRUNCATE`: rows of a table, found by a read and written as changes.
+//!
+//! A row with a key is replaced by its key; one without is deleted as it stands, as often as it was
+//! found, and its successor is inserted.
 //!
 //! From the read to the write nobody else writes the table: other writers wait, in a transaction
 //! block until it ends. So no write is lost between the two.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::Int8Array;
-use arrow::datatypes::{DataType, Field, SchemaRef};
-use arrow::record_batch::RecordBatch;
-use arrow::row::{RowConverter, SortField};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, ident};
@@ -22,16 +20,18 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use rtsap_catalog::object::ObjectNumber;
 use rtsap_planner::statement::Name;
-use rtsap_stream::change::ChangeBatch;
+use rtsap_stream::change::ChangelogMode;
 
 use crate::error::EngineError;
 use crate::query::Planning;
 use crate::query::diagnose::diagnose;
-use crate::response::{BatchStream, CommandTag};
-use crate::session::block::PendingRows;
-use crate::session::{Session, writes};
+use crate::response::CommandTag;
+use crate::session::Session;
 
 mod conflict;
+mod rows;
+
+pub(super) use rows::{apply, found};
 
 /// What becomes of the rows that are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +73,40 @@ pub(super) struct Target {
     pub(super) table: ObjectNumber,
     /// Its columns.
     pub(super) schema: SchemaRef,
-    /// Indices of the key's columns.
+    /// Indices of the key's columns; empty without a key.
     pub(super) key: Vec<usize>,
 }
 
-/// The table called `name`, which must have a primary key: without one nothing tells its rows apart
-/// and views on it take them as unchanging.
+impl Target {
+    /// Whether `modification` needs the rows as they were beside what becomes of them.
+    fn is_paired(&self, modification: Modification) -> bool {
+        self.key.is_empty() && modification == Modification::Update
+    }
+
+    /// The columns of the query for `modification`.
+    fn found(&self, modification: Modification) -> SchemaRef {
+        match self.is_paired(modification) {
+            true => {
+                let fields = self.schema.fields().iter();
+                Arc::new(Schema::new(
+                    fields.clone().chain(fields).cloned().collect::<Fields>(),
+                ))
+            }
+            false => Arc::clone(&self.schema),
+        }
+    }
+}
+
+/// The table called `name`, whose rows must be such as may change.
 ///
 /// # Errors
-/// `RT0201`, `RT0533`; `RT0502` for a table without a key.
-pub(super) fn target(session: &Session, name: &Name, word: &str) -> Result<Target, EngineError> {
+/// `RT0201`, `RT0533`; `RT0502` for an append-only table, and for `INSERT … ON CONFLICT` without a
+/// key.
+pub(super) fn target(
+    session: &Session,
+    name: &Name,
+    modification: Modification,
+) -> Result<Target, EngineError> {
     let catalog = session.instance.snapshot();
     let table = super::prepared::writable(&catalog, name)?;
     let relation = catalog
@@ -91,11 +115,21 @@ pub(super) fn target(session: &Session, name: &Name, word: &str) -> Result<Targe
     let Some(relation) = relation else {
         return Err(EngineError::internal("a table without columns"));
     };
-    if relation.key.is_empty() {
+    let word = modification.word();
+    if relation.key.is_empty() && modification == Modification::Merge {
         let what = format!("{word} of a table without a PRIMARY KEY");
         return Err(EngineError::unsupported(&what)
-            .detail("Views on such a table count on its rows staying as they are.")
             .hint("Create the table with a PRIMARY KEY.")
+            .at(Some(name.position)));
+    }
+    if relation.mode == ChangelogMode::Append {
+        let what = format!("{word} of an append-only table");
+        return Err(EngineError::unsupported(&what)
+            .detail(
+                "A table with a WATERMARK and without a PRIMARY KEY is append-only: views count on \
+                 its rows staying as they are.",
+            )
+            .hint("Create the table with a PRIMARY KEY, or without WATERMARK and APPEND ONLY.")
             .at(Some(name.position)));
     }
     Ok(Target {
@@ -190,7 +224,9 @@ fn updated(update: &Update, target: &Target) -> Result<SqlStatement, EngineError
         expr: value.unwrap_or_else(|| qualified(&name, column)),
         alias: Ident::with_quote('"', format!("set {index}")),
     });
-    let items = items.collect();
+    let before = fields(target).filter(|_| target.is_paired(Modification::Update));
+    let before = before.map(|column| SelectItem::UnnamedExpr(qualified(&name, column)));
+    let items = before.chain(items).collect();
     select(
         &update.table,
         others,
@@ -264,6 +300,11 @@ fn select(
         select.selection = selection;
         select.projection = items;
         if !others.is_empty() {
+            if target.key.is_empty() {
+                let what = "another relation in UPDATE or DELETE of a table without a PRIMARY KEY";
+                return Err(EngineError::unsupported(what)
+                    .hint("Name the rows with a subquery: WHERE a IN (SELECT …)."));
+            }
             let name = called(from)?;
             let columns: Vec<&str> = fields(target).collect();
             let keys = target.key.iter().map(|key| qualified(&name, columns[*key]));
@@ -290,10 +331,12 @@ pub(super) fn parsed(text: &str) -> Result<SqlStatement, EngineError> {
 pub(super) fn assigned(
     plan: LogicalPlan,
     target: &Target,
+    modification: Modification,
     planning: &Planning,
 ) -> Result<LogicalPlan, EngineError> {
     let told = |error| diagnose(error, planning.scene());
-    let fields = target.schema.fields();
+    let found = target.found(modification);
+    let fields = found.fields();
     let plan = match plan {
         LogicalPlan::Projection(projection) => {
             let mut types = fields.iter().map(|field| field.data_type().clone());
@@ -312,10 +355,14 @@ pub(super) fn assigned(
         .iter()
         .map(|f| f.name().clone())
         .collect();
-    let exprs = names
-        .iter()
-        .zip(fields)
-        .map(|(name, field)| cast(ident(name), field.data_type().clone()).alias(field.name()));
+    let exprs = names.iter().zip(fields).enumerate();
+    let exprs = exprs.map(|(index, (name, field))| {
+        let value = cast(ident(name), field.data_type().clone());
+        match index < target.schema.fields().len() {
+            true => value.alias(field.name()),
+            false => value.alias(format!("set {}", field.name())),
+        }
+    });
     let exprs: Vec<Expr> = exprs.collect();
     let built = LogicalPlanBuilder::from(plan).project(exprs);
     built.and_then(LogicalPlanBuilder::build).map_err(told)
@@ -376,89 +423,4 @@ pub(super) async fn lock(
         None => block.lock = Some((table, lock.write_owned().await)),
     }
     Ok(None)
-}
-
-/// The rows that are concerned, in the table's schema.
-///
-/// # Errors
-/// Those of `rows`; `RT0536` for a null where none may be; `RT0527` for a key that is merged twice;
-/// limits.
-pub(super) async fn found(
-    session: &Session,
-    target: &Target,
-    name: &str,
-    modification: Modification,
-    rows: BatchStream,
-) -> Result<Vec<RecordBatch>, EngineError> {
-    let batches = writes::collected(&session.instance, &target.schema, name, rows).await?;
-    if modification == Modification::Merge {
-        let mut merged = Merged::of(target)?;
-        for batch in &batches {
-            merged.check(batch)?;
-        }
-    }
-    Ok(batches)
-}
-
-/// Writes what becomes of `rows`, or keeps it for `COMMIT`. Returns how many they are.
-///
-/// # Errors
-/// Limits; failures to make it durable.
-pub(super) async fn apply(
-    session: &mut Session,
-    target: &Target,
-    name: &str,
-    modification: Modification,
-    rows: Vec<RecordBatch>,
-) -> Result<u64, EngineError> {
-    let count = rows.iter().map(|batch| batch.num_rows() as u64).sum();
-    let changes = rows.into_iter().map(|batch| match modification {
-        Modification::Update | Modification::Merge => Ok(ChangeBatch::inserts(batch)),
-        Modification::Delete | Modification::Truncate => deletes(batch),
-    });
-    let pending = PendingRows {
-        table: target.table,
-        name: name.to_owned(),
-        changes: changes.collect::<Result<_, _>>()?,
-    };
-    writes::accept_locked(session, pending).await?;
-    Ok(count)
-}
-
-/// The keys that a statement has merged: each once, for the rows of one statement have no order.
-struct Merged {
-    key: Vec<usize>,
-    rows: RowConverter,
-    seen: HashSet<Box<[u8]>>,
-}
-
-impl Merged {
-    fn of(target: &Target) -> Result<Self, EngineError> {
-        let fields = target.key.iter();
-        let fields = fields.map(|at| SortField::new(target.schema.field(*at).data_type().clone()));
-        let rows = RowConverter::new(fields.collect());
-        Ok(Self {
-            key: target.key.clone(),
-            rows: rows.map_err(|error| EngineError::internal(error.to_string()))?,
-            seen: HashSet::new(),
-        })
-    }
-
-    fn check(&mut self, batch: &RecordBatch) -> Result<(), EngineError> {
-        let keys = self.key.iter().map(|at| Arc::clone(batch.column(*at)));
-        let keys = self.rows.convert_columns(&keys.collect::<Vec<_>>());
-        let keys = keys.map_err(|error| EngineError::internal(error.to_string()))?;
-        if keys.iter().all(|key| self.seen.insert(key.data().into())) {
-            return Ok(());
-        }
-        let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
-        Err(EngineError::invalid("RT0527", message)
-            .sqlstate("21000")
-            .hint("Give each key once in one statement."))
-    }
-}
-
-fn deletes(batch: RecordBatch) -> Result<ChangeBatch, EngineError> {
-    let ops = Int8Array::from(vec![-1; batch.num_rows()]);
-    ChangeBatch::try_new(batch, ops).map_err(|error| EngineError::internal(error.to_string()))
 }

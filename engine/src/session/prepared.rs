@@ -322,7 +322,7 @@ async fn prepare_modification(
     };
     let catalog = session.instance.snapshot();
     let version = catalog.version();
-    let target = modify::target(session, table, modification.word())?;
+    let target = modify::target(session, table, modification)?;
     let planning = session.planning(catalog, &statement.whole);
     let mut sql = sql.clone();
     let returning = Box::pin(Returning::take(&mut sql, &planning)).await?;
@@ -332,7 +332,9 @@ async fn prepare_modification(
         .plan_read(&compatible(statement.text(), &query))
         .await?;
     let plan = match modification {
-        Modification::Update | Modification::Merge => modify::assigned(plan, &target, &planning)?,
+        Modification::Update | Modification::Merge => {
+            modify::assigned(plan, &target, modification, &planning)?
+        }
         Modification::Delete | Modification::Truncate => plan,
     };
     let (plan, types) =

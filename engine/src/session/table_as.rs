@@ -121,6 +121,7 @@ fn declared(create: &CreateTableAs, found: &SchemaRef) -> Result<CreateTable, En
             columns,
             watermark: None,
             primary_key: create.primary_key.clone(),
+            append_only: false,
         },
     })
 }

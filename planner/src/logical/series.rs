@@ -1,15 +1,16 @@
-//! `generate_series(a, b [, step])` in FROM, as the elements of a list; and elements of lists that
-//! depend on the row beside them, in reads, as lateral subqueries, as views have them.
+//! `generate_series(a, b [, step])` in FROM and in the list of a SELECT, as the elements of a list;
+//! and elements of lists that depend on the row beside them, in reads, as lateral subqueries, as
+//! views have them.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Statement, TableAlias, TableAliasColumnDef,
-    TableFactor, UnaryOperator, Value, Visit, Visitor, VisitorMut,
+    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, Statement, TableAlias,
+    TableAliasColumnDef, TableFactor, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use crate::error::PlanError;
-use crate::logical::function_spelling::{by_position, call};
+use crate::logical::function_spelling::{arguments, by_position, call};
 use crate::logical::view_spelling::elements;
 use crate::logical::walk::{replace, walk};
 
@@ -25,6 +26,11 @@ struct Rewriter;
 
 impl VisitorMut for Rewriter {
     type Break = PlanError;
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
+        in_list(select);
+        ControlFlow::Continue(())
+    }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {
         if is_lazy(factor) {
@@ -48,6 +54,57 @@ impl VisitorMut for Rewriter {
         }
         let subquery = elements(factor, of_row);
         replace(factor, subquery)
+    }
+}
+
+/// `SELECT generate_series(…)` as `SELECT unnest(series_list(…)) AS generate_series`.
+pub(super) fn in_list(select: &mut Select) {
+    for item in &mut select.projection {
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let named = matches!(&expr, Expr::Function(call) if is_series(&call.name));
+                let _ = expr.visit(&mut Series { depth: 0 });
+                if named {
+                    let (expr, alias) = (expr.clone(), Ident::new("generate_series"));
+                    *item = SelectItem::ExprWithAlias { expr, alias };
+                }
+            }
+            SelectItem::ExprWithAlias { expr, .. } => {
+                let _ = expr.visit(&mut Series { depth: 0 });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Puts elements in the place of calls of `generate_series`, but in subqueries, which have lists of
+/// their own.
+struct Series {
+    depth: usize,
+}
+
+impl VisitorMut for Series {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0
+            && let Expr::Function(function) = expr
+            && is_series(&function.name)
+            && let Some(args) = arguments(function).filter(|args| (2..=3).contains(&args.len()))
+        {
+            *expr = call("unnest", vec![call("series_list", args)]);
+        }
+        ControlFlow::Continue(())
     }
 }
 

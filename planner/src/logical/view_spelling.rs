@@ -27,6 +27,11 @@ struct Rewriter;
 impl VisitorMut for Rewriter {
     type Break = PlanError;
 
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
+        series::in_list(select);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<PlanError> {
         step(distinct_on(query))
     }

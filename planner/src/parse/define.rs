@@ -57,6 +57,12 @@ pub fn table(
         return table_as::table_as(cursor, name, if_not_exists);
     }
     let mut body = table_body(cursor)?;
+    let append_only = cursor.position();
+    body.append_only = cursor.eat(&["APPEND", "ONLY"]);
+    if body.append_only && !body.primary_key.is_empty() {
+        let error = PlanError::unsupported("APPEND ONLY of a table with a PRIMARY KEY");
+        return Err(error.at(append_only).hint("Leave out one of the two."));
+    }
     let options = clauses(cursor, &mut body)?;
     if options.contains_key("connector") {
         let source = CreateSource {

@@ -19,6 +19,7 @@ use crate::statement::StatementKind;
 
 fn catalog() -> CatalogSnapshot {
     let table = TableDef {
+        append_only: true,
         columns: vec![],
         watermark: None,
         primary_key: vec![],

@@ -67,11 +67,7 @@ impl Core {
         spec: TableSpec,
         saved: Option<Saved>,
     ) -> Result<(), RuntimeError> {
-        let shape = if spec.key.is_empty() {
-            Shape::Append
-        } else {
-            Shape::Keyed(spec.key.clone())
-        };
+        let shape = shape_of(spec.mode, &spec.key);
         let served = ServedTable::new(Arc::clone(&spec.schema), shape)?;
         let body = Body::Table {
             event_time: spec.event_time,
