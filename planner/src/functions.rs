@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::{ExprPlanner, RelationPlanner};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
-use rtsap_udfs::FunctionRegistry;
+use rtsap_udfs::{FunctionRegistry, postgres};
 
 use crate::logical::fill_node::FillPlanner;
 use crate::logical::horizon_node::HorizonPlanner;
@@ -69,7 +69,8 @@ impl Functions {
                 function,
             );
         }
-        let aggregates = SessionStateDefaults::default_aggregate_functions();
+        let mut aggregates = SessionStateDefaults::default_aggregate_functions();
+        aggregates.push(postgres::avg());
         for function in aggregates.iter().chain(&registry.aggregates) {
             insert(
                 &mut functions.aggregate,

@@ -1,5 +1,5 @@
 //! What PostgreSQL computes otherwise than DataFusion: casts with its rounding and its errors,
-//! integers that do not wrap, quotients of decimals, sums of `bigint`, operators on JSON.
+//! integers that do not wrap, quotients and averages of decimals, sums of `bigint`, operators on JSON.
 //!
 //! ```text
 //! mixed       a rule over a plan or an expression, before types are coerced: decimals beside doubles
@@ -13,6 +13,7 @@
 //! Owns the rules of values; names of types in messages are PostgreSQL's. Never looks at a catalog.
 
 mod arithmetic;
+mod avg;
 mod cast;
 mod format;
 pub(crate) mod function;
@@ -24,6 +25,7 @@ mod sum;
 mod type_names;
 mod zone;
 
+pub use avg::avg;
 pub use cast::interval_words;
 pub use mixed::DecimalsBesideDoubles;
 pub(crate) use operators::PostgresOperators;

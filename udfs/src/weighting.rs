@@ -17,8 +17,17 @@ use datafusion::common::Result;
 use crate::error::FunctionError;
 use crate::exact::{ExactSum, ReversibleSum};
 
-/// Digits that a volume-weighted price has after those of the price, as `avg` adds them.
-const VWAP_EXTRA_DIGITS: u8 = 4;
+/// Digits after the point that a price has at least which is a quotient, as those of `/` and `avg`.
+const QUOTIENT_DIGITS_MIN: u8 = 16;
+
+/// The type of prices that are quotients, of prices that are `DECIMAL(precision, scale)`, and how
+/// many digits more they have after the point.
+pub(crate) fn quotient_price(precision: u8, scale: i8) -> (DataType, u8) {
+    let extra = QUOTIENT_DIGITS_MIN.saturating_sub(u8::try_from(scale).unwrap_or(0));
+    let precision = precision.saturating_add(extra).min(DECIMAL128_MAX_PRECISION);
+    let scale = scale.saturating_add_unsigned(extra);
+    (DataType::Decimal128(precision, scale), extra)
+}
 
 /// A sum of floats with the rounding error of every addition kept beside it.
 ///
@@ -355,10 +364,10 @@ pub(crate) struct Decimals {
 impl Decimals {
     /// Prices are `DECIMAL(precision, scale)`, sizes have `size_scale` digits after the point.
     pub(crate) fn new(precision: u8, scale: i8, size_scale: i8) -> Self {
-        let extra = VWAP_EXTRA_DIGITS.min(DECIMAL128_MAX_PRECISION.saturating_sub(precision));
+        let (vwap, extra) = quotient_price(precision, scale);
         Self {
             volume: DataType::Decimal128(DECIMAL128_MAX_PRECISION, size_scale),
-            vwap: DataType::Decimal128(precision + extra, scale.saturating_add_unsigned(extra)),
+            vwap,
             shift: power_of_ten(extra),
         }
     }

@@ -67,6 +67,7 @@ pub(crate) fn base_state(
         state.register_udaf(Arc::clone(function))?;
     }
     state.register_udaf(rtsap_udfs::postgres::sum())?;
+    state.register_udaf(rtsap_udfs::postgres::avg())?;
     for function in &registry.windows {
         state.register_udwf(Arc::clone(function))?;
     }

@@ -25,7 +25,7 @@ pub enum ExactResult {
         /// Largest result.
         max: i128,
     },
-    /// The sum times `factor` over the count, cut off toward zero as DataFusion does.
+    /// The sum times `factor` over the count, halves rounded away from zero as PostgreSQL does.
     Average {
         /// Ten to the digits that the result's scale has more than the argument's.
         factor: i128,
@@ -62,10 +62,13 @@ impl ExactResult {
             Self::Average { factor, max } => {
                 // Quotient and remainder apart, so that only a result too large can overflow.
                 let count = i128::from(state.count);
-                let (quotient, rest) = (state.sum / count, state.sum % count);
+                let (quotient, rest) = (state.sum / count, state.sum % count * factor);
+                let (digits, rest) = (rest / count, rest % count);
+                let half = 2 * rest.abs() >= count;
+                let digits = digits + if half { rest.signum() } else { 0 };
                 let average = quotient
                     .checked_mul(factor)
-                    .and_then(|whole| whole.checked_add(rest * factor / count))
+                    .and_then(|whole| whole.checked_add(digits))
                     .filter(|average| (-max..=max).contains(average));
                 average.ok_or_else(|| exec_datafusion_err!("average does not fit its type"))
             }

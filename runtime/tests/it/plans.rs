@@ -19,6 +19,7 @@ use rtsap_plan::operator::{
 use rtsap_plan::properties::{StateBound, StreamProperties};
 use rtsap_plan::window::WindowSpec;
 use rtsap_stream::change::ChangelogMode;
+use rtsap_udfs::postgres;
 
 /// The columns of `t` with times in `unit`.
 pub fn schema(unit: TimeUnit) -> SchemaRef {
@@ -40,6 +41,7 @@ pub fn session(name: &str, schema: &SchemaRef, rows: Vec<RecordBatch>) -> Sessio
     let ctx = SessionContext::new_with_config(config);
     let table = MemTable::try_new(Arc::clone(schema), vec![rows]).unwrap();
     ctx.register_table(name, Arc::new(table)).unwrap();
+    ctx.register_udaf(postgres::avg().as_ref().clone());
     ctx
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Rows whose size is null or not above zero, or whose price is null, NaN or infinite, do not
 //! count. No row that counts: null. Decimals are summed exactly and rounded once, half away from
-//! zero, to four digits more than the price has.
+//! zero, to 16 digits after the point or those of the price.
 
 use std::sync::Arc;
 

@@ -20,7 +20,7 @@ use crate::postgres::out_of_range;
 
 /// Digits after the point that a quotient of numerics has at least: PostgreSQL's for quotients of
 /// one digit before the point and more.
-const QUOTIENT_SCALE_MIN: i8 = 16;
+pub(crate) const QUOTIENT_SCALE_MIN: i8 = 16;
 
 /// Digits of the largest decimal.
 const DIGITS_MAX: u8 = 38;
@@ -190,7 +190,7 @@ fn external(error: FunctionError) -> ArrowError {
 }
 
 /// `left · factor / right`, halves away from zero.
-fn quotient_of(left: i128, factor: i128, right: i128) -> Result<i128, FunctionError> {
+pub(super) fn quotient_of(left: i128, factor: i128, right: i128) -> Result<i128, FunctionError> {
     /// The largest decimal and one.
     const LIMIT: i128 = 10_i128.pow(38);
     if right == 0 {

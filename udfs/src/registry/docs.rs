@@ -50,8 +50,8 @@ const AGGREGATES: [FunctionDoc; 6] = [
         signature: "vwap(price, size) -> price",
         description: "The volume-weighted average price.",
         formula: "sum(price * size) / sum(size) over rows with size > 0; null without such a row; \
-                  two decimals are summed exactly and rounded once, half away from zero, to four \
-                  more digits than the price has; otherwise double precision",
+                  two decimals are summed exactly and rounded once, half away from zero, to 16 \
+                  digits after the point or those of the price; otherwise double precision",
         reference: "standard",
         example: "SELECT symbol, vwap(price, size) FROM trades GROUP BY symbol",
     },

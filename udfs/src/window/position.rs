@@ -34,8 +34,8 @@ use crate::running::{Along, Running};
 use book::{Amount as _, Book, Exact, Method, State};
 use columns::Fees;
 
-/// Digits that an average cost has after those of the price, as `avg` adds them.
-const AVERAGE_EXTRA_DIGITS: i8 = 4;
+/// Digits after the point that an average cost has at least, as other quotients.
+const AVERAGE_DIGITS_MIN: i8 = 16;
 
 /// Every method.
 const METHODS: [Method; 3] = [Method::Average, Method::Fifo, Method::Lifo];
@@ -248,7 +248,7 @@ impl Shape {
         let most = DECIMAL128_MAX_PRECISION.cast_signed();
         Ok(Self {
             quantity: widest(*quantity),
-            average: widest(price.saturating_add(AVERAGE_EXTRA_DIGITS).min(most)),
+            average: widest(price.max(AVERAGE_DIGITS_MIN).min(most)),
             amount: widest(scale),
             fees,
             has_lots,

@@ -44,7 +44,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         folder: "runtime",
         normal: &["plan", "stream"],
-        dev: &[],
+        dev: &["udfs"],
     },
     Layer {
         folder: "connectors",
