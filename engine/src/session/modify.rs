@@ -13,8 +13,9 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, ident};
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Distinct, Expr as SqlExpr, FromTable, Ident, SelectItem,
-    SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, Delete, Distinct, Expr as SqlExpr, FromTable, Ident, ObjectName,
+    SelectItem, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins, Update,
+    UpdateTableFromKind,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -246,11 +247,7 @@ pub(super) fn assignments(
     target: &Target,
 ) -> Result<Vec<Option<SqlExpr>>, EngineError> {
     let mut items: Vec<Option<SqlExpr>> = vec![None; target.schema.fields().len()];
-    for assignment in assignments {
-        let AssignmentTarget::ColumnName(name) = &assignment.target else {
-            return Err(EngineError::unsupported("UPDATE … SET (a, b) = (…)")
-                .hint("Write one assignment for each column: SET a = …, b = …."));
-        };
+    for (name, value) in pairs(assignments)? {
         let written = name.0.last().and_then(|part| part.as_ident());
         let written = written.map(|ident| match ident.quote_style {
             Some(_) => ident.value.clone(),
@@ -271,9 +268,39 @@ pub(super) fn assignments(
             let message = format!("multiple assignments to same column \"{column}\"");
             return Err(EngineError::invalid("RT0206", message).sqlstate("42601"));
         }
-        items[index] = Some(assignment.value.clone());
+        items[index] = Some(value.clone());
     }
     Ok(items)
+}
+
+/// Each column that is assigned, with its value.
+///
+/// # Errors
+/// `RT0206` for more or fewer values than columns, `RT0502` for a subquery of several.
+fn pairs(assignments: &[Assignment]) -> Result<Vec<(&ObjectName, &SqlExpr)>, EngineError> {
+    let mut pairs = Vec::with_capacity(assignments.len());
+    for assignment in assignments {
+        match (&assignment.target, &assignment.value) {
+            (AssignmentTarget::ColumnName(name), value) => pairs.push((name, value)),
+            (AssignmentTarget::Tuple(names), SqlExpr::Tuple(values))
+                if names.len() == values.len() =>
+            {
+                pairs.extend(names.iter().zip(values));
+            }
+            (AssignmentTarget::Tuple(names), SqlExpr::Tuple(values)) => {
+                let (names, values) = (names.len(), values.len());
+                let message = format!(
+                    "number of columns does not match number of values: {names} and {values}"
+                );
+                return Err(EngineError::invalid("RT0206", message).sqlstate("42601"));
+            }
+            (AssignmentTarget::Tuple(_), _) => {
+                return Err(EngineError::unsupported("UPDATE … SET (a, b) = (SELECT …)")
+                    .hint("Write one assignment for each column: SET a = …, b = …."));
+            }
+        }
+    }
+    Ok(pairs)
 }
 
 fn refuse(refused: &[(bool, &str)]) -> Result<(), EngineError> {
