@@ -73,6 +73,9 @@ pub struct ColumnDef {
     pub nullable: bool,
     /// Where its values come from.
     pub kind: ColumnKind,
+    /// `DEFAULT`: the SQL expression whose value it has in rows that give none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
 }
 
 /// Where a column's values come from.

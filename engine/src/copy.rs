@@ -14,7 +14,7 @@ use crate::error::EngineError;
 use crate::response::CommandTag;
 use crate::session::Session;
 use crate::session::block::{PendingRows, too_many_bytes};
-use crate::session::{prepared, writes};
+use crate::session::{defaults, prepared, writes};
 
 /// How COPY data are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,15 @@ impl CopyIn {
         } else {
             columns.iter().map(position_of).collect::<Result<_, _>>()?
         };
+        let left_out = defaults::columns(&catalog, id).iter().enumerate();
+        let mut left_out = left_out.filter(|(at, _)| !sent.contains(at));
+        if let Some((_, column)) = left_out.find(|(_, column)| column.default.is_some()) {
+            let what = format!(
+                "COPY without column \"{}\", which has a DEFAULT",
+                column.name
+            );
+            return Err(EngineError::unsupported(&what).hint("Send the column, or INSERT."));
+        }
         let sources = (0..target.fields().len())
             .map(|i| sent.iter().position(|s| *s == i))
             .collect();

@@ -98,6 +98,13 @@ impl EngineError {
         self
     }
 
+    /// The same without a position: that of a text that nobody wrote.
+    #[must_use]
+    pub fn unplaced(mut self) -> Self {
+        self.position = None;
+        self
+    }
+
     /// The same with its cause.
     #[must_use]
     pub fn caused_by(

@@ -136,6 +136,7 @@ fn body_of(
         },
         nullable: column.nullable,
         kind: column.kind.clone(),
+        default: column.default.clone(),
         position: 1,
         expression_offset: 0,
     });
@@ -174,12 +175,18 @@ fn bind(
             column.sql_type.clone().unwrap_or_default()
         };
         let nullable = fields.last().is_none_or(|field| field.is_nullable());
+        if column.default.is_some() {
+            let error = PlanError::unsupported("DEFAULT of a column of a source");
+            let hint = "Write coalesce(…) in the view, or a computed column.";
+            return Err(error.at(column.position).hint(hint));
+        }
         let (name, kind) = (column.name.clone(), column.kind.clone());
         defs.push(ColumnDef {
             name,
             sql_type,
             nullable,
             kind,
+            default: None,
         });
     }
     let relation_schema = Arc::new(Schema::new(fields));
@@ -271,6 +278,7 @@ fn bind_own_table(body: &TableBody) -> Result<BoundTable, PlanError> {
             sql_type: column.sql_type.clone().unwrap_or_default(),
             nullable: field.is_nullable(),
             kind: ColumnKind::Physical,
+            default: column.default.clone(),
         });
     // Event time goes on only where no row of the past changes.
     let append_only = key.is_empty() && (body.append_only || watermark.is_some());

@@ -167,6 +167,8 @@ pub struct ColumnClause {
     pub nullable: bool,
     /// Where its values come from.
     pub kind: ColumnKind,
+    /// `DEFAULT`: an expression.
+    pub default: Option<String>,
     /// Position of its name, counted from 1.
     pub position: u32,
     /// Characters before the expression of a computed column in the whole text.

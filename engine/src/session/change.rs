@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::error::EngineError;
 use crate::sequence::{self, Outcome, alter, define, drop, existing, function, replace};
-use crate::session::{Session, Statement, plain_view};
+use crate::session::{Session, Statement, defaults, plain_view};
 use crate::show;
 
 /// Statements that change definitions. They run to their end even if the client goes away.
@@ -23,6 +23,9 @@ pub(super) async fn change(
 ) -> Result<Outcome, EngineError> {
     if let StatementKind::CreatePlainView(create) = kind {
         return Box::pin(plain_view::create(session, create, statement.text())).await;
+    }
+    if let StatementKind::CreateTable(create) = kind {
+        Box::pin(defaults::check(session, create)).await?;
     }
     let instance = Arc::clone(&session.instance);
     let (kind, sql) = (kind.clone(), show::redacted(statement));

@@ -23,7 +23,7 @@ use crate::sequence::{existing, own_name};
 use crate::session::modify::{self, Modification};
 use crate::session::returning::Returning;
 use crate::session::writes::table_schema;
-use crate::session::{Prepared, Session, Statement};
+use crate::session::{Prepared, Session, Statement, defaults};
 use crate::show;
 use crate::subscribe::{self, Followed};
 
@@ -269,9 +269,12 @@ async fn prepare_insert(
     let catalog = session.instance.snapshot();
     let version = catalog.version();
     let id = writable(&catalog, table)?;
+    let mut insert = insert.clone();
+    if let SqlStatement::Insert(insert) = &mut insert {
+        defaults::fill(insert, defaults::columns(&catalog, id))?;
+    }
     let planning = session.planning(catalog, &statement.whole);
     let schema = table_schema(&session.instance, id, own_name(table)?.as_str())?;
-    let mut insert = insert.clone();
     let returning = Box::pin(Returning::take(&mut insert, &planning)).await?;
     if let SqlStatement::Insert(insert) = &mut insert {
         // Only RETURNING can name it.
@@ -323,8 +326,11 @@ async fn prepare_modification(
     let catalog = session.instance.snapshot();
     let version = catalog.version();
     let target = modify::target(session, table, modification)?;
-    let planning = session.planning(catalog, &statement.whole);
     let mut sql = sql.clone();
+    if let SqlStatement::Insert(insert) = &mut sql {
+        defaults::fill(insert, defaults::columns(&catalog, target.table))?;
+    }
+    let planning = session.planning(catalog, &statement.whole);
     let returning = Box::pin(Returning::take(&mut sql, &planning)).await?;
     let returning = returning.map(Box::new);
     let query = modify::query(&sql, &target)?;

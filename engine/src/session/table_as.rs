@@ -110,6 +110,7 @@ fn declared(create: &CreateTableAs, found: &SchemaRef) -> Result<CreateTable, En
             sql_type: Some(sql_type.to_string()),
             nullable: true,
             kind: ColumnKind::Physical,
+            default: None,
             position,
             expression_offset: 0,
         });

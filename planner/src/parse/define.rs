@@ -182,6 +182,7 @@ fn column(cursor: &mut Cursor<'_>, body: &mut TableBody) -> Result<ColumnClause,
         sql_type: None,
         nullable: true,
         kind: ColumnKind::Physical,
+        default: None,
         position,
         expression_offset: 0,
     };
@@ -196,6 +197,8 @@ fn column(cursor: &mut Cursor<'_>, body: &mut TableBody) -> Result<ColumnClause,
             column.nullable = false;
         } else if cursor.eat(&["NULL"]) {
             column.nullable = true;
+        } else if cursor.eat(&["DEFAULT"]) {
+            column.default = Some(default(cursor)?);
         } else if cursor.at(&["PRIMARY", "KEY"]) {
             let key_position = cursor.position();
             cursor.advance(2);
@@ -227,18 +230,41 @@ fn column(cursor: &mut Cursor<'_>, body: &mut TableBody) -> Result<ColumnClause,
     }
 }
 
+/// The expression after `DEFAULT`, up to the next constraint.
+fn default(cursor: &mut Cursor<'_>) -> Result<String, PlanError> {
+    const NEXT: [&str; 7] = [
+        "NOT",
+        "NULL",
+        "PRIMARY",
+        "UNIQUE",
+        "CHECK",
+        "REFERENCES",
+        "CONSTRAINT",
+    ];
+    let mut ahead = cursor.clone();
+    let all = ahead.expression("an expression")?;
+    let mut depth = 0_usize;
+    let ends = |(index, lexeme): (usize, &Lexeme)| {
+        match lexeme.token.token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth -= 1,
+            _ => {}
+        }
+        index > 0 && depth == 0 && NEXT.iter().any(|word| lexeme.is_word(word))
+    };
+    let count = all.iter().enumerate().position(ends);
+    let expression = &all[..count.unwrap_or(all.len())];
+    cursor.advance(expression.len());
+    Ok(slice(cursor.text(), expression).to_owned())
+}
+
 fn set_computed(column: &mut ColumnClause, text: &str, expression: &[Lexeme]) {
     column.kind = ColumnKind::Computed(slice(text, expression).to_owned());
     column.expression_offset = expression.first().map_or(0, |first| first.position - 1);
 }
 
 fn refuse_constraint(cursor: &Cursor<'_>) -> Option<PlanError> {
-    const REFUSED: [(&str, &str, &str); 7] = [
-        (
-            "DEFAULT",
-            "DEFAULT of a column",
-            "Give every value in INSERT, or write coalesce(…) in the view.",
-        ),
+    const REFUSED: [(&str, &str, &str); 6] = [
         ("UNIQUE", "UNIQUE", "Declare a PRIMARY KEY."),
         ("CHECK", "CHECK", "Filter rows in a view."),
         (
@@ -425,6 +451,7 @@ fn include(cursor: &mut Cursor<'_>) -> Result<ColumnClause, PlanError> {
         sql_type: Some(sql_type.to_owned()),
         nullable: true,
         kind: ColumnKind::Metadata(key.to_owned()),
+        default: None,
         position,
         expression_offset: 0,
     })
