@@ -318,6 +318,14 @@ impl<'a> Compiler<'a> {
             }
             LogicalPlan::Window(window) => self.over(window, emit),
             LogicalPlan::Limit(limit) => self.limit(limit, emit),
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
+                let notice = "ORDER BY says nothing about a view, whose rows have no order: put it \
+                              into the SELECT that reads it";
+                if !self.notices.iter().any(|known| known == notice) {
+                    self.notices.push(notice.to_owned());
+                }
+                self.node(&sort.input, emit)
+            }
             LogicalPlan::Unnest(unnest) => self.unnest(unnest, emit),
             other => Err(refuse::node(other)),
         }

@@ -15,6 +15,7 @@
 mod arithmetic;
 mod avg;
 mod cast;
+mod exact;
 mod format;
 pub(crate) mod function;
 mod json;

@@ -23,9 +23,10 @@ const QUOTIENT_DIGITS_MIN: u8 = 16;
 /// The type of prices that are quotients, of prices that are `DECIMAL(precision, scale)`, and how
 /// many digits more they have after the point.
 pub(crate) fn quotient_price(precision: u8, scale: i8) -> (DataType, u8) {
-    let extra = QUOTIENT_DIGITS_MIN.saturating_sub(u8::try_from(scale).unwrap_or(0));
-    let precision = precision.saturating_add(extra).min(DECIMAL128_MAX_PRECISION);
-    let scale = scale.saturating_add_unsigned(extra);
+    let wanted = QUOTIENT_DIGITS_MIN.saturating_sub(u8::try_from(scale).unwrap_or(0));
+    // A price of all digits that there are fits as it did.
+    let extra = wanted.min(DECIMAL128_MAX_PRECISION.saturating_sub(precision));
+    let (precision, scale) = (precision + extra, scale.saturating_add_unsigned(extra));
     (DataType::Decimal128(precision, scale), extra)
 }
 

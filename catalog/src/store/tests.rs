@@ -4,6 +4,7 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 
 use super::*;
+use crate::object::ObjectKind;
 use crate::snapshot::tests::{table, view};
 
 async fn open(store: &Arc<InMemory>, writer: &str) -> (CatalogStore, CatalogSnapshot) {
@@ -122,4 +123,17 @@ fn the_stored_form_is_the_golden_file() {
     read_back(&read).unwrap();
     let written = serde_json::to_string_pretty(&PersistedCatalog::V1(read)).unwrap();
     assert_eq!(written, golden.trim_end());
+}
+
+#[test]
+fn a_table_that_does_not_say_so_is_append_only() {
+    let golden = include_str!("../../tests/golden/catalog_v1.json");
+    let before = golden.replace(",\n          \"append_only\": false", "");
+    assert_ne!(before, golden);
+    let PersistedCatalog::V1(read) = serde_json::from_str(&before).unwrap();
+    let tables = read.objects.iter().filter_map(|object| match &object.kind {
+        ObjectKind::Table(table) => Some(table.append_only),
+        _ => None,
+    });
+    assert_eq!(tables.collect::<Vec<_>>(), [true]);
 }

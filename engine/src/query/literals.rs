@@ -3,7 +3,9 @@
 
 use arrow::datatypes::{DataType, Schema};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, ExactNumberInfo, Expr, SetExpr, Statement, UnaryOperator, Value,
+    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, SetExpr, Statement, UnaryOperator,
+    Value,
 };
 
 use crate::error::EngineError;
@@ -65,9 +67,65 @@ fn write_exactly(literal: &mut Expr, data_type: &DataType) -> Result<(), EngineE
                 value.value = Value::HexStringLiteral(hexadecimal(digits)?);
             }
         }
+        DataType::List(item) => {
+            if let Expr::Array(array) = literal {
+                for element in &mut array.elem {
+                    write_exactly(element, item.data_type())?;
+                }
+            }
+        }
+        DataType::Struct(fields) => {
+            if let Some(mut values) = row(literal).filter(|values| values.len() == fields.len()) {
+                let each = values.iter_mut().zip(fields);
+                each.into_iter()
+                    .try_for_each(|(value, field)| write_exactly(value, field.data_type()))?;
+                let names = fields.iter().map(|field| {
+                    Expr::Value(Value::SingleQuotedString(field.name().clone()).into())
+                });
+                let pairs = names.zip(values).flat_map(|(name, value)| [name, value]);
+                *literal = call("named_struct", pairs.collect());
+            }
+        }
         _ => {}
     }
     Ok(())
+}
+
+/// The values of `(a, b)` or `ROW(a, b)`.
+fn row(literal: &Expr) -> Option<Vec<Expr>> {
+    match literal {
+        Expr::Tuple(values) => Some(values.clone()),
+        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => {
+            let FunctionArguments::List(list) = &function.args else {
+                return None;
+            };
+            let values = list.args.iter().map(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value.clone()),
+                _ => None,
+            });
+            values.collect()
+        }
+        _ => None,
+    }
+}
+
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let arguments = arguments.into_iter();
+    let args = arguments.map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// The text of a number, signed or not, that a double may not keep.

@@ -13,8 +13,8 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Field, Float32Type, Float64Type,
-    Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType,
-    TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
+    Int16Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
 };
 
 use crate::error::Failure;
@@ -191,6 +191,23 @@ fn shape(data_type: &DataType) -> Option<DataType> {
 
 /// A cast that fails rather than put nulls where values do not fit.
 fn cast(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Failure> {
+    if matches!(array.data_type(), DataType::Duration(_)) {
+        return Ok(Arc::new(in_days(&plain_cast(array, wanted)?)));
+    }
+    plain_cast(array, wanted)
+}
+
+/// What lies between two timestamps, in days and a time, as PostgreSQL subtracts them.
+fn in_days(array: &ArrayRef) -> IntervalMonthDayNanoArray {
+    const DAY: i64 = 86_400_000_000_000;
+    let between = array.as_primitive::<IntervalMonthDayNanoType>();
+    between.unary(|value| {
+        let days = i32::try_from(value.nanoseconds / DAY).unwrap_or(i32::MAX);
+        IntervalMonthDayNano::new(value.months, value.days + days, value.nanoseconds % DAY)
+    })
+}
+
+fn plain_cast(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Failure> {
     let strict = CastOptions {
         safe: false,
         ..CastOptions::default()

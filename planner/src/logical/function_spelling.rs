@@ -106,6 +106,25 @@ fn rewritten(expr: &Expr) -> Option<Expr> {
             let zone = time_zone.as_ref().clone();
             Some(call("timezone", vec![zone, timestamp.as_ref().clone()]))
         }
+        // In PostgreSQL a sign binds closer than `^`; sqlparser reads -3 ^ 2 as -(3 ^ 2).
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => match expr.as_ref() {
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::PGExp,
+                right,
+            } => Some(Expr::BinaryOp {
+                left: Box::new(nested(Expr::UnaryOp {
+                    op: UnaryOperator::Minus,
+                    expr: left.clone(),
+                })),
+                op: BinaryOperator::PGExp,
+                right: right.clone(),
+            }),
+            _ => None,
+        },
         Expr::SimilarTo {
             negated,
             expr,
@@ -203,15 +222,16 @@ fn of_function(function: &Function) -> Option<Expr> {
         ("json_agg" | "jsonb_agg", [_]) => {
             Some(call("json_of_rows", vec![renamed(function, "array_agg")]))
         }
-        ("percentile_disc", [share]) => match function.within_group.as_slice() {
-            [order] => Some(percentile(function, order, share)),
-            _ => None,
-        },
-        ("quantile_disc", [value, share]) => Some(percentile(
-            function,
-            &build::ascending(value.clone()),
-            share,
-        )),
+        ("percentile_cont" | "percentile_disc", [share]) => {
+            let [order] = function.within_group.as_slice() else {
+                return None;
+            };
+            Some(percentile(function, order, share))
+        }
+        ("percentile_cont" | "quantile_cont" | "quantile_disc", [value, share]) => {
+            let order = build::ascending(value.clone());
+            Some(percentile(function, &order, share))
+        }
         ("mode", []) => {
             let [order] = function.within_group.as_slice() else {
                 return None;
@@ -257,10 +277,15 @@ fn counted(function: &Function, condition: &Expr) -> Expr {
     Expr::Function(counted)
 }
 
-/// The first value of the sorted ones at or behind a share of them.
+/// What lies at a share of the sorted values: one of them, or what is between two.
 fn percentile(function: &Function, order: &OrderByExpr, share: &Expr) -> Expr {
     let all = build::sorted_list(function, order);
-    call("list_percentile_disc", vec![all, share.clone()])
+    let between = function_name(function).is_some_and(|name| name.ends_with("_cont"));
+    let name = match between {
+        true => "list_percentile_cont",
+        false => "list_percentile_disc",
+    };
+    call(name, vec![all, share.clone()])
 }
 
 /// Arguments that are JSON already are put into a document as they are.

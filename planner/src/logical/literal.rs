@@ -71,8 +71,10 @@ impl VisitorMut for Exact {
             Expr::Function(function) if !is_transparent(function) => mark_arguments(function),
             Expr::Interval(interval) => {
                 mark(&mut interval.value);
+                let in_units = interval.leading_field.is_some();
                 if let Expr::Value(value) = interval.value.as_mut()
                     && let Value::SingleQuotedString(text) = &mut value.value
+                    && (!in_units || text.contains(':'))
                 {
                     *text = interval_words(text);
                 }

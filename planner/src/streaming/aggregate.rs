@@ -3,7 +3,7 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::logical_plan::Aggregate;
-use datafusion::logical_expr::{Expr, ExprSchemable as _};
+use datafusion::logical_expr::{Expr, ExprSchemable as _, LogicalPlan};
 use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::operator::{AggregateSpec, Emit, GroupAggregateSpec, OperatorSpec, WindowColumn};
@@ -32,6 +32,7 @@ impl Compiler<'_> {
         }
         if let Some(peeled) = Peeled::find(&aggregate.input)
             && self.groups_by_window(aggregate, &peeled)?
+            && (peeled.is_session() || self.appends(peeled.node.input())?)
         {
             return self.aggregate_over_window(aggregate, &peeled, emit);
         }
@@ -44,6 +45,15 @@ impl Compiler<'_> {
         self.truncate(before);
         let input = self.node(&aggregate.input, emit)?;
         self.group_aggregate(aggregate, input)
+    }
+
+    /// Whether rows of `input` stay as they are, if windows in it close before they show.
+    fn appends(&mut self, input: &LogicalPlan) -> Result<bool, PlanError> {
+        let before = self.nodes.len();
+        let input = self.node(input, Emit::OnClose { delay_nanos: 0 })?;
+        let appends = self.properties(input).mode == ChangelogMode::Append;
+        self.truncate(before);
+        Ok(appends)
     }
 
     fn groups_by_window(

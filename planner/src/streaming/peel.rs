@@ -9,6 +9,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use rtsap_plan::window::WindowSpec;
 
 use crate::logical::window_node::WindowNode;
 
@@ -46,6 +47,11 @@ impl<'a> Peeled<'a> {
                 _ => return None,
             };
         }
+    }
+
+    /// Whether it gives sessions.
+    pub fn is_session(&self) -> bool {
+        matches!(self.node.window(), WindowSpec::Session { .. })
     }
 
     /// An expression over the topmost layer as one over the window function's columns.

@@ -95,7 +95,6 @@ impl Refuser<'_> {
 fn read_only(clause: &'static str) -> PlanError {
     let error = PlanError::new(Cause::ReadOnlyClause { clause });
     let top = match clause {
-        "ORDER BY" => "; with LIMIT the view keeps the first rows",
         "LIMIT" | "FETCH" => "; with ORDER BY the view keeps the first rows",
         _ => "",
     };
@@ -108,15 +107,7 @@ impl Visitor for Refuser<'_> {
     type Break = PlanError;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<PlanError> {
-        let limited = query.limit_clause.is_some() || query.fetch.is_some();
         let ordered = query.order_by.is_some();
-        if let Some(order_by) = query.order_by.as_ref().filter(|_| !limited) {
-            return ControlFlow::Break(self.at_word(
-                read_only("ORDER BY"),
-                "ORDER",
-                order_by.span(),
-            ));
-        }
         if let Some(limit) = query.limit_clause.as_ref().filter(|_| !ordered) {
             let offset = self.tokens.iter().any(|lexeme| lexeme.is_word("LIMIT"));
             let word = if offset { "LIMIT" } else { "OFFSET" };
@@ -157,7 +148,6 @@ impl Refuser<'_> {
 /// The refusal of a logical node that no arm of the compiler takes.
 pub fn node(plan: &LogicalPlan) -> PlanError {
     let what = match plan {
-        LogicalPlan::Sort(_) => return read_only("ORDER BY"),
         LogicalPlan::Limit(_) => return read_only("LIMIT"),
         LogicalPlan::Window(_) => "OVER in a streaming view",
         LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {

@@ -58,13 +58,24 @@ impl Compiler<'_> {
                 error.hint("Group by window_start, window_end and the columns of PARTITION BY.")
             );
         }
-        let input = self.node(node.input(), emit)?;
-        require_append(self.properties(input), "a window")?;
+        let mut input = self.node(node.input(), emit)?;
         let time = node.time_index().map_err(|error| self.ours(&error))?;
-        self.check_event_time(input, time)?;
         check_unit(node.window(), node.time_type())?;
-        let input = self.open_windows(input, node.window(), time);
-        let before = self.properties(input).clone();
+        let changes = self.properties(input).mode != ChangelogMode::Append;
+        if !changes {
+            self.check_event_time(input, time)?;
+            input = self.open_windows(input, node.window(), time);
+        }
+        let visible = node.input().schema().fields().len();
+        if changes && self.properties(input).schema.fields().len() > visible {
+            input = self.without_key(input, visible);
+        }
+        let mut before = self.properties(input).clone();
+        if changes {
+            // Windows of rows that change never close. In which of them a row is may change too.
+            (before.mode, before.key, before.event_time) =
+                (ChangelogMode::Retract, Vec::new(), None);
+        }
         let mut fields: Vec<_> = before.schema.fields().iter().map(Arc::clone).collect();
         for name in WINDOW_COLUMNS {
             fields.push(Arc::new(Field::new(name, node.time_type().clone(), false)));
@@ -90,7 +101,7 @@ impl Compiler<'_> {
         });
         let twins = twins.collect();
         // A row that is in several windows may be late for some of them only.
-        if window.tumbles() {
+        if window.tumbles() && !changes {
             self.set_twins(node, twins);
         }
         Ok(node)

@@ -153,9 +153,9 @@ fn decimals_are_exact_and_refuse_what_does_not_fit() {
         phantom: PhantomData,
     });
     take(&mut average, &[decimals(&[-100, -100, 0], 38)], None).unwrap();
-    // Minus two thirds, cut off toward zero.
+    // Minus two thirds, rounded.
     let found = average.read(&[0]).unwrap();
-    assert_eq!(found.as_primitive::<Decimal128Type>().value(0), -666_666);
+    assert_eq!(found.as_primitive::<Decimal128Type>().value(0), -666_667);
     let largest = 10_i128.pow(38) - 1;
     let mut sum = Native::new(ExactSum::<Decimal128Type> {
         result: ExactResult::Sum {

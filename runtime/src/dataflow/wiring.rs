@@ -28,7 +28,7 @@ pub(super) fn tell_who_adds_up(plan: &StreamPlan, nodes: &mut [NodeState]) {
             | OperatorSpec::PartitionOver(_)
             | OperatorSpec::TopN(_) => true,
             // So does a union of rows that change, and whoever reads it.
-            OperatorSpec::Union | OperatorSpec::Unnest(_) => {
+            OperatorSpec::Union | OperatorSpec::Unnest(_) | OperatorSpec::WindowAssign { .. } => {
                 node.properties.mode == ChangelogMode::Retract
             }
             // Rows that lose what identifies them are taken back as they were.

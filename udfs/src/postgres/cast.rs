@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, new_null_array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, new_null_array};
 use datafusion::arrow::compute::{cast, concat};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
@@ -105,6 +105,7 @@ pub(crate) fn differs(from: &DataType, to: &DataType) -> bool {
         (from, T::Decimal128(p, s)) if from.is_integer() => {
             i16::from(*p) - i16::from(*s) < number::digits(from)
         }
+        (T::List(from), T::List(to)) => differs(from.data_type(), to.data_type()),
         _ => false,
     }
 }
@@ -125,6 +126,17 @@ pub(crate) fn convert(array: &ArrayRef, target: &Target) -> Result<ArrayRef> {
         (T::Utf8, _) => parse::texts(array, to),
         (_, T::LargeUtf8 | T::Utf8View) => Ok(cast(&write::texts(array)?, to)?),
         (_, T::Utf8) => write::texts(array),
+        (T::List(_), T::List(item)) => {
+            let list = array.as_list::<i32>();
+            let values = convert(list.values(), &Target::Type(item.data_type().clone()))?;
+            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            Ok(Arc::new(ListArray::try_new(
+                Arc::clone(item),
+                offsets,
+                values,
+                nulls,
+            )?))
+        }
         _ => number::numbers(array, to),
     }
 }

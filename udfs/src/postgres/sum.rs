@@ -1,5 +1,5 @@
-//! `sum(bigint)` in reads: a numeric, as in PostgreSQL, so that no sum wraps. Everything else is
-//! DataFusion's own `sum`.
+//! `sum` in reads: of `bigint` a numeric, as in PostgreSQL, and of numerics exact, so that no sum
+//! wraps. Everything else is DataFusion's own `sum`.
 //!
 //! Coercing twice must be coercing once, for plans are coerced more than once: so smaller integers
 //! stay what they are and are widened here. A cast to `bigint` would make their sum a numeric.
@@ -17,6 +17,8 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF,
     Signature, Volatility,
 };
+
+use super::exact::{self, Exact};
 
 /// `bigint` as a decimal; its sum has ten digits more.
 const BIGINT: DataType = DataType::Decimal128(19, 0);
@@ -64,21 +66,33 @@ impl AggregateUDFImpl for Sum {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if let Some(exact) = Exact::sum(&args) {
+            return Ok(exact.accumulator(args.is_distinct));
+        }
         widened(args, |args| self.inner.accumulator(args))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        self.inner.state_fields(args)
+        match exact::state_fields(&args) {
+            Some(fields) => Ok(fields),
+            None => self.inner.state_fields(args),
+        }
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.inner.groups_accumulator_supported(args)
+        match Exact::sum(&args) {
+            Some(_) => !args.is_distinct,
+            None => self.inner.groups_accumulator_supported(args),
+        }
     }
 
     fn create_groups_accumulator(
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
+        if let Some(exact) = Exact::sum(&args) {
+            return Ok(exact.groups_accumulator());
+        }
         let small = has_small(&args);
         let inner = self.inner.create_groups_accumulator(args)?;
         Ok(match small {
@@ -88,6 +102,9 @@ impl AggregateUDFImpl for Sum {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if let Some(exact) = Exact::sum(&args) {
+            return Ok(exact.accumulator(args.is_distinct));
+        }
         widened(args, |args| self.inner.create_sliding_accumulator(args))
     }
 

@@ -248,7 +248,7 @@ impl Shape {
         let most = DECIMAL128_MAX_PRECISION.cast_signed();
         Ok(Self {
             quantity: widest(*quantity),
-            average: widest(price.max(AVERAGE_DIGITS_MIN).min(most)),
+            average: widest((*price).max(AVERAGE_DIGITS_MIN).min(most)),
             amount: widest(scale),
             fees,
             has_lots,

@@ -75,13 +75,13 @@ fn decimals_are_exact_and_rounded_once() {
         "DECIMAL(18,8)",
         "DECIMAL(10,2)",
         "('10', '1'), ('11', '2'), ('12', '3')",
-        "Decimal128(22, 12) 11.333333333333",
+        "Decimal128(26, 16) 11.3333333333333333",
     );
     check(
         "DECIMAL(4,0)",
         "INT",
         "('1', '1'), ('2', '1')",
-        "Decimal128(8, 4) 1.5000",
+        "Decimal128(20, 16) 1.5000000000000000",
     );
     // 1 / 32 = 0.03125: half away from zero, on both sides of it.
     check(

@@ -263,6 +263,11 @@ pub fn interval_words(text: &str) -> String {
             _ => None,
         }
     };
+    let number = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if number.starts_with(|c: char| c.is_ascii_digit()) && number.parse::<f64>().is_ok() {
+        // A number alone is one of seconds.
+        return format!("{text} seconds");
+    }
     if !text.contains(':') {
         return text.to_owned();
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, UInt64Array};
 use datafusion::arrow::compute::{partition, take};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::{Result, internal_err};
@@ -10,7 +10,7 @@ use datafusion::common::{Result, internal_err};
 use super::{Entry, Types, is_number};
 use crate::error::FunctionError;
 
-pub(super) const ALL: [Entry; 2] = [
+pub(super) const ALL: [Entry; 3] = [
     Entry {
         name: "list_mode",
         signature: "list_mode(sorted list) -> value",
@@ -23,6 +23,23 @@ pub(super) const ALL: [Entry; 2] = [
             _ => None,
         },
         compute: |columns, _| picked(columns, |values, _| mode(values)),
+    },
+    Entry {
+        name: "list_percentile_cont",
+        signature: "list_percentile_cont(sorted list, share double precision) -> double precision",
+        description: "The value at a share of a sorted list, on a straight line between its \
+                      neighbours: what percentile_cont(share) WITHIN GROUP (ORDER BY x) is planned \
+                      as.",
+        example: "SELECT list_percentile_cont(array_agg(price ORDER BY price), 0.5) FROM trades",
+        parameters: &[],
+        types: |types| match types {
+            [DataType::List(item), share] if is_number(share) && is_number(item.data_type()) => {
+                let list = DataType::new_list(DataType::Float64, true);
+                Some((vec![list, DataType::Float64], DataType::Float64))
+            }
+            _ => None,
+        },
+        compute: |columns, _| interpolated(columns),
     },
     Entry {
         name: "list_percentile_disc",
@@ -77,7 +94,8 @@ fn mode(values: &ArrayRef) -> Result<Option<usize>> {
     Ok(longest.map(|run| run.start))
 }
 
-fn share(columns: &[ArrayRef], values: &ArrayRef, row: usize) -> Result<Option<usize>> {
+/// The share that a row asks for.
+fn share_of(columns: &[ArrayRef], row: usize) -> Result<Option<f64>> {
     let shares = columns[1].as_primitive::<Float64Type>();
     if shares.is_null(row) {
         return Ok(None);
@@ -87,6 +105,40 @@ fn share(columns: &[ArrayRef], values: &ArrayRef, row: usize) -> Result<Option<u
         let message = format!("percentile value {share} is not between 0 and 1");
         return Err(FunctionError::value("22003", message).into());
     }
+    Ok(Some(share))
+}
+
+/// What lies at the share of each row's list.
+fn interpolated(columns: &[ArrayRef]) -> Result<ArrayRef> {
+    let lists = columns[0].as_list::<i32>();
+    let mut found = Vec::with_capacity(lists.len());
+    for row in 0..lists.len() {
+        let share = share_of(columns, row)?;
+        let (Some(share), true) = (share, lists.is_valid(row)) else {
+            found.push(None);
+            continue;
+        };
+        let values = lists.value(row);
+        let values = values.as_primitive::<Float64Type>().values();
+        found.push(values.len().checked_sub(1).map(|last| {
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a place in a list"
+            )]
+            let (place, first) = (share * last as f64, (share * last as f64).floor() as usize);
+            let (low, high) = (values[first], values[(first + 1).min(last)]);
+            low + (high - low) * place.fract()
+        }));
+    }
+    Ok(Arc::new(Float64Array::from(found)))
+}
+
+fn share(columns: &[ArrayRef], values: &ArrayRef, row: usize) -> Result<Option<usize>> {
+    let Some(share) = share_of(columns, row)? else {
+        return Ok(None);
+    };
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
