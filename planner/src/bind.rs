@@ -175,17 +175,12 @@ fn bind(
             column.sql_type.clone().unwrap_or_default()
         };
         let nullable = fields.last().is_none_or(|field| field.is_nullable());
-        if column.default.is_some() {
-            let error = PlanError::unsupported("DEFAULT of a column of a source");
-            let hint = "Write coalesce(…) in the view, or a computed column.";
-            return Err(error.at(column.position).hint(hint));
-        }
-        let (name, kind) = (column.name.clone(), column.kind.clone());
+        refuse_default(column)?;
         defs.push(ColumnDef {
-            name,
+            name: column.name.clone(),
             sql_type,
             nullable,
-            kind,
+            kind: column.kind.clone(),
             default: None,
         });
     }
@@ -222,6 +217,16 @@ fn bind(
         watermark,
         notices: Vec::new(),
     })
+}
+
+/// A source's rows are given by others, all of each.
+fn refuse_default(column: &ColumnClause) -> Result<(), PlanError> {
+    if column.default.is_none() {
+        return Ok(());
+    }
+    let error = PlanError::unsupported("DEFAULT of a column of a source");
+    let hint = "Write coalesce(…) in the view, or a computed column.";
+    Err(error.at(column.position).hint(hint))
 }
 
 /// With a primary key rows replace others.

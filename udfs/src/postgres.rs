@@ -1,5 +1,6 @@
 //! What PostgreSQL computes otherwise than DataFusion: casts with its rounding and its errors,
-//! integers that do not wrap, quotients and averages of decimals, sums of `bigint`, operators on JSON.
+//! integers that do not wrap, quotients, averages and sums of decimals, sums of `bigint`, operators
+//! on JSON.
 //!
 //! ```text
 //! mixed       a rule over a plan or an expression, before types are coerced: decimals beside doubles

@@ -24,9 +24,7 @@ pub(super) async fn change(
     if let StatementKind::CreatePlainView(create) = kind {
         return Box::pin(plain_view::create(session, create, statement.text())).await;
     }
-    if let StatementKind::CreateTable(create) = kind {
-        Box::pin(defaults::check(session, create)).await?;
-    }
+    Box::pin(defaults::check(session, kind)).await?;
     let instance = Arc::clone(&session.instance);
     let (kind, sql) = (kind.clone(), show::redacted(statement));
     // Dropped with this future, when the client has gone away.

@@ -8,18 +8,22 @@ use datafusion::sql::sqlparser::ast::{
 };
 use rtsap_catalog::object::{ColumnDef, ObjectKind, ObjectNumber};
 use rtsap_catalog::snapshot::CatalogSnapshot;
-use rtsap_planner::statement::CreateTable;
+use rtsap_planner::statement::StatementKind;
 
 use crate::error::EngineError;
 use crate::query::compatible::compatible;
 use crate::session::Session;
 use crate::session::modify::parsed;
 
-/// Whether every default of a new table is an expression that its column can take.
+/// Whether every default of a new table, if `kind` makes one, is an expression that its column can
+/// take.
 ///
 /// # Errors
 /// What is wrong with it; `RT0502` for one that reads something.
-pub(super) async fn check(session: &Session, create: &CreateTable) -> Result<(), EngineError> {
+pub(super) async fn check(session: &Session, kind: &StatementKind) -> Result<(), EngineError> {
+    let StatementKind::CreateTable(create) = kind else {
+        return Ok(());
+    };
     for column in &create.body.columns {
         let (Some(default), Some(sql_type)) = (&column.default, &column.sql_type) else {
             continue;
@@ -187,7 +191,7 @@ fn beside(query: &Query, values: Vec<Expr>) -> Result<Box<Query>, EngineError> {
         && let Some(from) = select.from.first_mut()
         && let TableFactor::Derived { subquery, .. } = &mut from.relation
     {
-        *subquery = Box::new(query.clone());
+        **subquery = query.clone();
         let values = values.into_iter().enumerate();
         let items = values.map(|(index, expr)| SelectItem::ExprWithAlias {
             expr,

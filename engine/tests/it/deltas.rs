@@ -40,10 +40,10 @@ const VIEWS: &[(&str, &str)] = &[
 
 /// The last checkpoint: its epoch and the bytes that it wrote.
 async fn checkpoint(client: &mut Client) -> (u64, u64) {
-    let answer = client.ok("SHOW CHECKPOINTS").await;
+    let sql = "SELECT epoch, bytes FROM rtsap_catalog.checkpoints";
+    let answer = client.ok(sql).await;
     let mut cells = answer.split('|').map(|cell| cell.parse().unwrap_or(0));
-    let (epoch, _, _, bytes) = (cells.next(), cells.next(), cells.next(), cells.next());
-    (epoch.unwrap_or(0), bytes.unwrap_or(0))
+    (cells.next().unwrap_or(0), cells.next().unwrap_or(0))
 }
 
 /// The bytes of the largest checkpoint that ends within the next `count` ones.

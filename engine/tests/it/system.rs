@@ -41,7 +41,7 @@ async fn clients_find_tables_views_and_columns() {
 async fn system_tables_tell_how_it_runs() {
     let harness = Harness::new().await;
     let mut client = harness.session();
-    client.ok("CREATE TABLE t (id BIGINT)").await;
+    client.ok("CREATE TABLE t (id BIGINT) APPEND ONLY").await;
     client
         .ok("CREATE STREAMING VIEW v AS SELECT id FROM t WHERE id > 1")
         .await;

@@ -243,7 +243,8 @@ pub(super) fn check_bounded_call(
     let error = PlanError::new(Cause::UnboundedState { node });
     let detail = "It keeps every row it has seen.";
     let hint = match name {
-        "median" | "percentile_cont" => "Group by a window, or use approx_percentile_cont.",
+        "median" => "Group by a window, or use approx_percentile_cont.",
+        "array_agg" => "Group by a window; for a percentile, use approx_percentile_cont.",
         _ => "Group by a window.",
     };
     Err(error.detail(detail).hint(hint))

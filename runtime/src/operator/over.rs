@@ -404,6 +404,6 @@ impl Operator for Over {
             .map(RecordBatch::get_array_memory_size)
             .sum();
         let partitions: usize = self.partitions.values().map(Partition::size).sum();
-        pending + partitions + self.saved_rows.size() + self.saved_running.size()
+        pending + partitions
     }
 }

@@ -309,6 +309,6 @@ impl Operator for PartitionOver {
     }
 
     fn state_bytes(&self) -> usize {
-        self.bytes + self.saved.size()
+        self.bytes
     }
 }

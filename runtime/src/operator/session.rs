@@ -390,7 +390,7 @@ impl Operator for SessionAggregation {
     }
 
     fn state_bytes(&self) -> usize {
-        self.sessions.size() + self.saved.size()
+        self.sessions.size()
     }
 }
 

@@ -385,6 +385,6 @@ impl Operator for TopN {
     }
 
     fn state_bytes(&self) -> usize {
-        self.bytes + self.saved.size()
+        self.bytes
     }
 }

@@ -73,10 +73,4 @@ impl<K: Clone + Eq + Hash + Ord> SavedPartitions<K> {
         }
         numbers
     }
-
-    /// Bytes held.
-    pub fn size(&self) -> usize {
-        self.numbers.capacity() * (size_of::<(K, Range<u64>)>() + 1)
-            + self.touched.capacity() * (size_of::<K>() + 1)
-    }
 }

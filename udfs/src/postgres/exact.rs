@@ -1,5 +1,5 @@
-//! Sums and averages of numerics: exact, and an error where a result does not fit. DataFusion's wrap
-//! around.
+//! Sums and averages of numerics: exact, and an error where a result does not fit. DataFusion's
+//! wrap around.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -83,18 +83,18 @@ fn decimals_are_exact_and_rounded_once() {
         "('1', '1'), ('2', '1')",
         "Decimal128(20, 16) 1.5000000000000000",
     );
-    // 1 / 32 = 0.03125: half away from zero, on both sides of it.
+    // 1 / 2^17 = 0.00000762939453125: half away from zero, on both sides of it.
     check(
         "DECIMAL(4,0)",
         "INT",
-        "('0', '31'), ('1', '1')",
-        "Decimal128(8, 4) 0.0313",
+        "('0', '131071'), ('1', '1')",
+        "Decimal128(20, 16) 0.0000076293945313",
     );
     check(
         "DECIMAL(4,0)",
         "INT",
-        "('0', '31'), ('-1', '1')",
-        "Decimal128(8, 4) -0.0313",
+        "('0', '131071'), ('-1', '1')",
+        "Decimal128(20, 16) -0.0000076293945313",
     );
     // No digit is lost where doubles have none left.
     check(

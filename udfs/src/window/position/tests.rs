@@ -39,11 +39,17 @@ fn by_hand() {
     );
     assert_eq!(
         positions("position_fifo(q, x)", trades)[2..4],
-        ["15 16.6666666666666667 100.00 250.00", "-5 25.0000000000000000 225.00 -125.00"]
+        [
+            "15 16.6666666666666667 100.00 250.00",
+            "-5 25.0000000000000000 225.00 -125.00"
+        ]
     );
     assert_eq!(
         positions("position_lifo(q, x)", trades)[2..4],
-        ["15 13.3333333333333333 50.00 200.00", "-5 25.0000000000000000 225.00 -125.00"]
+        [
+            "15 13.3333333333333333 50.00 200.00",
+            "-5 25.0000000000000000 225.00 -125.00"
+        ]
     );
 }
 
@@ -71,7 +77,10 @@ fn a_multiplier_scales_profit_and_cost_but_no_price() {
         ]
     );
     let exact = "position_fifo(q, x, 0, CAST(0.25 AS DECIMAL(3,2)))";
-    assert_eq!(positions(exact, trades)[2], "15 16.6666666666666667 25.0000 62.5000");
+    assert_eq!(
+        positions(exact, trades)[2],
+        "15 16.6666666666666667 25.0000 62.5000"
+    );
     // A float makes all of it floats.
     let floats = "position_lifo(q, x, 0, CAST(0.25 AS DOUBLE))";
     assert_eq!(
