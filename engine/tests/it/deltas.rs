@@ -46,54 +46,58 @@ async fn checkpoint(client: &mut Client) -> (u64, u64) {
     (cells.next().unwrap_or(0), cells.next().unwrap_or(0))
 }
 
-/// The bytes of the largest checkpoint that ends within the next `count` ones.
-async fn largest(client: &mut Client, count: u64) -> u64 {
-    let (first, mut most) = (checkpoint(client).await.0, 0);
-    loop {
+/// The bytes of the largest checkpoint after epoch `before`, once no more come.
+async fn wrote(client: &mut Client, before: u64) -> u64 {
+    let (mut last, mut most, mut quiet) = (before, 0, 0);
+    while last == before || quiet < 60 {
         let (epoch, bytes) = checkpoint(client).await;
-        if epoch > first {
-            most = most.max(bytes);
+        quiet = if epoch == last { quiet + 1 } else { 0 };
+        if epoch > before {
+            (last, most) = (epoch, most.max(bytes));
         }
-        if epoch >= first + count {
-            return most;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
+    most
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_more_costs_no_whole_state() {
-    for (operator, query) in VIEWS {
-        let harness = Harness::new().await;
-        let mut client = harness.session();
+    let views = VIEWS.iter().map(|(operator, query)| costs(operator, query));
+    futures::future::join_all(views).await;
+}
+
+async fn costs(operator: &str, query: &str) {
+    let harness = Harness::new().await;
+    let mut client = harness.session();
+    let before = checkpoint(&mut client).await.0;
+    client
+        .ok(&format!(
+            "CREATE TABLE t (k TEXT, v BIGINT, ts TIMESTAMP, WATERMARK FOR ts AS ts);
+             CREATE STREAMING VIEW s AS {query};
+             INSERT INTO t SELECT 'k' || i, i, TIMESTAMP '2026-01-01' + i * INTERVAL '1 ms' \
+               FROM generate_series(1, {KEYS}) AS g (i);
+             FLUSH"
+        ))
+        .await;
+    let plan = client.ok("EXPLAIN STREAMING VIEW s").await;
+    assert!(plan.contains(operator), "{operator}\n{plan}");
+    // Once deltas are as large as the base, a base is written anew.
+    let mut whole = wrote(&mut client, before).await;
+    let mut bytes = whole;
+    for row in 0..4 {
+        let before = checkpoint(&mut client).await.0;
         client
             .ok(&format!(
-                "CREATE TABLE t (k TEXT, v BIGINT, ts TIMESTAMP, WATERMARK FOR ts AS ts);
-                 CREATE STREAMING VIEW s AS {query};
-                 INSERT INTO t SELECT 'k' || i, i, TIMESTAMP '2026-01-01' + i * INTERVAL '1 ms' \
-                   FROM generate_series(1, {KEYS}) AS g (i);
-                 FLUSH"
+                "INSERT INTO t VALUES ('k7', {row}, TIMESTAMP '2026-01-01 00:00:30' \
+                 + {row} * INTERVAL '1 ms'); FLUSH"
             ))
             .await;
-        let plan = client.ok("EXPLAIN STREAMING VIEW s").await;
-        assert!(plan.contains(operator), "{operator}\n{plan}");
-        // Once deltas are as large as the base, a base is written anew.
-        let mut whole = largest(&mut client, 1).await;
-        let mut bytes = whole;
-        for row in 0..6 {
-            client
-                .ok(&format!(
-                    "INSERT INTO t VALUES ('k7', {row}, TIMESTAMP '2026-01-01 00:00:30' \
-                     + {row} * INTERVAL '1 ms'); FLUSH"
-                ))
-                .await;
-            bytes = largest(&mut client, 2).await;
-            whole = whole.max(bytes);
-        }
-        assert!(whole > KEYS * 8, "{operator}: the state is {whole} bytes");
-        assert!(
-            bytes < whole / 20,
-            "{operator}: {bytes} bytes for a row beside {whole} bytes of state"
-        );
+        bytes = wrote(&mut client, before).await;
+        whole = whole.max(bytes);
     }
+    assert!(whole > KEYS * 8, "{operator}: the state is {whole} bytes");
+    assert!(
+        bytes < whole / 20,
+        "{operator}: {bytes} bytes for a row beside {whole} bytes of state"
+    );
 }
