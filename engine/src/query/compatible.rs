@@ -64,10 +64,12 @@ fn harmless(statement: Statement) -> Statement {
 /// Gives result columns of the same text different names, as DataFusion needs; `names` gives them
 /// back.
 fn distinguish(statement: &mut Statement) {
-    let Statement::Query(query) = statement else {
-        return;
+    let query = match statement {
+        Statement::Query(query) => Some(query),
+        Statement::Insert(insert) => insert.source.as_mut(),
+        _ => None,
     };
-    let SetExpr::Select(select) = query.body.as_mut() else {
+    let Some(SetExpr::Select(select)) = query.map(|query| query.body.as_mut()) else {
         return;
     };
     let mut seen = HashSet::new();
@@ -137,6 +139,8 @@ fn one_spelling(expr: &mut Expr) {
             let rest: String = bounds.map(|bound| format!(", {bound}")).collect();
             format!("substr({expr}{rest})")
         }
+        // To DataFusion all spellings of an interval are one.
+        Expr::Interval(_) => "interval".to_owned(),
         Expr::Position { expr, r#in } => format!("strpos({}, {expr})", r#in),
         _ => return,
     };

@@ -1,10 +1,11 @@
-//! `DEFAULT` of a table's columns: what an `INSERT` leaves to the table is written into it.
+//! `DEFAULT` of a table's columns: what an `INSERT` or `UPDATE` leaves to the table is written into
+//! it.
 
 use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::{Expr as PlannedExpr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Insert, ObjectName, Parens, Query, SelectItem, SetExpr, Statement as SqlStatement,
-    TableFactor, Value,
+    AssignmentTarget, Expr, Ident, Insert, ObjectName, Parens, Query, SelectItem, SetExpr,
+    Statement as SqlStatement, TableFactor, Update, Value,
 };
 use rtsap_catalog::object::{ColumnDef, ObjectKind, ObjectNumber};
 use rtsap_catalog::snapshot::CatalogSnapshot;
@@ -133,6 +134,30 @@ pub(super) fn fill(insert: &mut Insert, columns: &[ColumnDef]) -> Result<(), Eng
             .chain(&left_out)
             .map(|column| named(column))
             .collect();
+    }
+    Ok(())
+}
+
+/// Writes into `update` the defaults that it assigns by their name, `SET a = DEFAULT`.
+///
+/// # Errors
+/// Those of a default that no longer parses.
+pub(super) fn assign(update: &mut Update, columns: &[ColumnDef]) -> Result<(), EngineError> {
+    for assignment in &mut update.assignments {
+        let pairs: Vec<(&ObjectName, &mut Expr)> = match (&assignment.target, &mut assignment.value)
+        {
+            (AssignmentTarget::ColumnName(name), value) => vec![(name, value)],
+            (AssignmentTarget::Tuple(names), Expr::Tuple(values)) => {
+                names.iter().zip(values).collect()
+            }
+            (AssignmentTarget::Tuple(_), _) => Vec::new(),
+        };
+        for (name, given) in pairs.into_iter().filter(|(_, given)| is_default(given)) {
+            // An unknown column is reported with all others.
+            if let Some(column) = find(columns, name) {
+                *given = value(column)?;
+            }
+        }
     }
     Ok(())
 }

@@ -327,8 +327,11 @@ async fn prepare_modification(
     let version = catalog.version();
     let target = modify::target(session, table, modification)?;
     let mut sql = sql.clone();
-    if let SqlStatement::Insert(insert) = &mut sql {
-        defaults::fill(insert, defaults::columns(&catalog, target.table))?;
+    let columns = defaults::columns(&catalog, target.table);
+    match &mut sql {
+        SqlStatement::Insert(insert) => defaults::fill(insert, columns)?,
+        SqlStatement::Update(update) => defaults::assign(update, columns)?,
+        _ => {}
     }
     let planning = session.planning(catalog, &statement.whole);
     let returning = Box::pin(Returning::take(&mut sql, &planning)).await?;

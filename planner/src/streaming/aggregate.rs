@@ -244,7 +244,6 @@ pub(super) fn check_bounded_call(
     let detail = "It keeps every row it has seen.";
     let hint = match name {
         "median" => "Group by a window, or use approx_percentile_cont.",
-        "array_agg" => "Group by a window; for a percentile, use approx_percentile_cont.",
         _ => "Group by a window.",
     };
     Err(error.detail(detail).hint(hint))
