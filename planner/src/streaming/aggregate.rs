@@ -25,6 +25,9 @@ impl Compiler<'_> {
         aggregate: &Aggregate,
         emit: Emit,
     ) -> Result<NodeIndex, PlanError> {
+        if let Some(aggregate) = without_repeated_keys(aggregate) {
+            return self.aggregate(&aggregate, emit);
+        }
         if let Some(grouping) = Grouping::of(aggregate)? {
             let node = self.aggregate(&grouping.aggregate, emit)?;
             grouping.tell(self, node)?;
@@ -211,6 +214,21 @@ impl Compiler<'_> {
             keeps_rows: false,
         })
     }
+}
+
+/// `GROUP BY k, k` as `GROUP BY k`: the result has the key once. `None` if no key is there twice.
+fn without_repeated_keys(aggregate: &Aggregate) -> Option<Aggregate> {
+    let mut once: Vec<Expr> = Vec::with_capacity(aggregate.group_expr.len());
+    for key in &aggregate.group_expr {
+        if !once.contains(key) {
+            once.push(key.clone());
+        }
+    }
+    (once.len() < aggregate.group_expr.len()).then(|| {
+        let mut aggregate = aggregate.clone();
+        aggregate.group_expr = once;
+        aggregate
+    })
 }
 
 /// DataFusion's aggregates that keep every row they have seen (`rtsap_udfs` knows ours): right
