@@ -24,6 +24,8 @@ pub struct Campaign {
     pub time_max: Duration,
     /// Views of one case: they share its server.
     pub views_each: usize,
+    /// Whether rows of tables are changed as well.
+    pub changes: bool,
     /// Cases at a time.
     pub at_once: usize,
     /// Failures that are made small; the others are only counted.
@@ -51,10 +53,10 @@ impl Summary {
 }
 
 /// The case of `seed` with `views` views.
-pub fn of_seed(seed: u64, views: usize) -> Case {
+pub fn of_seed(seed: u64, views: usize, changes: bool) -> Case {
     match seed.is_multiple_of(5) {
         true => generate::late_case(seed, views),
-        false => generate::case(seed, views),
+        false => generate::case(seed, views, changes),
     }
 }
 
@@ -71,7 +73,7 @@ pub async fn run_all(campaign: Campaign, tell: &dyn Fn(&str)) -> Summary {
     let began = Instant::now();
     let mut summary = Summary::default();
     let seeds = (campaign.seed..).map(|seed| async move {
-        let case = of_seed(seed, campaign.views_each);
+        let case = of_seed(seed, campaign.views_each, campaign.changes);
         let done = tokio::spawn(async move {
             let outcomes = one(&case).await;
             (case, outcomes)

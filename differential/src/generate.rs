@@ -13,7 +13,7 @@ mod rel;
 const LENGTH_MS: i64 = 40_000;
 
 /// The case of `seed` with `views` views.
-pub fn case(seed: u64, views: usize) -> Case {
+pub fn case(seed: u64, views: usize, changes: bool) -> Case {
     let mut random = Random::new(seed);
     let delay = |random: &mut Random| random.one_of(&[0, 500_000, 2_000_000, 5_000_000]);
     let mut case = Case {
@@ -26,7 +26,7 @@ pub fn case(seed: u64, views: usize) -> Case {
         actions: Vec::new(),
         views: Vec::new(),
     };
-    case.actions = actions(&mut random, &case);
+    case.actions = actions(&mut random, &case, changes);
     for _ in 0..views {
         let at = match random.one_in(3) {
             true => random.below(case.actions.len() + 1),
@@ -61,7 +61,10 @@ pub fn late_case(seed: u64, views: usize) -> Case {
         Action::Arrive(base, _, rows) => Action::Insert(base, rows),
         action => action,
     };
-    case.actions = actions(&mut random, &slow).into_iter().map(write).collect();
+    case.actions = actions(&mut random, &slow, false)
+        .into_iter()
+        .map(write)
+        .collect();
     for stream in 0..STREAMS {
         let base = &bases()[stream];
         let last = base.columns.iter().map(|(name, _)| match *name {
@@ -174,7 +177,7 @@ fn cut(random: &mut Random, rows: Vec<Row>) -> Vec<Vec<Row>> {
     out
 }
 
-fn actions(random: &mut Random, case: &Case) -> Vec<Action> {
+fn actions(random: &mut Random, case: &Case, changes: bool) -> Vec<Action> {
     // Queues whose heads come in a random order.
     let mut queues: Vec<Vec<Action>> = Vec::new();
     for base in 0..STREAMS {
@@ -187,12 +190,14 @@ fn actions(random: &mut Random, case: &Case) -> Vec<Action> {
             );
         }
     }
+    // A sequence of their own, so that the cases of a seed stay what they were without them.
+    let mut other = changes.then(|| Random::new(case.seed.wrapping_add(1)));
     let appended: Vec<Row> = (0..random.one_of(&[0, 8, 20]))
         .map(|id| vec![Value::Int(id), some_key(random), some_int(random, 0, 9)])
         .collect();
     let parts = cut(random, appended).into_iter();
     let written = parts.map(|rows| Action::Insert(TABLE, rows)).collect();
-    queues.push(changed(random, TABLE, written));
+    queues.push(changed(other.as_mut(), TABLE, written));
     let upserted: Vec<Row> = (0..random.one_of(&[0, 6, 20]))
         .map(|_| {
             let key = random.one_of(&["a", "b", "c", "d", "e"]);
@@ -206,7 +211,7 @@ fn actions(random: &mut Random, case: &Case) -> Vec<Action> {
         .collect();
     let parts = cut(random, upserted).into_iter();
     let written = parts.map(|rows| Action::Insert(KEYED, rows)).collect();
-    queues.push(changed(random, KEYED, written));
+    queues.push(changed(other.as_mut(), KEYED, written));
     let mut out = Vec::new();
     for queue in &mut queues {
         queue.reverse();
@@ -225,8 +230,11 @@ fn actions(random: &mut Random, case: &Case) -> Vec<Action> {
     out
 }
 
-/// `writes` of a table, with changes of what they have written in between.
-fn changed(random: &mut Random, base: usize, writes: Vec<Action>) -> Vec<Action> {
+/// `writes` of a table, with changes of what they have written in between, if there is chance.
+fn changed(random: Option<&mut Random>, base: usize, writes: Vec<Action>) -> Vec<Action> {
+    let Some(random) = random else {
+        return writes;
+    };
     let mut out = Vec::new();
     for write in writes {
         out.push(write);

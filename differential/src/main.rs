@@ -50,6 +50,7 @@ async fn main() -> ExitCode {
         views_max: arguments.cases,
         time_max: Duration::from_secs(arguments.seconds),
         views_each: arguments.views,
+        changes: true,
         at_once: arguments.at_once,
         shrunk_max: arguments.shrink,
     };
@@ -76,7 +77,7 @@ async fn main() -> ExitCode {
 }
 
 async fn only(seed: u64, views: usize) -> ExitCode {
-    let case = of_seed(seed, views);
+    let case = of_seed(seed, views, true);
     say(&case.text());
     match one(&case).await {
         Err(said) => say(&said),

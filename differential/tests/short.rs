@@ -11,6 +11,7 @@ async fn random_views_answer_what_their_definition_says() {
         views_max: 400,
         time_max: Duration::from_secs(120),
         views_each: 12,
+        changes: false,
         at_once: 2,
         shrunk_max: 3,
     };
