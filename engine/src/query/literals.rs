@@ -3,12 +3,13 @@
 
 use arrow::datatypes::{DataType, Schema};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, SetExpr, Statement, UnaryOperator,
-    Value,
+    CastKind, DataType as SqlType, ExactNumberInfo, Expr, SetExpr, Statement, UnaryOperator, Value,
 };
+use rtsap_planner::logical::function_spelling::call;
+use rtsap_planner::logical::row_spelling::row;
 
 use crate::error::EngineError;
+use crate::query::names::folded;
 
 /// Digits that a double always keeps.
 const EXACT_DIGITS: usize = 15;
@@ -26,11 +27,10 @@ pub(crate) fn exact(mut insert: Statement, schema: &Schema) -> Result<Statement,
         columns => {
             let types = columns.iter().map(|column| {
                 let name = column.0.last()?.as_ident()?;
-                let name = match name.quote_style {
-                    Some(_) => name.value.clone(),
-                    None => name.value.to_lowercase(),
-                };
-                schema.field_with_name(&name).ok().map(|f| f.data_type())
+                schema
+                    .field_with_name(&folded(name))
+                    .ok()
+                    .map(|f| f.data_type())
             });
             // An unknown column is the planner's to report.
             types.map(|each| each.unwrap_or(&DataType::Null)).collect()
@@ -89,43 +89,6 @@ fn write_exactly(literal: &mut Expr, data_type: &DataType) -> Result<(), EngineE
         _ => {}
     }
     Ok(())
-}
-
-/// The values of `(a, b)` or `ROW(a, b)`.
-fn row(literal: &Expr) -> Option<Vec<Expr>> {
-    match literal {
-        Expr::Tuple(values) => Some(values.clone()),
-        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => {
-            let FunctionArguments::List(list) = &function.args else {
-                return None;
-            };
-            let values = list.args.iter().map(|argument| match argument {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value.clone()),
-                _ => None,
-            });
-            values.collect()
-        }
-        _ => None,
-    }
-}
-
-fn call(name: &str, arguments: Vec<Expr>) -> Expr {
-    let arguments = arguments.into_iter();
-    let args = arguments.map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 /// The text of a number, signed or not, that a double may not keep.

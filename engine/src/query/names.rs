@@ -94,7 +94,7 @@ fn cast_name(sql_type: &str) -> Option<String> {
     })
 }
 
-fn folded(ident: &Ident) -> String {
+pub(crate) fn folded(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_ascii_lowercase(),

@@ -13,6 +13,7 @@ use rtsap_planner::statement::StatementKind;
 
 use crate::error::EngineError;
 use crate::query::compatible::compatible;
+use crate::query::names::folded;
 use crate::session::Session;
 use crate::session::modify::parsed;
 
@@ -175,11 +176,7 @@ fn width(source: &Query, most: usize) -> usize {
 }
 
 fn find<'a>(columns: &'a [ColumnDef], name: &ObjectName) -> Option<&'a ColumnDef> {
-    let name = name.0.last()?.as_ident()?;
-    let name = match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => name.value.to_lowercase(),
-    };
+    let name = folded(name.0.last()?.as_ident()?);
     columns.iter().find(|column| column.name == name)
 }
 

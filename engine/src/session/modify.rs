@@ -26,6 +26,7 @@ use rtsap_stream::change::ChangelogMode;
 use crate::error::EngineError;
 use crate::query::Planning;
 use crate::query::diagnose::diagnose;
+use crate::query::names::folded;
 use crate::response::CommandTag;
 use crate::session::Session;
 
@@ -249,11 +250,7 @@ pub(super) fn assignments(
     let mut items: Vec<Option<SqlExpr>> = vec![None; target.schema.fields().len()];
     for (name, value) in pairs(assignments)? {
         let written = name.0.last().and_then(|part| part.as_ident());
-        let written = written.map(|ident| match ident.quote_style {
-            Some(_) => ident.value.clone(),
-            None => ident.value.to_lowercase(),
-        });
-        let column = written.unwrap_or_default();
+        let column = written.map(folded).unwrap_or_default();
         let Ok(index) = target.schema.index_of(&column) else {
             let message = format!("column \"{column}\" of relation does not exist");
             return Err(EngineError::invalid("RT0202", message).sqlstate("42703"));

@@ -12,7 +12,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::spelling::function_name;
-pub(super) use build::{arguments, by_position, call};
+pub use build::call;
+pub(super) use build::{arguments, by_position};
 use build::{case, number, text};
 
 /// Names of functions that only have another name, or another one with the same arguments.

@@ -53,7 +53,7 @@ impl VisitorMut for Rewriter {
 }
 
 /// The values of a row: `(a, b)`, `ROW(a, b)`.
-fn row(expr: &Expr) -> Option<Vec<Expr>> {
+pub fn row(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
         Expr::Tuple(values) => Some(values.clone()),
         Expr::Nested(inner) => match inner.as_ref() {

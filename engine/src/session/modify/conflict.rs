@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{Target, assignments, fields, parsed};
 use crate::error::EngineError;
+use crate::query::names::folded;
 use crate::show::type_name;
 
 /// The query for the rows that `insert` writes.
@@ -126,10 +127,7 @@ fn columns(insert: &Insert, target: &Target) -> Result<Vec<usize>, EngineError> 
 }
 
 fn place(name: &Ident, target: &Target) -> Result<usize, EngineError> {
-    let wanted = match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => name.value.to_lowercase(),
-    };
+    let wanted = folded(name);
     fields(target)
         .position(|field| field == wanted)
         .ok_or_else(|| {

@@ -18,7 +18,7 @@ pub(super) fn number(number: i64) -> Expr {
 }
 
 /// A call with plain arguments.
-pub(in crate::logical) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+pub fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let args = arguments.into_iter().map(argument);
     Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new(name)]),
