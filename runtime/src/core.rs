@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 use rtsap_plan::operator::ObjectId;
 use rtsap_stream::change::ChangeBatch;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::checkpoint::chain::Chain;
 use crate::checkpoint::error::CheckpointError;
@@ -129,6 +129,8 @@ pub(crate) struct Core {
     chain: Arc<tokio::sync::Mutex<Chain>>,
     messages: Receiver<Message>,
     messages_in: Sender<Message>,
+    /// Whoever waits for an answer sees by it that the core is gone.
+    _alive: watch::Sender<()>,
     bell: Receiver<()>,
     bell_in: Sender<()>,
     sources: BTreeMap<ObjectId, SourceEntry>,
@@ -178,6 +180,7 @@ pub(crate) struct Parts {
     pub chain: Arc<tokio::sync::Mutex<Chain>>,
     pub messages: Receiver<Message>,
     pub messages_in: Sender<Message>,
+    pub alive: watch::Sender<()>,
     pub manifest: ManifestV1,
 }
 
@@ -196,6 +199,7 @@ impl Core {
             chain: parts.chain,
             messages: parts.messages,
             messages_in: parts.messages_in,
+            _alive: parts.alive,
             bell,
             bell_in,
             sources: BTreeMap::new(),

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rtsap_plan::operator::ObjectId;
 use rtsap_stream::change::ChangeBatch;
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::checkpoint::chain::Chain;
 use crate::checkpoint::manifest::{ManifestV1, ObjectRef, RelationState};
@@ -43,6 +43,8 @@ pub struct Runtime {
 struct Inner {
     shared: Arc<Shared>,
     messages: Sender<Message>,
+    /// Changes never; its sender goes with the core.
+    core: watch::Receiver<()>,
     log: tokio::sync::Mutex<TableLog>,
     boot: Mutex<Option<Boot>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -57,6 +59,7 @@ struct Boot {
     store: Store,
     chain: Chain,
     receiver: Receiver<Message>,
+    alive: watch::Sender<()>,
     manifest: ManifestV1,
     log: Vec<LogEntry>,
     specs: Vec<BootSpec>,
@@ -89,6 +92,7 @@ impl Runtime {
         let opened = TableLog::open(store.clone(), generation, manifest.table_log).await?;
         let (log, entries) = opened;
         let (messages, receiver) = crossbeam_channel::bounded(MESSAGES_MAX);
+        let (alive, core) = watch::channel(());
         let shared = Arc::new(Shared {
             fresh: ArcSwap::from_pointee(Cut::default()),
             committed: ArcSwap::from_pointee(Cut::default()),
@@ -101,6 +105,7 @@ impl Runtime {
             store,
             chain,
             receiver,
+            alive,
             manifest,
             log: entries,
             specs,
@@ -108,6 +113,7 @@ impl Runtime {
         let inner = Inner {
             shared,
             messages,
+            core,
             log: tokio::sync::Mutex::new(log),
             boot: Mutex::new(Some(boot)),
             thread: Mutex::new(None),
@@ -251,7 +257,7 @@ impl Runtime {
         });
         let answered = writing.await.map_err(|_| self.gone())??;
         if let Some(answered) = answered {
-            answered.await.map_err(|_| self.gone())??;
+            self.answer(answered).await?;
         }
         Ok(count)
     }
@@ -399,7 +405,22 @@ impl Runtime {
     async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, RuntimeError> {
         let (answer, answered) = oneshot::channel();
         self.send(command(answer)).await?;
-        answered.await.map_err(|_| self.gone())?
+        self.answer(answered).await
+    }
+
+    /// Waits for an answer, or for the end of the core: a message that it did not take any more
+    /// stays in the channel, and what it would answer with too.
+    async fn answer<T>(
+        &self,
+        mut answered: oneshot::Receiver<Result<T, RuntimeError>>,
+    ) -> Result<T, RuntimeError> {
+        let mut core = self.inner.core.clone();
+        let answer = tokio::select! {
+            biased;
+            answer = &mut answered => answer.ok(),
+            _ = core.changed() => answered.try_recv().ok(),
+        };
+        answer.unwrap_or_else(|| Err(self.gone()))
     }
 
     async fn send(&self, command: Command) -> Result<(), RuntimeError> {

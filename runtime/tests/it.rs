@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod it {
     mod drive;
+    mod ended;
     mod generate;
     mod joins;
     mod operator;

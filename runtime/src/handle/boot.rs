@@ -27,6 +27,7 @@ pub(super) async fn start(
         store,
         chain,
         receiver,
+        alive,
         manifest,
         log,
         specs,
@@ -46,6 +47,7 @@ pub(super) async fn start(
         store,
         chain: Arc::new(tokio::sync::Mutex::new(chain)),
         messages: receiver,
+        alive,
         messages_in: messages.clone(),
         manifest,
     });
