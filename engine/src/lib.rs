@@ -51,6 +51,8 @@ mod system;
 mod tabular;
 mod variables;
 
+pub use rtsap_udfs::postgres::unconstrained_numeric;
+
 /// A running engine. Cloning shares it.
 #[derive(Clone)]
 pub struct Engine {

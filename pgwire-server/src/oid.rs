@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use rtsap_engine::unconstrained_numeric;
 
 use crate::error::Failure;
 
@@ -151,6 +152,9 @@ pub(crate) fn pg_type(data_type: &DataType) -> PgType {
 }
 
 fn numeric(precision: u8, scale: i8) -> PgType {
+    if unconstrained_numeric(precision, scale) {
+        return plain(NUMERIC, -1);
+    }
     let modifier = ((i32::from(precision) << 16) | (i32::from(scale) & 0x7ff)) + 4;
     PgType {
         modifier,

@@ -7,7 +7,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::DataType as SqlType;
 use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
-use rtsap_udfs::postgres::PostgresTypes;
+use rtsap_udfs::postgres::{PostgresTypes, unconstrained_numeric};
 
 /// A type of PostgreSQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,9 @@ pub(crate) fn pg_type(data_type: &DataType) -> PgType {
 }
 
 fn numeric(precision: u8, scale: i8) -> i32 {
+    if unconstrained_numeric(precision, scale) {
+        return -1;
+    }
     ((i32::from(precision) << 16) | (i32::from(scale) & 0x7ff)) + 4
 }
 

@@ -22,11 +22,11 @@ pub(crate) fn put(column: &Column, row: usize, out: &mut BytesMut) -> Result<(),
         Values::Int8(values) => out.put_i64(values.value(row)),
         Values::Float4(values) => out.put_f32(values.value(row)),
         Values::Float8(values) => out.put_f64(values.value(row)),
-        Values::Decimal128(values, scale) => {
-            number::put_decimal_binary(&values.value(row).to_string(), *scale, out)?;
+        Values::Decimal128(values, places) => {
+            number::put_decimal_binary(&values.value(row).to_string(), *places, out)?;
         }
-        Values::Decimal256(values, scale) => {
-            number::put_decimal_binary(&values.value(row).to_string(), *scale, out)?;
+        Values::Decimal256(values, places) => {
+            number::put_decimal_binary(&values.value(row).to_string(), *places, out)?;
         }
         Values::Text(values) => out.extend_from_slice(values.value(row).as_bytes()),
         Values::LargeText(values) => out.extend_from_slice(values.value(row).as_bytes()),

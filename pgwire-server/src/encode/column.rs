@@ -17,6 +17,7 @@ use arrow::datatypes::{
     Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
 };
 
+use crate::encode::number::Places;
 use crate::error::Failure;
 use crate::oid;
 
@@ -47,10 +48,10 @@ pub(crate) enum Values {
     Float4(Float32Array),
     /// `double precision`.
     Float8(Float64Array),
-    /// `numeric`, with its scale.
-    Decimal128(Decimal128Array, i8),
-    /// `numeric`, with its scale.
-    Decimal256(Decimal256Array, i8),
+    /// `numeric`.
+    Decimal128(Decimal128Array, Places),
+    /// `numeric`.
+    Decimal256(Decimal256Array, Places),
     /// `text`.
     Text(StringArray),
     /// `text`.
@@ -113,11 +114,13 @@ fn values(array: &ArrayRef) -> Result<Values, Failure> {
         T::Int64 => Values::Int8(array.as_primitive::<Int64Type>().clone()),
         T::Float32 => Values::Float4(array.as_primitive::<Float32Type>().clone()),
         T::Float64 => Values::Float8(array.as_primitive::<Float64Type>().clone()),
-        T::Decimal128(_, scale) => {
-            Values::Decimal128(array.as_primitive::<Decimal128Type>().clone(), *scale)
+        T::Decimal128(precision, scale) => {
+            let places = Places::of(*precision, *scale);
+            Values::Decimal128(array.as_primitive::<Decimal128Type>().clone(), places)
         }
-        T::Decimal256(_, scale) => {
-            Values::Decimal256(array.as_primitive::<Decimal256Type>().clone(), *scale)
+        T::Decimal256(precision, scale) => {
+            let places = Places::of(*precision, *scale);
+            Values::Decimal256(array.as_primitive::<Decimal256Type>().clone(), places)
         }
         T::Utf8 => Values::Text(array.as_string::<i32>().clone()),
         T::LargeUtf8 => Values::LargeText(array.as_string::<i64>().clone()),

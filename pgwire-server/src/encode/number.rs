@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use bytes::{BufMut, BytesMut};
+use rtsap_engine::unconstrained_numeric;
 
 use crate::error::Failure;
 
@@ -113,6 +114,22 @@ impl Digits {
     }
 }
 
+/// The digits after the point that a decimal has, and those that are shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    scale: i8,
+    /// Zeros at the end are left away.
+    shortest: bool,
+}
+
+impl Places {
+    /// Those of a type.
+    pub(crate) fn of(precision: u8, scale: i8) -> Self {
+        let shortest = unconstrained_numeric(precision, scale);
+        Self { scale, shortest }
+    }
+}
+
 /// A decimal taken apart: its sign, and the digits before and after the point.
 struct Decimal {
     negative: bool,
@@ -122,7 +139,8 @@ struct Decimal {
 
 impl Decimal {
     /// `unscaled` is the number without its point: `-12345` with scale 2 is −123.45.
-    fn new(unscaled: &str, scale: i8) -> Self {
+    fn new(unscaled: &str, places: Places) -> Self {
+        let Places { scale, shortest } = places;
         let (negative, digits) = match unscaled.strip_prefix('-') {
             Some(digits) => (true, digits),
             None => (false, unscaled),
@@ -138,7 +156,10 @@ impl Decimal {
             };
         }
         let padded = format!("{digits:0>width$}", width = places + 1);
-        let (whole, fraction) = padded.split_at(padded.len() - places);
+        let (whole, mut fraction) = padded.split_at(padded.len() - places);
+        if shortest {
+            fraction = fraction.trim_end_matches('0');
+        }
         Self {
             negative,
             whole: whole.to_owned(),
@@ -148,8 +169,8 @@ impl Decimal {
 }
 
 /// Writes a decimal: `-123.45`.
-pub(crate) fn put_decimal(unscaled: &str, scale: i8, out: &mut BytesMut) {
-    let decimal = Decimal::new(unscaled, scale);
+pub(crate) fn put_decimal(unscaled: &str, places: Places, out: &mut BytesMut) {
+    let decimal = Decimal::new(unscaled, places);
     if decimal.negative {
         out.extend_from_slice(b"-");
     }
@@ -163,10 +184,10 @@ pub(crate) fn put_decimal(unscaled: &str, scale: i8, out: &mut BytesMut) {
 /// Writes a decimal in binary: groups of four digits, PostgreSQL's `numeric_send`.
 pub(crate) fn put_decimal_binary(
     unscaled: &str,
-    scale: i8,
+    places: Places,
     out: &mut BytesMut,
 ) -> Result<(), Failure> {
-    let decimal = Decimal::new(unscaled, scale);
+    let decimal = Decimal::new(unscaled, places);
     let whole = decimal.whole.trim_start_matches('0');
     let padded_whole = format!("{whole:0>width$}", width = whole.len().next_multiple_of(4));
     let width = decimal.fraction.len().next_multiple_of(4);

@@ -31,11 +31,11 @@ pub(crate) fn put(
         Values::Int8(values) => display(values.value(row), out),
         Values::Float4(values) => number::put_float4(values.value(row), out),
         Values::Float8(values) => number::put_float8(values.value(row), out),
-        Values::Decimal128(values, scale) => {
-            number::put_decimal(&values.value(row).to_string(), *scale, out);
+        Values::Decimal128(values, places) => {
+            number::put_decimal(&values.value(row).to_string(), *places, out);
         }
-        Values::Decimal256(values, scale) => {
-            number::put_decimal(&values.value(row).to_string(), *scale, out);
+        Values::Decimal256(values, places) => {
+            number::put_decimal(&values.value(row).to_string(), *places, out);
         }
         Values::Text(values) => out.extend_from_slice(values.value(row).as_bytes()),
         Values::LargeText(values) => out.extend_from_slice(values.value(row).as_bytes()),

@@ -2,16 +2,20 @@
 //! moved by intervals.
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, Operator, binary_expr, cast};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr,
+};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, GetFieldAccess, Operator, binary_expr, cast, lit, when,
+};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::postgres::arithmetic::quotient;
 use crate::postgres::function;
 use crate::postgres::json::{JsonOperator, part};
 
-/// Plans `/` over decimals and the operators of JSON.
+/// Plans `/` over decimals, the operators of JSON, and elements of lists.
 #[derive(Debug)]
 pub(crate) struct PostgresOperators;
 
@@ -56,6 +60,35 @@ impl ExprPlanner for PostgresOperators {
             operator, expr.left, expr.right,
         )))
     }
+
+    fn plan_field_access(
+        &self,
+        access: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        Ok(PlannerResult::Original(counted_from_one(access, schema)))
+    }
+}
+
+/// Before the first element of a list there is nothing: DataFusion would count from its end.
+fn counted_from_one(access: RawFieldAccessExpr, schema: &DFSchema) -> RawFieldAccessExpr {
+    let RawFieldAccessExpr { expr, field_access } = access;
+    let is_list = matches!(expr.get_type(schema), Ok(DataType::List(_)));
+    let field_access = match field_access {
+        GetFieldAccess::ListIndex { key } if is_list && !is_positive(&key) => {
+            let after_zero = key.as_ref().clone().gt(lit(0_i64));
+            let inside = when(after_zero, key.as_ref().clone()).end();
+            GetFieldAccess::ListIndex {
+                key: inside.map_or(key, Box::new),
+            }
+        }
+        other => other,
+    };
+    RawFieldAccessExpr { expr, field_access }
+}
+
+fn is_positive(key: &Expr) -> bool {
+    matches!(key, Expr::Literal(ScalarValue::Int64(Some(key)), _) if *key > 0)
 }
 
 /// An interval times a number, from either side.

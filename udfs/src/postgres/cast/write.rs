@@ -11,6 +11,8 @@ use datafusion::arrow::datatypes::{
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::Result;
 
+use crate::postgres::unconstrained_numeric;
+
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// The values of `array` as texts.
@@ -95,6 +97,11 @@ fn plain(array: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
                     let _ = write!(out, "{hours}:{minutes}");
                 }
             }
+        }
+        DataType::Decimal128(precision, scale)
+            if unconstrained_numeric(*precision, *scale) && text.contains('.') =>
+        {
+            out.push_str(&trimmed(&text));
         }
         _ => out.push_str(&text),
     }
