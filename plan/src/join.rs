@@ -160,6 +160,9 @@ pub struct RegularJoinSpec {
     pub residual: Option<Arc<dyn PhysicalExpr>>,
     /// By port: how long rows are kept, where they are not kept for ever.
     pub kept: [Option<Kept>; 2],
+    /// A left row meets the right rows that are there when it comes, and is not kept: what becomes
+    /// of them later does not matter to it. The left input is append-only.
+    pub lookup: bool,
     /// The columns of the result.
     pub output: Vec<JoinColumn>,
 }
@@ -242,6 +245,9 @@ impl fmt::Display for RegularJoinSpec {
         f.write_str(self.kind.name())?;
         keys(f, &self.keys)?;
         residual(f, self.residual.as_ref())?;
+        if self.lookup {
+            f.write_str(" as of arrival")?;
+        }
         for (kept, side) in self.kept.iter().zip(["left", "right"]) {
             if let Some(Kept { time, nanos }) = kept {
                 write!(f, " keep {side} @{time} for {}", Nanos(*nanos))?;

@@ -19,6 +19,8 @@ pub const ASOF: &str = "__asof_join";
 pub const IMPLIED: &str = "__asof_implied";
 /// `version(condition, time)`.
 pub const VERSION: &str = "__version_join";
+/// `arrival(condition)`.
+pub const ARRIVAL: &str = "__arrival_join";
 
 /// `times(left, right)`: a condition that always holds and keeps the event times of a join's sides
 /// from being pruned.
@@ -41,6 +43,8 @@ pub enum Mark {
     },
     /// A version of a table.
     Version,
+    /// What a relation holds when a row comes.
+    Arrival,
 }
 
 /// A join's condition that is one of ours.
@@ -65,11 +69,12 @@ pub fn of(expr: &Expr) -> Option<Marker<'_>> {
             strict: call.args.get(1) == Some(&lit(true)),
         },
         VERSION => Mark::Version,
+        ARRIVAL => Mark::Arrival,
         _ => return None,
     };
     let argument = match mark {
         Mark::Implied { .. } => call.args.get(2).filter(|given| !is_null(given)),
-        Mark::Asof | Mark::Version => call.args.get(1),
+        Mark::Asof | Mark::Version | Mark::Arrival => call.args.get(1),
     };
     Some(Marker {
         mark,
@@ -88,8 +93,8 @@ fn is_null(expr: &Expr) -> bool {
 
 /// The function called `name`, if it is a marker.
 pub fn function(name: &str) -> Option<Arc<ScalarUDF>> {
-    static MARKERS: LazyLock<[Arc<ScalarUDF>; 4]> = LazyLock::new(|| {
-        [ASOF, IMPLIED, VERSION, TIMES].map(|name| Arc::new(ScalarUDF::from(Function::new(name))))
+    static MARKERS: LazyLock<[Arc<ScalarUDF>; 5]> = LazyLock::new(|| {
+        [ASOF, IMPLIED, VERSION, ARRIVAL, TIMES].map(|name| Arc::new(ScalarUDF::from(Function::new(name))))
     });
     let found = MARKERS.iter().find(|marker| marker.name() == name);
     found.map(Arc::clone)

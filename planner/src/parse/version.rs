@@ -1,9 +1,10 @@
-//! `JOIN rates FOR SYSTEM_TIME AS OF t.ts AS r ON …`: the version that was valid at a time.
+//! `JOIN rates FOR SYSTEM_TIME AS OF t.ts AS r ON …`: the version that was valid at a time; with
+//! `PROCTIME()`, what is there when a row comes.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::PlanError;
-use crate::logical::join_marker::VERSION;
+use crate::logical::join_marker::{ARRIVAL, VERSION};
 use crate::parse::join::{Rewriter, ends, words};
 
 impl Rewriter<'_> {
@@ -22,7 +23,11 @@ impl Rewriter<'_> {
             return Err(self.expected(self.at, "Expected AS OF and the time column of a row."));
         }
         let time = self.at + 2;
-        self.at = self.time_end(time)?;
+        let arrival = self.is_now(time);
+        self.at = match arrival {
+            true => time + 3,
+            false => self.time_end(time)?,
+        };
         let condition = self.find(self.at, |next| {
             next.is_word("ON") || next.is_word("USING") || ends(next)
         });
@@ -33,16 +38,28 @@ impl Rewriter<'_> {
         let (start, time_end) = (condition + 1, self.at);
         let end = self.condition_end(start);
         self.push_word("ON", anchor);
-        self.push(Token::make_word(VERSION, None), anchor);
+        let marker = if arrival { ARRIVAL } else { VERSION };
+        self.push(Token::make_word(marker, None), anchor);
         self.push(Token::LParen, anchor);
         self.push(Token::LParen, anchor);
         self.rewrite(start, end)?;
         self.push(Token::RParen, anchor);
-        self.push(Token::Comma, anchor);
-        self.rewrite(time, time_end)?;
+        if !arrival {
+            self.push(Token::Comma, anchor);
+            self.rewrite(time, time_end)?;
+        }
         self.push(Token::RParen, anchor);
         self.at = end;
         Ok(())
+    }
+
+    /// Whether `PROCTIME()` or `NOW()` stands at `at`.
+    fn is_now(&self, at: usize) -> bool {
+        let is = |at: usize, token| self.tokens.get(at).is_some_and(|next| next.is(&token));
+        let call = is(at + 1, Token::LParen) && is(at + 2, Token::RParen);
+        call && ["PROCTIME", "NOW"]
+            .iter()
+            .any(|name| words(self.tokens, at, &[name]))
     }
 
     /// After `FOR SYSTEM_TIME AS OF`: the end of a column's name.

@@ -8,6 +8,7 @@ pub mod asof;
 pub mod bounds;
 pub mod condition;
 pub mod interval;
+pub mod lookup;
 pub mod push;
 pub mod regular;
 

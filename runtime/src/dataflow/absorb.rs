@@ -28,7 +28,11 @@ pub(super) fn absorbs(spec: &OperatorSpec) -> bool {
 
 /// Whether one row that comes to such a node may leave it as several that can be late one by one.
 pub(super) fn multiplies(spec: &OperatorSpec) -> bool {
-    matches!(spec, OperatorSpec::Unnest(_) | OperatorSpec::Horizon(_))
+    match spec {
+        OperatorSpec::Unnest(_) | OperatorSpec::Horizon(_) => true,
+        OperatorSpec::RegularJoin(spec) => spec.lookup,
+        _ => false,
+    }
 }
 
 impl Dataflow {

@@ -10,6 +10,7 @@ use super::NodeState;
 /// whose rows are kept for ever must not hold back the one whose rows are not.
 pub(super) fn timeless(spec: &OperatorSpec, ports: usize) -> Vec<bool> {
     match spec {
+        OperatorSpec::RegularJoin(spec) if spec.lookup => vec![false, true],
         OperatorSpec::RegularJoin(spec) => spec.kept.iter().map(Option::is_none).collect(),
         _ => vec![false; ports],
     }

@@ -9,6 +9,8 @@
 //! Each row counts its partners, so that a row without one comes and goes exactly when the first
 //! partner comes and the last goes. A row that is forgotten after its time takes nothing back: what
 //! it has brought forth stays.
+//!
+//! A lookup join keeps its right side only: a left row meets what is there when it comes.
 
 use std::sync::Arc;
 
@@ -190,6 +192,9 @@ impl RegularJoin {
         let sign = op as i8;
         let key = arrived.keys[row as usize];
         let [own, other] = side_tables(&mut self.tables, side);
+        if self.spec.lookup && side == Side::Left {
+            return Ok(look_up(kind, row, partners, other, made));
+        }
         let met: i64 = partners
             .iter()
             .map(|(_, id)| i64::from(other.count(*id)))
@@ -210,6 +215,9 @@ impl RegularJoin {
                     ));
                 }
             }
+        }
+        if self.spec.lookup {
+            return Ok(());
         }
         let alone = matches == 0;
         let shows = match kind {
@@ -376,6 +384,22 @@ impl RegularJoin {
     }
 }
 
+/// Pairs a left row with what is there; it is not kept.
+fn look_up(
+    kind: JoinKind,
+    row: u32,
+    partners: &[(u32, RowId)],
+    right: &RowTable,
+    made: &mut Made,
+) {
+    for (_, id) in partners {
+        made.push(Some(row), Some(*id), Op::Insert as i8, right.count(*id));
+    }
+    if partners.is_empty() && kind.keeps(Side::Left) {
+        made.push(Some(row), None, Op::Insert as i8, 1);
+    }
+}
+
 fn side_tables(tables: &mut [RowTable; 2], side: Side) -> [&mut RowTable; 2] {
     let [left, right] = tables;
     match side {
@@ -396,6 +420,9 @@ impl Operator for RegularJoin {
         out: &mut Output,
     ) -> Result<(), OperatorError> {
         let side = if port == 0 { Side::Left } else { Side::Right };
+        if self.spec.lookup && side == Side::Left {
+            append_only(NAME, changes)?;
+        }
         let Some(time) = &self.times[port] else {
             return self.join_batch(side, changes, None, out);
         };
@@ -423,6 +450,8 @@ impl Operator for RegularJoin {
             self.tidy()?;
         }
         Ok(match self.promises {
+            // Nothing is held back.
+            true if self.spec.lookup => time,
             true => self.limit(Side::Left),
             false => EventTime::MIN,
         })

@@ -46,6 +46,9 @@ impl Compiler<'_> {
             ..join.clone()
         };
         let joined = self.joined(&plain)?;
+        if marker.mark == Mark::Arrival {
+            return self.lookup_join(&joined);
+        }
         let closing = Emit::OnClose { delay_nanos: 0 };
         let [left, right] = joined.plans;
         let sides = [self.node(left, closing)?, self.node(right, closing)?];
@@ -53,7 +56,7 @@ impl Compiler<'_> {
         let versions = self.properties(sides[1]).mode != ChangelogMode::Append;
         let wanted = match marker.mark {
             Mark::Version => self.version_wanted(&joined, sides, marker)?,
-            Mark::Asof => self.asof_wanted(&joined, sides, marker)?,
+            Mark::Asof | Mark::Arrival => self.asof_wanted(&joined, sides, marker)?,
             Mark::Implied { strict } => self.implied_wanted(&joined, sides, strict, marker)?,
         };
         if versions {

@@ -71,6 +71,7 @@ impl Compiler<'_> {
             keys: self.join_keys(joined, &conditions.equal)?,
             residual: self.join_residual(joined, sides, &conditions.rest)?,
             kept,
+            lookup: false,
             output,
         };
         let properties = StreamProperties {

@@ -170,6 +170,7 @@ impl RegularCase {
             keys: keys(),
             residual: residual(self.residual),
             kept: [kept; 2],
+            lookup: false,
             output: output.clone(),
         };
         let (mode, event_time) = match kept {
