@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+
 use crate::graph::{Node, NodeIndex, StreamPlan};
 use crate::grouping;
 use crate::operator::{AggregateSpec, Emit, OperatorSpec, WindowAggregateSpec, WindowColumn};
@@ -61,6 +64,7 @@ pub fn operator(node: &Node) -> String {
     let names = column_names(node);
     match &node.spec {
         OperatorSpec::Input { name, .. } => format!("Input: {name} [{names}]"),
+        OperatorSpec::Values { rows } => format!("Values: {} [{names}]", rows_text(rows)),
         OperatorSpec::LatestByKey { key } => {
             let fields = node.properties.schema.fields();
             let key = key.iter().map(|index| fields[*index].name().as_str());
@@ -109,6 +113,21 @@ pub fn operator(node: &Node) -> String {
         OperatorSpec::InTime { time } => format!("InTime: on @{time}"),
         OperatorSpec::OpenWindows { window, time } => format!("OpenWindows: {window} on @{time}"),
     }
+}
+
+/// `(1, a), (2, b)`.
+fn rows_text(rows: &RecordBatch) -> String {
+    let options = FormatOptions::default().with_null("NULL");
+    let cell = |column: &ArrayRef, row: usize| {
+        let formatter = ArrayFormatter::try_new(column, &options);
+        formatter.map_or_else(|error| error.to_string(), |all| all.value(row).to_string())
+    };
+    let row = |row: usize| {
+        let cells = rows.columns().iter().map(|column| cell(column, row));
+        format!("({})", cells.collect::<Vec<_>>().join(", "))
+    };
+    let all: Vec<String> = (0..rows.num_rows()).map(row).collect();
+    all.join(", ")
 }
 
 fn windowed(spec: &WindowAggregateSpec) -> String {

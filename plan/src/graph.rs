@@ -89,7 +89,7 @@ impl StreamPlan {
                 });
             }
             let fits = match node.spec {
-                OperatorSpec::Input { .. } => node.inputs.is_empty(),
+                OperatorSpec::Input { .. } | OperatorSpec::Values { .. } => node.inputs.is_empty(),
                 OperatorSpec::Union => node.inputs.len() >= 2,
                 OperatorSpec::IntervalJoin(_)
                 | OperatorSpec::AsofJoin(_)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
@@ -38,6 +39,11 @@ pub enum OperatorSpec {
         /// Which of its columns, in the order of this node's schema. A source decodes only what
         /// some view names here.
         columns: Vec<usize>,
+    },
+    /// Rows that are there from the start and never change. A leaf.
+    Values {
+        /// The rows, of this node's schema.
+        rows: RecordBatch,
     },
     /// The present row of each key of a source that puts rows and takes them away. One input.
     LatestByKey {
@@ -109,6 +115,7 @@ impl OperatorSpec {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Input { .. } => "Input",
+            Self::Values { .. } => "Values",
             Self::LatestByKey { .. } => "LatestByKey",
             Self::Project { .. } => "Project",
             Self::Filter { .. } => "Filter",

@@ -24,6 +24,7 @@ pub mod stateless;
 pub mod subquery;
 pub mod top_n;
 pub mod unnest;
+pub mod values;
 pub mod window;
 
 use std::collections::{BTreeSet, HashMap};
@@ -327,6 +328,8 @@ impl<'a> Compiler<'a> {
                 self.node(&sort.input, emit)
             }
             LogicalPlan::Unnest(unnest) => self.unnest(unnest, emit),
+            LogicalPlan::Values(values) => self.values(values),
+            LogicalPlan::EmptyRelation(empty) => self.without_relation(empty),
             other => Err(refuse::node(other)),
         }
     }

@@ -104,6 +104,8 @@ impl Dataflow {
     pub fn new(plan: &StreamPlan) -> Result<Self, OperatorError> {
         let mut nodes = Vec::with_capacity(plan.nodes.len());
         let mut inputs = Vec::new();
+        // Nothing ever comes from them, and so no event time.
+        let mut still: Vec<bool> = Vec::with_capacity(plan.nodes.len());
         for (index, node) in plan.nodes.iter().enumerate() {
             let operator = if let OperatorSpec::Input {
                 object, columns, ..
@@ -123,8 +125,13 @@ impl Dataflow {
                 Some(instantiate::operator(node, &schemas)?)
             };
             let timeless = timeless(&node.spec, node.inputs.len());
-            let silent = |timeless: &bool| timeless.then_some(Watermark::Idle);
-            let ports = timeless.iter().map(silent).collect();
+            let from_still = |port: usize| still[node.inputs[port]];
+            let silent = |(port, timeless): (usize, &bool)| {
+                (*timeless || from_still(port)).then_some(Watermark::Idle)
+            };
+            let ports = timeless.iter().enumerate().map(silent).collect();
+            let is_input = matches!(node.spec, OperatorSpec::Input { .. });
+            still.push(!is_input && (0..node.inputs.len()).all(from_still));
             let raw = |input: &NodeIndex| {
                 let before: &NodeState = &nodes[*input];
                 !before.absorbs && before.takes_input_rows.iter().all(|raw| *raw)

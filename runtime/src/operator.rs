@@ -25,6 +25,7 @@ pub mod session;
 pub mod stateless;
 pub mod top_n;
 pub mod unnest;
+pub mod values;
 pub mod window_aggregate;
 
 /// One step of a dataflow: a deterministic state machine over the messages of its inputs.

@@ -150,9 +150,6 @@ pub fn node(plan: &LogicalPlan) -> PlanError {
     let what = match plan {
         LogicalPlan::Limit(_) => return read_only("LIMIT"),
         LogicalPlan::Window(_) => "OVER in a streaming view",
-        LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
-            "a streaming view that reads no source, table or view"
-        }
         LogicalPlan::Distinct(_) => "DISTINCT ON in a streaming view",
         LogicalPlan::RecursiveQuery(_) => "WITH RECURSIVE in a streaming view",
         _ => "this statement in a streaming view",

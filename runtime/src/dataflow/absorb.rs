@@ -11,6 +11,7 @@ pub(super) fn absorbs(spec: &OperatorSpec) -> bool {
     matches!(
         spec,
         OperatorSpec::LatestByKey { .. }
+            | OperatorSpec::Values { .. }
             | OperatorSpec::WindowAggregate(_)
             | OperatorSpec::SessionAggregate(_)
             | OperatorSpec::GroupAggregate(_)

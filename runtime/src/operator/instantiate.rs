@@ -18,6 +18,7 @@ use super::session::SessionAggregation;
 use super::stateless::{Filter, Project, Union, WindowAssign};
 use super::top_n::TopN;
 use super::unnest::Unnest;
+use super::values::Values;
 use super::window_aggregate::WindowAggregation;
 use super::{Operator, OperatorError};
 
@@ -32,6 +33,9 @@ pub fn operator(
     input_schemas: &[SchemaRef],
 ) -> Result<Box<dyn Operator>, OperatorError> {
     let name = node.spec.name();
+    if let OperatorSpec::Values { rows } = &node.spec {
+        return Ok(Box::new(Values::new(rows)));
+    }
     let Some(input) = input_schemas.first() else {
         return Err(OperatorError::Contract {
             operator: name,
@@ -39,7 +43,7 @@ pub fn operator(
         });
     };
     Ok(match &node.spec {
-        OperatorSpec::Input { .. } => {
+        OperatorSpec::Input { .. } | OperatorSpec::Values { .. } => {
             let found = "rows of its own to compute".to_owned();
             return Err(OperatorError::Contract {
                 operator: name,
