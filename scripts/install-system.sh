@@ -53,7 +53,7 @@ check_rust() {
       "Run: rustup toolchain install stable && rustup default stable"
   fi
   [[ $1 == test ]] || return 0
-  (cd "$CLONE" && cargo fmt --version && cargo clippy --version) >/dev/null 2>&1 ||
+  (cd "$CLONE" && cargo fmt --version && clippy-driver --version) >/dev/null 2>&1 ||
     die "Rust's formatter or lints are missing (cargo fmt, cargo clippy)" \
       "Run: rustup component add rustfmt clippy"
 }

@@ -89,6 +89,8 @@ fn other(column: &dyn Array, row: usize) -> Result<String, ArrowError> {
             format!("{}{zone}", trimmed(time))
         }
         DataType::Binary => format!("\\x{text}"),
+        // `numeric` without brackets, and the product of two.
+        DataType::Decimal128(38, 10 | 20) if text.contains('.') => trimmed(&text),
         _ => text,
     })
 }

@@ -39,7 +39,7 @@ pub(crate) fn base_state(
         .with_memory_pool(Arc::new(pool))
         .build_arc()?;
     let windows = batch_extension();
-    let builder = SessionStateBuilder::new()
+    let mut builder = SessionStateBuilder::new()
         .with_config(session)
         .with_runtime_env(runtime)
         .with_default_features()
@@ -52,11 +52,11 @@ pub(crate) fn base_state(
             Arc::clone(&windows.analyzer_rule),
             Arc::new(PostgresSemantics::new(Arithmetic::Everywhere)),
         ]);
+    // Ours are asked first, as in views.
+    let planners = builder.expr_planners().get_or_insert_default();
+    planners.splice(0..0, registry.expr_planners.iter().cloned());
     let mut state = builder.build();
     state.register_relation_planner(windows.relation_planner)?;
-    for planner in registry.expr_planners.iter().rev() {
-        state.register_expr_planner(Arc::clone(planner))?;
-    }
     for function in functions::stateless(statics) {
         state.register_udf(Arc::new(function))?;
     }

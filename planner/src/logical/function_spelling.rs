@@ -43,6 +43,17 @@ const SUMMARIES: [&str; 6] = [
     "uddsketch",
 ];
 
+/// Aggregates whose result shows the order of the values.
+const LISTS: [&str; 7] = [
+    "array_agg",
+    "collect",
+    "collect_list",
+    "json_agg",
+    "jsonb_agg",
+    "listagg",
+    "string_agg",
+];
+
 /// Marks the lower bound of `BETWEEN SYMMETRIC` in tokens and trees.
 pub(crate) const SYMMETRIC_BOUND: &str = "symmetric_bound";
 
@@ -194,6 +205,11 @@ fn symmetric(expr: &Expr, negated: bool, low: &Expr, high: &Expr) -> Option<Expr
 
 fn of_function(function: &Function) -> Option<Expr> {
     let name = function_name(function)?;
+    if LISTS.contains(&name.as_str())
+        && let Some(sorted) = build::sorted_distinct(function)
+    {
+        return of_function(&sorted).or(Some(Expr::Function(sorted)));
+    }
     let given = arguments(function);
     let plain = given.as_deref().unwrap_or_default();
     match (name.as_str(), plain) {

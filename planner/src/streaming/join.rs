@@ -5,6 +5,7 @@
 //! time passes. Otherwise a regular join, which keeps rows by key or for a declared time.
 
 pub mod asof;
+mod asof_tables;
 pub mod bounds;
 pub mod condition;
 pub mod interval;

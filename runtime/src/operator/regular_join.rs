@@ -193,7 +193,8 @@ impl RegularJoin {
         let key = arrived.keys[row as usize];
         let [own, other] = side_tables(&mut self.tables, side);
         if self.spec.lookup && side == Side::Left {
-            return Ok(look_up(kind, row, partners, other, made));
+            look_up(kind, row, partners, other, made);
+            return Ok(());
         }
         let met: i64 = partners
             .iter()

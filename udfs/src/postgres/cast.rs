@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, new_null_array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray, new_null_array};
 use datafusion::arrow::compute::{cast, concat};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-use crate::postgres::type_name;
+use crate::postgres::{type_name, unconstrained_numeric};
 
 mod array;
 mod moment;
@@ -33,13 +33,21 @@ pub(crate) enum Target {
     Uuid,
     /// A text that is JSON.
     Json,
+    /// A text of so many characters at most, or with `padded` of just so many: `varchar(n)` and
+    /// `char(n)`.
+    Chars {
+        /// How many.
+        count: usize,
+        /// Whether blanks follow what is shorter.
+        padded: bool,
+    },
 }
 
 impl Target {
     fn data_type(&self) -> DataType {
         match self {
             Self::Type(data_type) => data_type.clone(),
-            Self::Uuid | Self::Json => DataType::Utf8,
+            Self::Uuid | Self::Json | Self::Chars { .. } => DataType::Utf8,
         }
     }
 }
@@ -92,7 +100,8 @@ pub(crate) fn differs(from: &DataType, to: &DataType) -> bool {
                     | T::Binary
                     | T::List(_)
                     | T::Struct(_)
-            );
+            )
+            || matches!(from, T::Decimal128(p, s) if unconstrained_numeric(*p, *s));
     }
     match (from, to) {
         (T::Float32 | T::Float64 | T::Decimal128(..), to) if to.is_integer() => true,
@@ -120,6 +129,13 @@ pub(crate) fn convert(array: &ArrayRef, target: &Target) -> Result<ArrayRef> {
         Target::Type(to) => to,
         Target::Uuid => return uuid::uuids(array),
         Target::Json => return uuid::jsons(array),
+        Target::Chars { count, padded } => {
+            let texts = match array.data_type() {
+                T::Utf8 => Arc::clone(array),
+                _ => convert(array, &Target::Type(T::Utf8))?,
+            };
+            return Ok(chars(&texts, *count, *padded));
+        }
     };
     match (array.data_type(), to) {
         (T::LargeUtf8 | T::Utf8View, _) => convert(&cast(array, &T::Utf8)?, target),
@@ -139,6 +155,20 @@ pub(crate) fn convert(array: &ArrayRef, target: &Target) -> Result<ArrayRef> {
         }
         _ => number::numbers(array, to),
     }
+}
+
+/// The first `count` characters, and blanks up to there if `padded`.
+fn chars(texts: &ArrayRef, count: usize, padded: bool) -> ArrayRef {
+    let cut = |text: &str| -> String {
+        let mut cut: String = text.chars().take(count).collect();
+        if padded {
+            let missing = count.saturating_sub(cut.chars().count());
+            cut.extend(std::iter::repeat_n(' ', missing));
+        }
+        cut
+    };
+    let texts = texts.as_string::<i32>().iter();
+    Arc::new(texts.map(|text| text.map(cut)).collect::<StringArray>())
 }
 
 /// The same with nulls for values that the type does not have.
@@ -168,6 +198,10 @@ impl PgCast {
             Target::Type(other) => format!("to_{}", type_name(other).replace(' ', "_")),
             Target::Uuid => "to_uuid".to_owned(),
             Target::Json => "to_json".to_owned(),
+            Target::Chars { count, padded } => {
+                let name = if *padded { "char" } else { "varchar" };
+                format!("to_{name}({count})")
+            }
         };
         let name = match otherwise {
             Otherwise::Fails => name,

@@ -76,10 +76,14 @@ fn counted_from_one(access: RawFieldAccessExpr, schema: &DFSchema) -> RawFieldAc
     let is_list = matches!(expr.get_type(schema), Ok(DataType::List(_)));
     let field_access = match field_access {
         GetFieldAccess::ListIndex { key } if is_list && !is_positive(&key) => {
-            let after_zero = key.as_ref().clone().gt(lit(0_i64));
-            let inside = when(after_zero, key.as_ref().clone()).end();
+            // The length of a list has no sign, as an index must have.
+            let index = match key.get_type(schema) {
+                Ok(DataType::UInt64) => cast(*key, DataType::Int64),
+                _ => *key,
+            };
+            let inside = when(index.clone().gt(lit(0_i64)), index.clone()).end();
             GetFieldAccess::ListIndex {
-                key: inside.map_or(key, Box::new),
+                key: Box::new(inside.unwrap_or(index)),
             }
         }
         other => other,

@@ -13,7 +13,7 @@ use datafusion::optimizer::AnalyzerRule;
 use crate::postgres::arithmetic::checked;
 use crate::postgres::cast::{Otherwise, Target, cast_expr, differs};
 use crate::postgres::function;
-use crate::postgres::type_names::TYPE_KEY;
+use crate::postgres::type_names::{CHAR, TYPE_KEY, VARCHAR};
 
 /// Which integer arithmetic is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,8 +110,18 @@ fn target(inner: &Expr, field: &Field, schema: &DFSchema) -> Option<Target> {
     match field.metadata().get(TYPE_KEY).map(String::as_str) {
         Some("uuid") => Some(Target::Uuid),
         Some("json") => Some(Target::Json),
+        Some(form) if chars(form).is_some() => chars(form),
         _ => differs(&from, field.data_type()).then(|| Target::Type(field.data_type().clone())),
     }
+}
+
+fn chars(form: &str) -> Option<Target> {
+    let (count, padded) = match form.strip_prefix(VARCHAR) {
+        Some(count) => (count, false),
+        None => (form.strip_prefix(CHAR)?, true),
+    };
+    let count = count.parse().ok()?;
+    Some(Target::Chars { count, padded })
 }
 
 /// What the expressions of `node` are over.

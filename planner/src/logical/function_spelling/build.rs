@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    AccessExpr, BinaryOperator, CaseWhen, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
     ObjectNamePart, OrderByExpr, OrderByOptions, Subscript, Value,
 };
@@ -129,8 +129,12 @@ pub(super) fn sorted_list(function: &Function, order: &OrderByExpr) -> Expr {
     let mut all = function.clone();
     rename(&mut all, "array_agg");
     all.within_group = Vec::new();
+    let duplicate_treatment = match &function.args {
+        FunctionArguments::List(list) => list.duplicate_treatment,
+        _ => None,
+    };
     all.args = FunctionArguments::List(FunctionArgumentList {
-        duplicate_treatment: None,
+        duplicate_treatment,
         args: vec![argument(order.expr.clone())],
         clauses: vec![FunctionArgumentClause::OrderBy(vec![order.clone()])],
     });
@@ -140,6 +144,25 @@ pub(super) fn sorted_list(function: &Function, order: &OrderByExpr) -> Expr {
         None => known,
     }));
     Expr::Function(all)
+}
+
+/// A call with DISTINCT and without ORDER BY in the order of its first argument, as PostgreSQL
+/// gives it.
+pub(super) fn sorted_distinct(function: &Function) -> Option<Function> {
+    let mut sorted = function.clone();
+    let FunctionArguments::List(list) = &mut sorted.args else {
+        return None;
+    };
+    let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(first)) = list.args.first()? else {
+        return None;
+    };
+    if !distinct || !list.clauses.is_empty() || !function.within_group.is_empty() {
+        return None;
+    }
+    let order = ascending(first.clone());
+    list.clauses = vec![FunctionArgumentClause::OrderBy(vec![order])];
+    Some(sorted)
 }
 
 /// Whether an expression says by itself that it is JSON.

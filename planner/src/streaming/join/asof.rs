@@ -51,7 +51,12 @@ impl Compiler<'_> {
         }
         let closing = Emit::OnClose { delay_nanos: 0 };
         let [left, right] = joined.plans;
+        let before = self.nodes.len();
         let sides = [self.node(left, closing)?, self.node(right, closing)?];
+        if self.joins_tables(sides, marker.mark) {
+            self.truncate(before);
+            return self.asof_of_tables(join, &joined, marker);
+        }
         self.require_append_side(sides[0], "the left side of an ASOF JOIN")?;
         let versions = self.properties(sides[1]).mode != ChangelogMode::Append;
         let wanted = match marker.mark {
