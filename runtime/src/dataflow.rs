@@ -16,7 +16,7 @@ use absorb::{absorbs, multiplies};
 use edges::Edges;
 use input::project;
 use late::LateShape;
-use wiring::{tell_who_adds_up, timeless};
+use wiring::{silent_ports, tell_who_adds_up, timeless};
 
 use crate::operator::instantiate;
 use crate::operator::{Operator, OperatorError, Output};
@@ -104,8 +104,7 @@ impl Dataflow {
     pub fn new(plan: &StreamPlan) -> Result<Self, OperatorError> {
         let mut nodes = Vec::with_capacity(plan.nodes.len());
         let mut inputs = Vec::new();
-        // Nothing ever comes from them, and so no event time.
-        let mut still: Vec<bool> = Vec::with_capacity(plan.nodes.len());
+        let mut still = Vec::with_capacity(plan.nodes.len());
         for (index, node) in plan.nodes.iter().enumerate() {
             let operator = if let OperatorSpec::Input {
                 object, columns, ..
@@ -125,13 +124,7 @@ impl Dataflow {
                 Some(instantiate::operator(node, &schemas)?)
             };
             let timeless = timeless(&node.spec, node.inputs.len());
-            let from_still = |port: usize| still[node.inputs[port]];
-            let silent = |(port, timeless): (usize, &bool)| {
-                (*timeless || from_still(port)).then_some(Watermark::Idle)
-            };
-            let ports = timeless.iter().enumerate().map(silent).collect();
-            let is_input = matches!(node.spec, OperatorSpec::Input { .. });
-            still.push(!is_input && (0..node.inputs.len()).all(from_still));
+            let ports = silent_ports(node, &timeless, &mut still);
             let raw = |input: &NodeIndex| {
                 let before: &NodeState = &nodes[*input];
                 !before.absorbs && before.takes_input_rows.iter().all(|raw| *raw)

@@ -94,7 +94,8 @@ fn is_null(expr: &Expr) -> bool {
 /// The function called `name`, if it is a marker.
 pub fn function(name: &str) -> Option<Arc<ScalarUDF>> {
     static MARKERS: LazyLock<[Arc<ScalarUDF>; 5]> = LazyLock::new(|| {
-        [ASOF, IMPLIED, VERSION, ARRIVAL, TIMES].map(|name| Arc::new(ScalarUDF::from(Function::new(name))))
+        [ASOF, IMPLIED, VERSION, ARRIVAL, TIMES]
+            .map(|name| Arc::new(ScalarUDF::from(Function::new(name))))
     });
     let found = MARKERS.iter().find(|marker| marker.name() == name);
     found.map(Arc::clone)

@@ -1,8 +1,9 @@
 //! What nodes must know of those beside them before rows come.
 
-use rtsap_plan::graph::StreamPlan;
+use rtsap_plan::graph::{Node, StreamPlan};
 use rtsap_plan::operator::OperatorSpec;
 use rtsap_stream::change::ChangelogMode;
+use rtsap_stream::message::Watermark;
 
 use super::NodeState;
 
@@ -14,6 +15,24 @@ pub(super) fn timeless(spec: &OperatorSpec, ports: usize) -> Vec<bool> {
         OperatorSpec::RegularJoin(spec) => spec.kept.iter().map(Option::is_none).collect(),
         _ => vec![false; ports],
     }
+}
+
+/// What the ports of the next node of a plan have heard before anything comes: those of whose event
+/// time it takes no notice, and those behind which nothing ever moves, are idle. `still` says of
+/// the nodes so far whether anything comes from them.
+pub(super) fn silent_ports(
+    node: &Node,
+    timeless: &[bool],
+    still: &mut Vec<bool>,
+) -> Vec<Option<Watermark>> {
+    let from_still = |port: usize| still[node.inputs[port]];
+    let silent = |(port, timeless): (usize, &bool)| {
+        (*timeless || from_still(port)).then_some(Watermark::Idle)
+    };
+    let ports = timeless.iter().enumerate().map(silent).collect();
+    let is_input = matches!(node.spec, OperatorSpec::Input { .. });
+    still.push(!is_input && (0..node.inputs.len()).all(from_still));
+    ports
 }
 
 /// An operator that adds up rows of others must be told which of them go.

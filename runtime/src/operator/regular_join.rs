@@ -192,10 +192,6 @@ impl RegularJoin {
         let sign = op as i8;
         let key = arrived.keys[row as usize];
         let [own, other] = side_tables(&mut self.tables, side);
-        if self.spec.lookup && side == Side::Left {
-            look_up(kind, row, partners, other, made);
-            return Ok(());
-        }
         let met: i64 = partners
             .iter()
             .map(|(_, id)| i64::from(other.count(*id)))
@@ -317,6 +313,17 @@ impl RegularJoin {
                 while pairs.get(at).is_some_and(|(own, _)| *own as usize == row) {
                     at += 1;
                 }
+                if self.spec.lookup && side == Side::Left {
+                    let partners = &pairs[start..at];
+                    look_up(
+                        self.spec.kind,
+                        row as u32,
+                        partners,
+                        &self.tables[1],
+                        &mut made,
+                    );
+                    continue;
+                }
                 let content = contents.row(row);
                 let time = times.map(|times| times[row]);
                 let partners = &pairs[start..at];
@@ -386,13 +393,7 @@ impl RegularJoin {
 }
 
 /// Pairs a left row with what is there; it is not kept.
-fn look_up(
-    kind: JoinKind,
-    row: u32,
-    partners: &[(u32, RowId)],
-    right: &RowTable,
-    made: &mut Made,
-) {
+fn look_up(kind: JoinKind, row: u32, partners: &[(u32, RowId)], right: &RowTable, made: &mut Made) {
     for (_, id) in partners {
         made.push(Some(row), Some(*id), Op::Insert as i8, right.count(*id));
     }

@@ -69,7 +69,10 @@ impl Operator for Values {
     }
 
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
-        let sent = from.get(SENT).first().and_then(|batch| batch.columns().first());
+        let sent = from
+            .get(SENT)
+            .first()
+            .and_then(|batch| batch.columns().first());
         let Some(sent) = sent.and_then(|column| column.as_boolean_opt()) else {
             return Err(StateError::section(SENT, "lacks a column"));
         };
