@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::StreamExt;
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::logical::plain_view::inline;
+use rtsap_planner::logical::using;
 use rtsap_planner::parse::lexeme::Lexeme;
 use rtsap_planner::parse::query;
 use rtsap_runtime::serve::Cut;
@@ -63,6 +64,7 @@ impl Planning {
             Ok(compatible(text, &statement))
         };
         inline(&mut statement, &self.text, &self.catalog, &read)?;
+        using::rewrite(&mut statement, &self.catalog)?;
         let statement = DfStatement::Statement(Box::new(statement));
         let planned = self.state.statement_to_plan(statement).await;
         planned.map_err(|error| diagnose(error, self.scene()))

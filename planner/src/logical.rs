@@ -17,6 +17,7 @@ pub mod series;
 pub mod spelling;
 pub mod subquery;
 pub mod translate;
+pub mod using;
 pub mod view_spelling;
 mod walk;
 mod window_alias;

@@ -14,6 +14,7 @@ pub mod function;
 pub mod horizon;
 pub mod join;
 pub mod lexeme;
+mod null_treatment;
 pub mod query;
 pub mod refused;
 pub mod session;

@@ -53,7 +53,7 @@ use crate::logical::scope::Scope;
 use crate::logical::translate::{placed, translate};
 use crate::logical::window_node::WindowNode;
 use crate::logical::{check_deterministic, raw_plan, refine, rename};
-use crate::logical::{plain_view, sample, view_spelling};
+use crate::logical::{plain_view, sample, using, view_spelling};
 use crate::parse::emit::split_emit;
 use crate::parse::lexeme::{Lexeme, lexemes};
 use crate::parse::query;
@@ -126,6 +126,7 @@ pub fn plan_view_with(
     let split = split_emit(query_text, &tokens)?;
     let mut statement = query::view_sql(query_text, split.query)?;
     let found = plain_view::inline(&mut statement, query_text, catalog, &query::view_sql)?;
+    using::rewrite(&mut statement, catalog).map_err(|error| placed(error, query_text))?;
     view_spelling::rewrite(&mut statement).map_err(|error| placed(error, query_text))?;
     let sampled = sample::rewrite(&mut statement, catalog, functions);
     sampled.map_err(|error| at_sample(error, &tokens))?;

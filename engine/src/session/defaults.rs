@@ -165,7 +165,25 @@ pub(super) fn assign(update: &mut Update, columns: &[ColumnDef]) -> Result<(), E
 
 /// How many values each row of `source` has, if they are written down, of at most `most`.
 fn width(source: &Query, most: usize) -> usize {
-    match source.body.as_ref() {
+    width_of(source.body.as_ref(), most)
+}
+
+fn width_of(body: &SetExpr, most: usize) -> usize {
+    match body {
+        SetExpr::Query(query) => width(query, most),
+        SetExpr::SetOperation { left, .. } => width_of(left, most),
+        SetExpr::Select(select) => {
+            let one = |item: &SelectItem| {
+                matches!(
+                    item,
+                    SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
+                )
+            };
+            match select.projection.iter().all(one) {
+                true => select.projection.len().min(most),
+                false => most,
+            }
+        }
         SetExpr::Values(values) => {
             let widths = values.rows.iter().map(|row| row.len());
             // Rows of different lengths are the planner's to report.

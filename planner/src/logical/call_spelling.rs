@@ -5,11 +5,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Statement,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Statement,
     Subscript, Value, VisitMut, VisitorMut,
 };
 
-use super::spelling::function_name;
+use super::spelling::{folded, function_name};
 
 /// Rewrites a statement.
 pub fn rewrite(statement: &mut Statement) {
@@ -40,13 +40,6 @@ impl VisitorMut for Rewriter {
 
 fn text(value: &str) -> Expr {
     Expr::value(Value::SingleQuotedString(value.to_owned()))
-}
-
-fn folded(name: &Ident) -> String {
-    match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => name.value.to_lowercase(),
-    }
 }
 
 /// The functions whose weights decay, with the arguments `decay` and `kind`.

@@ -13,8 +13,8 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::spelling::function_name;
 pub use build::call;
-pub(super) use build::{arguments, by_position};
-use build::{case, number, text};
+pub(super) use build::{arguments, by_position, number};
+use build::{case, text};
 
 /// Names of functions that only have another name, or another one with the same arguments.
 const NAMES: [(&str, &str); 13] = [
@@ -31,6 +31,13 @@ const NAMES: [(&str, &str); 13] = [
     ("listagg", "string_agg"),
     ("nvl", "coalesce"),
     ("variance", "var_samp"),
+];
+
+/// Operators before an operand that are functions.
+const SIGNS: [(UnaryOperator, &str); 3] = [
+    (UnaryOperator::PGSquareRoot, "sqrt"),
+    (UnaryOperator::PGCubeRoot, "cbrt"),
+    (UnaryOperator::PGAbs, "abs"),
 ];
 
 /// Aggregates that give a summary: what is called like one of its fields means the field.
@@ -137,6 +144,10 @@ fn rewritten(expr: &Expr) -> Option<Expr> {
             }),
             _ => None,
         },
+        Expr::UnaryOp { op, expr } => {
+            let (_, name) = SIGNS.iter().find(|(sign, _)| sign == op)?;
+            Some(call(name, vec![expr.as_ref().clone()]))
+        }
         Expr::SimilarTo {
             negated,
             expr,

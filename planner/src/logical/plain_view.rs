@@ -17,7 +17,7 @@ use rtsap_catalog::object::{ObjectKind, ObjectNumber, PlainViewDef};
 use rtsap_catalog::snapshot::CatalogSnapshot;
 
 use crate::error::PlanError;
-use crate::logical::spelling::function_name;
+use crate::logical::spelling::{folded, function_name};
 use crate::logical::walk::{step, walk};
 use crate::parse::lexeme::{Lexeme, lexemes, position_of};
 
@@ -267,13 +267,6 @@ impl VisitorMut for Inliner<'_> {
             self.found.borrow_mut().parameter = Some(name.clone());
         }
         ControlFlow::Continue(())
-    }
-}
-
-fn folded(name: &Ident) -> String {
-    match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => name.value.to_ascii_lowercase(),
     }
 }
 

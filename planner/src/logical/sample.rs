@@ -18,7 +18,7 @@ use rtsap_catalog::snapshot::CatalogSnapshot;
 use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
 use crate::logical::fill_node::FILL;
-use crate::logical::spelling::{self, WINDOW_START, function_name, name_columns};
+use crate::logical::spelling::{self, WINDOW_START, folded, function_name, name_columns};
 use crate::logical::walk::{step, walk};
 
 /// The function that stands for the clause among the groups.
@@ -429,13 +429,6 @@ fn column_of(expr: &Expr) -> Option<String> {
         Expr::Identifier(name) => Some(folded(name)),
         Expr::CompoundIdentifier(parts) => parts.last().map(folded),
         _ => None,
-    }
-}
-
-fn folded(name: &Ident) -> String {
-    match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => name.value.to_lowercase(),
     }
 }
 

@@ -7,14 +7,15 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
-    GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Spanned,
-    Statement, TableFactor, TableFunctionArgs, VisitMut, VisitorMut,
+    Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
+    GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Query, Select, SelectItem,
+    SetExpr, Spanned, Statement, TableFactor, TableFunctionArgs, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use super::function_spelling::number;
 use super::window_alias::WindowAliases;
 use crate::error::PlanError;
 use crate::logical::walk::{step, walk};
@@ -52,6 +53,11 @@ struct Rewriter {
 impl VisitorMut for Rewriter {
     type Break = PlanError;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<PlanError> {
+        fetch(query);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {
         step(show_relation(factor))
     }
@@ -62,6 +68,29 @@ impl VisitorMut for Rewriter {
     }
 }
 
+/// `FETCH FIRST n ROWS ONLY` as `LIMIT n`.
+fn fetch(query: &mut Query) {
+    let plain = |fetch: &Fetch| !fetch.with_ties && !fetch.percent;
+    if query.fetch.as_ref().is_none_or(|fetch| !plain(fetch)) {
+        return;
+    }
+    let offset = match &query.limit_clause {
+        None => None,
+        Some(LimitClause::LimitOffset {
+            limit: None,
+            offset,
+            limit_by,
+        }) if limit_by.is_empty() => offset.clone(),
+        Some(_) => return,
+    };
+    let quantity = query.fetch.take().and_then(|fetch| fetch.quantity);
+    query.limit_clause = Some(LimitClause::LimitOffset {
+        limit: Some(quantity.unwrap_or_else(|| number(1))),
+        offset,
+        limit_by: Vec::new(),
+    });
+}
+
 /// A window function, if the expression is a call of it.
 pub(super) fn window_call(expr: &Expr) -> Option<&Function> {
     let Expr::Function(function) = expr else {
@@ -69,6 +98,14 @@ pub(super) fn window_call(expr: &Expr) -> Option<&Function> {
     };
     let name = function_name(function)?;
     WINDOWS.contains(&name.as_str()).then_some(function)
+}
+
+/// A name as PostgreSQL reads it: in lower case, unless it is quoted.
+pub(super) fn folded(name: &Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
+    }
 }
 
 pub(super) fn function_name(function: &Function) -> Option<String> {

@@ -288,10 +288,19 @@ fn refuse_constraint(cursor: &Cursor<'_>) -> Option<PlanError> {
     Some(cursor.unsupported(what).hint(*hint))
 }
 
-/// After `WATERMARK FOR`: `c AS c [- INTERVAL '2' SECOND]`.
+/// After `WATERMARK FOR`: `c AS c [- INTERVAL '2' SECOND]`, the expression also in brackets.
 fn watermark(cursor: &mut Cursor<'_>) -> Result<WatermarkDef, PlanError> {
     let (column, _) = cursor.identifier("the event-time column")?;
     cursor.expect(&["AS"])?;
+    let bracket = cursor.eat_token(&Token::LParen);
+    let found = watermark_of(cursor, column)?;
+    if bracket {
+        cursor.expect_token(&Token::RParen)?;
+    }
+    Ok(found)
+}
+
+fn watermark_of(cursor: &mut Cursor<'_>, column: String) -> Result<WatermarkDef, PlanError> {
     let (other, position) = cursor.identifier("the event-time column")?;
     if other != column {
         let message = format!("the watermark of \"{column}\" is computed from \"{other}\"");

@@ -22,7 +22,7 @@ use crate::parse::cursor::Cursor;
 use crate::parse::frame;
 use crate::parse::join;
 use crate::parse::lexeme::{Lexeme, lexemes, position_of};
-use crate::parse::symmetric;
+use crate::parse::{null_treatment, symmetric};
 use crate::statement::{Name, StatementKind};
 
 /// How deep expressions and queries may nest.
@@ -69,6 +69,7 @@ pub fn view_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
 
 fn plain_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
     let tokens = symmetric::plain(select_table(plain_windows(tokens)));
+    let tokens = null_treatment::plain(tokens);
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)

@@ -13,7 +13,7 @@ pub(super) fn text(text: &str) -> Expr {
     Expr::value(Value::SingleQuotedString(text.to_owned()))
 }
 
-pub(super) fn number(number: i64) -> Expr {
+pub(in crate::logical) fn number(number: i64) -> Expr {
     Expr::value(Value::Number(number.to_string(), false))
 }
 
