@@ -144,6 +144,7 @@ pub fn plan_view_with(
     };
     let plain = set_operation::to_counts(named)
         .and_then(unnest::beside_their_rows)
+        .and_then(join::push::without_products)
         .map_err(translated)?;
     let joined = subquery::to_joins(plain).map_err(translated)?;
     refuse::mixed_times(&joined).map_err(found_at)?;

@@ -18,6 +18,7 @@ use arrow::array::{Array, ArrayRef, Int8Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
 use rtsap_plan::graph::Node;
 use rtsap_plan::join::{JoinKind, RegularJoinSpec, Side};
 use rtsap_stream::change::{ChangeBatch, Op};
@@ -35,6 +36,10 @@ use super::{Operator, OperatorError, Output, append_only};
 
 /// As `EXPLAIN` shows it.
 const NAME: &str = "RegularJoin";
+
+/// Rows that one batch of changes may make at most: some gigabytes, which nothing else would stop
+/// before the memory is used up.
+const MADE_ROWS_MAX: usize = 1 << 24;
 
 /// The state machine of a [`RegularJoinSpec`].
 pub struct RegularJoin {
@@ -302,7 +307,7 @@ impl RegularJoin {
             changes,
             keys: &keys,
         };
-        let mut first = 0;
+        let (mut first, mut made_rows) = (0, 0);
         while first < rows.num_rows() {
             let (pairs, end) = self.candidates(&arrived, first);
             let pairs = self.fulfil(&arrived, pairs)?;
@@ -335,6 +340,10 @@ impl RegularJoin {
                     time,
                     &mut made,
                 )?;
+            }
+            made_rows += made.ops.len();
+            if made_rows > MADE_ROWS_MAX {
+                return Err(too_many_rows());
             }
             self.send(&arrived, made, out)?;
             first = end;
@@ -390,6 +399,11 @@ impl RegularJoin {
         }
         Ok(())
     }
+}
+
+fn too_many_rows() -> OperatorError {
+    let found = format!("changes at one time give more than {MADE_ROWS_MAX} joined rows");
+    OperatorError::compute(NAME)(DataFusionError::ResourcesExhausted(found))
 }
 
 /// Pairs a left row with what is there; it is not kept.

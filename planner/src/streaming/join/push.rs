@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{JoinType, Result};
-use datafusion::logical_expr::logical_plan::{Filter, Join};
+use datafusion::logical_expr::logical_plan::{Filter, Join, Projection};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, lit};
+use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::{OptimizerContext, OptimizerRule};
 use rtsap_plan::join::Side;
 
 use super::condition::side_of;
@@ -60,6 +62,56 @@ pub fn keep_times(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 fn is_marked(join: &Join) -> bool {
     join.filter.as_ref().and_then(join_marker::of).is_some()
+}
+
+/// `FROM a, b, c WHERE a.x = c.x AND b.y = c.y` in an order in which each relation is joined with
+/// one that it is compared with: in the order as written, all rows of `a` and `b` would be paired.
+///
+/// # Errors
+/// DataFusion's, if a node cannot be built.
+pub fn without_products(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if plan.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if is_marked(join))))? {
+        return Ok(plan);
+    }
+    let ordered = plan.transform_down_with_subqueries(|node| match &node {
+        LogicalPlan::Filter(filter) if has_product(&filter.input) => {
+            let ordered = EliminateCrossJoin::new().rewrite(node, &OptimizerContext::new())?;
+            ordered.map_data(below_projection)
+        }
+        _ => Ok(Transformed::no(node)),
+    })?;
+    Ok(ordered.data)
+}
+
+/// A condition over columns in another order, as one on the columns themselves.
+fn below_projection(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Filter(filter) = &plan else {
+        return Ok(plan);
+    };
+    let LogicalPlan::Projection(projection) = filter.input.as_ref() else {
+        return Ok(plan);
+    };
+    let is_column = |expr: &Expr| matches!(expr, Expr::Column(_));
+    if !projection.expr.iter().all(is_column) {
+        return Ok(plan);
+    }
+    let below = Filter::try_new(filter.predicate.clone(), Arc::clone(&projection.input))?;
+    let below = Arc::new(LogicalPlan::Filter(below));
+    Projection::try_new(projection.expr.clone(), below).map(LogicalPlan::Projection)
+}
+
+/// Whether inner joins pair all rows of two relations.
+fn has_product(plan: &LogicalPlan) -> bool {
+    let LogicalPlan::Join(join) = plan else {
+        return false;
+    };
+    let pairs_all = join.on.is_empty()
+        && join
+            .filter
+            .as_ref()
+            .is_none_or(|filter| *filter == lit(true) || join_marker::keeps_times(filter));
+    join.join_type == JoinType::Inner
+        && (pairs_all || has_product(&join.left) || has_product(&join.right))
 }
 
 /// `WHERE` over an inner join becomes part of its condition.
