@@ -126,8 +126,9 @@ pub fn plan_view_with(
     let split = split_emit(query_text, &tokens)?;
     let mut statement = query::view_sql(query_text, split.query)?;
     let found = plain_view::inline(&mut statement, query_text, catalog, &query::view_sql)?;
-    using::rewrite(&mut statement, catalog).map_err(|error| placed(error, query_text))?;
-    view_spelling::rewrite(&mut statement).map_err(|error| placed(error, query_text))?;
+    let spelt = using::rewrite(&mut statement, catalog);
+    let spelt = spelt.and_then(|()| view_spelling::rewrite(&mut statement));
+    spelt.map_err(|error| placed(error, query_text))?;
     let sampled = sample::rewrite(&mut statement, catalog, functions);
     sampled.map_err(|error| at_sample(error, &tokens))?;
     refuse::statement(&statement, query_text, &tokens)?;
@@ -148,11 +149,8 @@ pub fn plan_view_with(
         .map_err(translated)?;
     let joined = subquery::to_joins(plain).map_err(translated)?;
     refuse::mixed_times(&joined).map_err(found_at)?;
-    let joined = match options.state_ttl_nanos {
-        Some(_) => join::push::keep_times(joined).map_err(translated)?,
-        None => joined,
-    };
-    let refined = join::push::into_joins(joined)
+    let refined = join::push::kept_times(joined, options.state_ttl_nanos)
+        .and_then(join::push::into_joins)
         .and_then(refine)
         .and_then(plain_columns)
         .map_err(translated)?;

@@ -1,28 +1,28 @@
-//! `JOIN … USING (k)` and `NATURAL JOIN` as joins with ON, and what PostgreSQL makes of their columns
-//! written out: `k` is one column, which comes first in `*`, and is that of the side whose rows all
-//! show; in a full join, of whichever side has a row.
+//! `JOIN … USING (k)` and `NATURAL JOIN` as joins with ON, and what PostgreSQL makes of their
+//! columns written out: `k` is one column, which comes first in `*`, and is that of the side whose
+//! rows all show; in a full join, of whichever side has a row.
 //!
 //! DataFusion takes `k` from the relation whose name comes first in the alphabet, which has nulls
 //! where an outer join found no partner.
 
 mod columns;
+mod shown;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, ExceptSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName,
-    ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement,
-    TableAlias, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement,
+    TableAlias, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
     WildcardAdditionalOptions,
 };
 use rtsap_catalog::snapshot::CatalogSnapshot;
 
-use super::function_spelling::call;
 use super::spelling::folded;
 use super::walk::{step, walk};
 use crate::error::PlanError;
 use columns::Columns;
+use shown::{Kind, Shown, common, item_of, items_of, joined, last_part, quoted};
 
 /// Rewrites all joins of a statement.
 ///
@@ -105,38 +105,23 @@ fn shows(item: &SelectItem, name: &str) -> bool {
     }
 }
 
-/// Columns of a relation of FROM, in order.
-#[derive(Clone)]
-enum Shown {
-    /// A column that several relations share.
-    Merged(Ident, Box<Expr>),
-    /// Those of one relation.
-    Of {
-        name: ObjectName,
-        columns: Option<Vec<String>>,
-        /// Shown as a shared column.
-        without: Vec<String>,
-    },
-}
-
-/// What a shared column is.
-#[derive(Clone, Copy)]
-enum Kind {
-    Left,
-    Right,
-    Full,
-    /// Only the columns of the left, or right, side show.
-    Half {
-        left: bool,
-    },
-}
-
 impl Rewriter<'_> {
-    /// Rewrites one SELECT; what its shared columns are, by name.
+    /// Rewrites one SELECT; what its shared columns are, by name. Inner joins of relations whose
+    /// columns are not known stay as they are: there both columns are the same.
     fn select(&mut self, select: &mut Select) -> Result<BTreeMap<String, Expr>, PlanError> {
-        if !select.from.iter().any(shares) {
+        if !select.from.iter().any(|from| any_join(from, &shares)) {
             return Ok(BTreeMap::new());
         }
+        let as_written = select.clone();
+        let rewritten = self.rewritten(select);
+        if rewritten.is_ok() || as_written.from.iter().any(|from| any_join(from, &is_outer)) {
+            return rewritten;
+        }
+        *select = as_written;
+        Ok(BTreeMap::new())
+    }
+
+    fn rewritten(&mut self, select: &mut Select) -> Result<BTreeMap<String, Expr>, PlanError> {
         let mut shown = Vec::new();
         for from in &mut select.from {
             shown.extend(self.tree(from)?);
@@ -217,24 +202,37 @@ impl Rewriter<'_> {
     }
 }
 
-/// Whether joins below a relation of FROM share columns.
-fn shares(from: &TableWithJoins) -> bool {
+/// Whether a join below a relation of FROM is `wanted`.
+fn any_join(from: &TableWithJoins, wanted: &dyn Fn(&JoinOperator) -> bool) -> bool {
     let nested = |factor: &TableFactor| match factor {
         TableFactor::NestedJoin {
             table_with_joins, ..
-        } => shares(table_with_joins),
+        } => any_join(table_with_joins, wanted),
         _ => false,
     };
-    let joins = from.joins.iter().any(|join| {
-        let mut operator = join.join_operator.clone();
-        let found = taken_apart(&mut operator).map(|(_, constraint)| constraint);
-        let by_name = matches!(
-            found,
-            Some(JoinConstraint::Using(_) | JoinConstraint::Natural)
-        );
-        by_name || nested(&join.relation)
-    });
-    joins || nested(&from.relation)
+    let mut joins = from.joins.iter();
+    nested(&from.relation)
+        || joins.any(|join| wanted(&join.join_operator) || nested(&join.relation))
+}
+
+fn shares(operator: &JoinOperator) -> bool {
+    let mut operator = operator.clone();
+    let found = taken_apart(&mut operator).map(|(_, constraint)| constraint);
+    matches!(
+        found,
+        Some(JoinConstraint::Using(_) | JoinConstraint::Natural)
+    )
+}
+
+fn is_outer(operator: &JoinOperator) -> bool {
+    matches!(
+        operator,
+        JoinOperator::Left(_)
+            | JoinOperator::LeftOuter(_)
+            | JoinOperator::Right(_)
+            | JoinOperator::RightOuter(_)
+            | JoinOperator::FullOuter(_)
+    )
 }
 
 fn taken_apart(operator: &mut JoinOperator) -> Option<(Kind, &mut JoinConstraint)> {
@@ -256,131 +254,6 @@ fn taken_apart(operator: &mut JoinOperator) -> Option<(Kind, &mut JoinConstraint
         }
         _ => return None,
     })
-}
-
-/// What a join of `left` and `right` by the columns `shared` shows; its condition goes to
-/// `constraint`.
-fn joined(
-    mut left: Vec<Shown>,
-    mut right: Vec<Shown>,
-    kind: Kind,
-    shared: &[Ident],
-    constraint: &mut JoinConstraint,
-) -> Result<Vec<Shown>, PlanError> {
-    let mut condition: Option<Expr> = None;
-    let mut merged = Vec::with_capacity(shared.len());
-    for name in shared {
-        let of_left = find(&left, name)?;
-        let of_right = find(&right, name)?;
-        let equal = Expr::BinaryOp {
-            left: Box::new(of_left.clone()),
-            op: BinaryOperator::Eq,
-            right: Box::new(of_right.clone()),
-        };
-        condition = Some(match condition {
-            None => equal,
-            Some(before) => Expr::BinaryOp {
-                left: Box::new(before),
-                op: BinaryOperator::And,
-                right: Box::new(equal),
-            },
-        });
-        let expr = match kind {
-            Kind::Right => of_right,
-            Kind::Full => call("coalesce", vec![of_left, of_right]),
-            Kind::Left | Kind::Half { .. } => of_left,
-        };
-        merged.push(Shown::Merged(name.clone(), Box::new(expr)));
-    }
-    // Without a shared column a natural join pairs all rows.
-    let all = || Expr::Value(Value::Boolean(true).into());
-    *constraint = JoinConstraint::On(condition.unwrap_or_else(all));
-    match kind {
-        Kind::Half { left: true } => return Ok(left),
-        Kind::Half { left: false } => return Ok(right),
-        _ => {}
-    }
-    for name in shared {
-        take_away(&mut left, name);
-        take_away(&mut right, name);
-    }
-    Ok(merged.into_iter().chain(left).chain(right).collect())
-}
-
-/// The column `name` of some relations.
-fn find(among: &[Shown], name: &Ident) -> Result<Expr, PlanError> {
-    let wanted = folded(name);
-    let mut unknown = Vec::new();
-    let mut found = Vec::new();
-    for shown in among {
-        match shown {
-            Shown::Merged(merged, expr) if folded(merged) == wanted => {
-                found.push(expr.as_ref().clone());
-            }
-            Shown::Merged(..) => {}
-            Shown::Of { without, .. } if without.contains(&wanted) => {}
-            Shown::Of {
-                name: of,
-                columns: Some(columns),
-                ..
-            } if columns.contains(&wanted) => found.push(qualified(of, name)),
-            Shown::Of {
-                name: of,
-                columns: None,
-                ..
-            } => unknown.push(qualified(of, name)),
-            Shown::Of { .. } => {}
-        }
-    }
-    match (found.as_slice(), unknown.as_slice()) {
-        ([one], _) | ([], [one]) => Ok(one.clone()),
-        _ => {
-            let what = format!("USING ({name}) of a column that cannot be told from others");
-            let error = PlanError::unsupported(what);
-            Err(error.hint("Write ON a.k = b.k with the relations' names."))
-        }
-    }
-}
-
-fn take_away(among: &mut Vec<Shown>, name: &Ident) {
-    let wanted = folded(name);
-    among.retain(|shown| !matches!(shown, Shown::Merged(name, _) if folded(name) == wanted));
-    for shown in among {
-        if let Shown::Of {
-            columns, without, ..
-        } = shown
-            && columns
-                .as_ref()
-                .is_none_or(|columns| columns.contains(&wanted))
-        {
-            without.push(wanted.clone());
-        }
-    }
-}
-
-/// The names that both sides have, in the order of the left one.
-fn common(left: &[Shown], right: &[Shown]) -> Option<Vec<String>> {
-    let names = |among: &[Shown]| -> Option<Vec<String>> {
-        let mut all = Vec::new();
-        for shown in among {
-            match shown {
-                Shown::Merged(name, _) => all.push(folded(name)),
-                Shown::Of {
-                    columns, without, ..
-                } => {
-                    let columns = columns.as_ref()?.iter();
-                    all.extend(columns.filter(|name| !without.contains(name)).cloned());
-                }
-            }
-        }
-        Some(all)
-    };
-    let (left, right) = (names(left)?, names(right)?);
-    Some(
-        left.into_iter()
-            .filter(|name| right.contains(name))
-            .collect(),
-    )
 }
 
 fn natural_of_unknown() -> PlanError {
@@ -415,67 +288,6 @@ fn write_out(
     }
     *projection = items;
     Ok(())
-}
-
-fn items_of(shown: &Shown) -> Vec<SelectItem> {
-    match shown {
-        Shown::Merged(name, expr) => vec![item_of(name, expr)],
-        Shown::Of {
-            name,
-            columns: Some(columns),
-            without,
-        } => columns
-            .iter()
-            .filter(|column| !without.contains(column))
-            .map(|column| SelectItem::UnnamedExpr(qualified(name, &quoted(column.clone()))))
-            .collect(),
-        Shown::Of {
-            name,
-            columns: None,
-            without,
-        } => {
-            let mut hidden = without.iter().cloned().map(quoted);
-            let except = hidden.next().map(|first_element| ExceptSelectItem {
-                first_element,
-                additional_elements: hidden.collect(),
-            });
-            let options = WildcardAdditionalOptions {
-                opt_except: except,
-                ..WildcardAdditionalOptions::default()
-            };
-            let of = SelectItemQualifiedWildcardKind::ObjectName(name.clone());
-            vec![SelectItem::QualifiedWildcard(of, options)]
-        }
-    }
-}
-
-fn item_of(name: &Ident, expr: &Expr) -> SelectItem {
-    match expr {
-        Expr::CompoundIdentifier(_) => SelectItem::UnnamedExpr(expr.clone()),
-        _ => SelectItem::ExprWithAlias {
-            expr: expr.clone(),
-            alias: quoted(folded(name)),
-        },
-    }
-}
-
-fn qualified(relation: &ObjectName, column: &Ident) -> Expr {
-    let parts = relation.0.iter().filter_map(|part| match part {
-        ObjectNamePart::Identifier(part) => Some(part.clone()),
-        ObjectNamePart::Function(_) => None,
-    });
-    Expr::CompoundIdentifier(parts.chain([column.clone()]).collect())
-}
-
-fn last_part(name: &ObjectName) -> Option<Ident> {
-    match name.0.last() {
-        Some(ObjectNamePart::Identifier(name)) => Some(name.clone()),
-        _ => None,
-    }
-}
-
-fn quoted(name: String) -> Ident {
-    Ident::with_quote('"', name)
 }
 
 /// Puts expressions in the place of bare names of shared columns, but not in subqueries, where the

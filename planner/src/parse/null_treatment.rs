@@ -1,4 +1,5 @@
-//! `first_value(x IGNORE NULLS) OVER …`, where sqlparser knows `first_value(x) IGNORE NULLS OVER …`.
+//! `first_value(x IGNORE NULLS) OVER …`, where sqlparser knows `first_value(x) IGNORE NULLS OVER
+//! …`.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 

@@ -22,6 +22,7 @@ use super::window_aggregate::time::TimeColumn;
 use super::{OperatorError, Output};
 
 pub mod gather;
+pub mod made;
 pub mod rows;
 pub mod saved;
 pub mod store;

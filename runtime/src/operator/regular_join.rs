@@ -26,6 +26,7 @@ use rtsap_stream::time::EventTime;
 
 use crate::state::{StateError, StateReader, StateWriter};
 
+use super::join::made::{Made, look_up};
 use super::join::rows::{Counted, RowId, RowTable};
 use super::join::{
     BATCH_ROWS, JoinKeys, NO_KEY, Pairing, dead_keys_max, punctual, report_late, restoring, saved,
@@ -59,24 +60,6 @@ struct Arrived<'a> {
     rows: &'a RecordBatch,
     changes: &'a ChangeBatch,
     keys: &'a [u32],
-}
-
-/// Rows of the result by where their halves lie: a row of the batch, a row of the other table.
-#[derive(Default)]
-struct Made {
-    own: Vec<Option<u32>>,
-    other: Vec<Option<RowId>>,
-    ops: Vec<i8>,
-}
-
-impl Made {
-    fn push(&mut self, own: Option<u32>, other: Option<RowId>, op: i8, times: u32) {
-        for _ in 0..times {
-            self.own.push(own);
-            self.other.push(other);
-            self.ops.push(op);
-        }
-    }
 }
 
 impl RegularJoin {
@@ -404,16 +387,6 @@ impl RegularJoin {
 fn too_many_rows() -> OperatorError {
     let found = format!("changes at one time give more than {MADE_ROWS_MAX} joined rows");
     OperatorError::compute(NAME)(DataFusionError::ResourcesExhausted(found))
-}
-
-/// Pairs a left row with what is there; it is not kept.
-fn look_up(kind: JoinKind, row: u32, partners: &[(u32, RowId)], right: &RowTable, made: &mut Made) {
-    for (_, id) in partners {
-        made.push(Some(row), Some(*id), Op::Insert as i8, right.count(*id));
-    }
-    if partners.is_empty() && kind.keeps(Side::Left) {
-        made.push(Some(row), None, Op::Insert as i8, 1);
-    }
 }
 
 fn side_tables(tables: &mut [RowTable; 2], side: Side) -> [&mut RowTable; 2] {

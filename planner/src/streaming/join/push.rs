@@ -34,11 +34,14 @@ pub fn into_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// The plan with the event times of all joins named in their conditions, so that they are not
-/// pruned: rows are forgotten by them.
+/// pruned, where rows are forgotten by them: in a view with a `state_ttl`.
 ///
 /// # Errors
 /// DataFusion's, if a node cannot be built.
-pub fn keep_times(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub fn kept_times(plan: LogicalPlan, state_ttl_nanos: Option<i64>) -> Result<LogicalPlan> {
+    if state_ttl_nanos.is_none() {
+        return Ok(plan);
+    }
     let kept = plan.transform_down(|node| {
         let LogicalPlan::Join(join) = node else {
             return Ok(Transformed::no(node));

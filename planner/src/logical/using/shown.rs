@@ -1,0 +1,226 @@
+//! What the relations of FROM show, and what a join by shared columns makes of it.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, ExceptSelectItem, Expr, Ident, JoinConstraint, ObjectName, ObjectNamePart,
+    SelectItem, SelectItemQualifiedWildcardKind, Value, WildcardAdditionalOptions,
+};
+
+use crate::error::PlanError;
+use crate::logical::function_spelling::call;
+use crate::logical::spelling::folded;
+
+/// Columns of a relation of FROM, in order.
+#[derive(Clone)]
+pub(super) enum Shown {
+    /// A column that several relations share.
+    Merged(Ident, Box<Expr>),
+    /// Those of one relation.
+    Of {
+        name: ObjectName,
+        columns: Option<Vec<String>>,
+        /// Shown as a shared column.
+        without: Vec<String>,
+    },
+}
+
+/// What a shared column is.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Left,
+    Right,
+    Full,
+    /// Only the columns of the left, or right, side show.
+    Half {
+        left: bool,
+    },
+}
+
+/// What a join of `left` and `right` by the columns `shared` shows; its condition goes to
+/// `constraint`.
+pub(super) fn joined(
+    mut left: Vec<Shown>,
+    mut right: Vec<Shown>,
+    kind: Kind,
+    shared: &[Ident],
+    constraint: &mut JoinConstraint,
+) -> Result<Vec<Shown>, PlanError> {
+    let mut condition: Option<Expr> = None;
+    let mut merged = Vec::with_capacity(shared.len());
+    for name in shared {
+        let of_left = find(&left, name)?;
+        let of_right = find(&right, name)?;
+        let equal = Expr::BinaryOp {
+            left: Box::new(of_left.clone()),
+            op: BinaryOperator::Eq,
+            right: Box::new(of_right.clone()),
+        };
+        condition = Some(match condition {
+            None => equal,
+            Some(before) => Expr::BinaryOp {
+                left: Box::new(before),
+                op: BinaryOperator::And,
+                right: Box::new(equal),
+            },
+        });
+        let expr = match kind {
+            Kind::Right => of_right,
+            Kind::Full => call("coalesce", vec![of_left, of_right]),
+            Kind::Left | Kind::Half { .. } => of_left,
+        };
+        merged.push(Shown::Merged(name.clone(), Box::new(expr)));
+    }
+    // Without a shared column a natural join pairs all rows.
+    let all = || Expr::Value(Value::Boolean(true).into());
+    *constraint = JoinConstraint::On(condition.unwrap_or_else(all));
+    match kind {
+        Kind::Half { left: true } => return Ok(left),
+        Kind::Half { left: false } => return Ok(right),
+        _ => {}
+    }
+    for name in shared {
+        take_away(&mut left, name);
+        take_away(&mut right, name);
+    }
+    Ok(merged.into_iter().chain(left).chain(right).collect())
+}
+
+/// The column `name` of some relations.
+fn find(among: &[Shown], name: &Ident) -> Result<Expr, PlanError> {
+    let wanted = folded(name);
+    let mut unknown = Vec::new();
+    let mut found = Vec::new();
+    for shown in among {
+        match shown {
+            Shown::Merged(merged, expr) if folded(merged) == wanted => {
+                found.push(expr.as_ref().clone());
+            }
+            Shown::Merged(..) => {}
+            Shown::Of { without, .. } if without.contains(&wanted) => {}
+            Shown::Of {
+                name: of,
+                columns: Some(columns),
+                ..
+            } if columns.contains(&wanted) => found.push(qualified(of, name)),
+            Shown::Of {
+                name: of,
+                columns: None,
+                ..
+            } => unknown.push(qualified(of, name)),
+            Shown::Of { .. } => {}
+        }
+    }
+    match (found.as_slice(), unknown.as_slice()) {
+        ([one], _) | ([], [one]) => Ok(one.clone()),
+        _ => {
+            let what = format!("USING ({name}) of a column that cannot be told from others");
+            let error = PlanError::unsupported(what);
+            Err(error.hint("Write ON a.k = b.k with the relations' names."))
+        }
+    }
+}
+
+fn take_away(among: &mut Vec<Shown>, name: &Ident) {
+    let wanted = folded(name);
+    among.retain(|shown| !matches!(shown, Shown::Merged(name, _) if folded(name) == wanted));
+    for shown in among {
+        if let Shown::Of {
+            columns, without, ..
+        } = shown
+            && columns
+                .as_ref()
+                .is_none_or(|columns| columns.contains(&wanted))
+        {
+            without.push(wanted.clone());
+        }
+    }
+}
+
+/// The names that both sides have, in the order of the left one.
+pub(super) fn common(left: &[Shown], right: &[Shown]) -> Option<Vec<String>> {
+    let names = |among: &[Shown]| -> Option<Vec<String>> {
+        let mut all = Vec::new();
+        for shown in among {
+            match shown {
+                Shown::Merged(name, _) => all.push(folded(name)),
+                Shown::Of {
+                    columns, without, ..
+                } => {
+                    let columns = columns.as_ref()?.iter();
+                    all.extend(columns.filter(|name| !without.contains(name)).cloned());
+                }
+            }
+        }
+        Some(all)
+    };
+    let (left, right) = (names(left)?, names(right)?);
+    Some(
+        left.into_iter()
+            .filter(|name| right.contains(name))
+            .collect(),
+    )
+}
+
+/// The columns of a relation, or a shared one, written out.
+pub(super) fn items_of(shown: &Shown) -> Vec<SelectItem> {
+    match shown {
+        Shown::Merged(name, expr) => vec![item_of(name, expr)],
+        Shown::Of {
+            name,
+            columns: Some(columns),
+            without,
+        } => columns
+            .iter()
+            .filter(|column| !without.contains(column))
+            .map(|column| SelectItem::UnnamedExpr(qualified(name, &quoted(column.clone()))))
+            .collect(),
+        Shown::Of {
+            name,
+            columns: None,
+            without,
+        } => {
+            let mut hidden = without.iter().cloned().map(quoted);
+            let except = hidden.next().map(|first_element| ExceptSelectItem {
+                first_element,
+                additional_elements: hidden.collect(),
+            });
+            let options = WildcardAdditionalOptions {
+                opt_except: except,
+                ..WildcardAdditionalOptions::default()
+            };
+            let of = SelectItemQualifiedWildcardKind::ObjectName(name.clone());
+            vec![SelectItem::QualifiedWildcard(of, options)]
+        }
+    }
+}
+
+/// A shared column written out.
+pub(super) fn item_of(name: &Ident, expr: &Expr) -> SelectItem {
+    match expr {
+        Expr::CompoundIdentifier(_) => SelectItem::UnnamedExpr(expr.clone()),
+        _ => SelectItem::ExprWithAlias {
+            expr: expr.clone(),
+            alias: quoted(folded(name)),
+        },
+    }
+}
+
+fn qualified(relation: &ObjectName, column: &Ident) -> Expr {
+    let parts = relation.0.iter().filter_map(|part| match part {
+        ObjectNamePart::Identifier(part) => Some(part.clone()),
+        ObjectNamePart::Function(_) => None,
+    });
+    Expr::CompoundIdentifier(parts.chain([column.clone()]).collect())
+}
+
+/// The name itself of a qualified one.
+pub(super) fn last_part(name: &ObjectName) -> Option<Ident> {
+    match name.0.last() {
+        Some(ObjectNamePart::Identifier(name)) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+/// A name that is read as it stands.
+pub(super) fn quoted(name: String) -> Ident {
+    Ident::with_quote('"', name)
+}
