@@ -20,6 +20,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::join::{JoinColumn, JoinKind, KeyPair, Side};
 use rtsap_plan::operator::{Emit, OperatorSpec};
+use rtsap_plan::window::WindowSpec;
 use rtsap_stream::change::ChangelogMode;
 
 use std::sync::Arc;
@@ -255,14 +256,24 @@ impl Compiler<'_> {
         }
     }
 
-    /// The operator of a node, through what passes rows on as they are.
     pub(super) fn has_windows(&self, node: NodeIndex) -> bool {
+        self.windows_of(node).is_some()
+    }
+
+    /// Whether rows stand in several windows of one start.
+    pub(super) fn cumulates(&self, node: NodeIndex) -> bool {
+        let windows = self.windows_of(node);
+        windows.is_some_and(|windows| matches!(windows, WindowSpec::Cumulate { .. }))
+    }
+
+    /// The windows that a node puts rows into, through what passes rows on as they are.
+    fn windows_of(&self, node: NodeIndex) -> Option<&WindowSpec> {
         match &self.nodes[node].spec {
-            OperatorSpec::WindowAssign { .. } => true,
+            OperatorSpec::WindowAssign { window, .. } => Some(window),
             OperatorSpec::Project { .. } | OperatorSpec::Filter { .. } => {
-                self.has_windows(self.nodes[node].inputs[0])
+                self.windows_of(self.nodes[node].inputs[0])
             }
-            _ => false,
+            _ => None,
         }
     }
 }

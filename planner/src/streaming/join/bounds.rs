@@ -62,9 +62,13 @@ impl Compiler<'_> {
             found.lower.is_some() && found.upper.is_some() && by_window(0) && by_window(1)
         };
         // Of a window's bounds the start comes first: later windows over the result hold whole
-        // ones.
+        // ones. Cumulated windows of one start close one after the other, by their ends.
         let fitting = found.iter().filter(fits);
-        let Some(found) = fitting.min_by_key(|found| found.times) else {
+        let found = match sides.iter().any(|side| self.cumulates(*side)) {
+            true => fitting.max_by_key(|found| found.times),
+            false => fitting.min_by_key(|found| found.times),
+        };
+        let Some(found) = found else {
             return Ok(None);
         };
         let (Some(lower_nanos), Some(upper_nanos)) = (found.lower, found.upper) else {
