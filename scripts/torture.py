@@ -92,7 +92,14 @@ class Service:
     def pids(self):
         """The process and its children."""
         port = self.address.rsplit(":", 1)[1].split("/")[0]
-        listening = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True, text=True, check=True)
+        for _ in range(3):
+            listening = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True, text=True, check=True)
+            if "pid=" in listening.stdout:
+                break
+            # It has ended by itself, or never came up under load.
+            self.script("start")
+        else:
+            raise RuntimeError(f"{self.name} does not listen on port {port}")
         first = listening.stdout.split("pid=", 1)[1].split(",", 1)[0]
         children = subprocess.run(["pgrep", "-P", first], capture_output=True, text=True, check=False)
         return [int(pid) for pid in [first, *children.stdout.split()]]
