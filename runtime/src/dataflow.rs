@@ -16,7 +16,7 @@ use absorb::{absorbs, multiplies};
 use edges::Edges;
 use input::project;
 use late::LateShape;
-use wiring::{silent_ports, tell_who_adds_up, timeless};
+use wiring::{still, tell_who_adds_up, timeless};
 
 use crate::operator::instantiate;
 use crate::operator::{Operator, OperatorError, Output};
@@ -104,7 +104,7 @@ impl Dataflow {
     pub fn new(plan: &StreamPlan) -> Result<Self, OperatorError> {
         let mut nodes = Vec::with_capacity(plan.nodes.len());
         let mut inputs = Vec::new();
-        let mut still = Vec::with_capacity(plan.nodes.len());
+        let still = still(plan);
         for (index, node) in plan.nodes.iter().enumerate() {
             let operator = if let OperatorSpec::Input {
                 object, columns, ..
@@ -123,8 +123,9 @@ impl Dataflow {
                     .collect();
                 Some(instantiate::operator(node, &schemas)?)
             };
-            let timeless = timeless(&node.spec, node.inputs.len());
-            let ports = silent_ports(node, &timeless, &mut still);
+            let timeless = timeless(node, &still);
+            let silent = |timeless: &bool| timeless.then_some(Watermark::Idle);
+            let ports = timeless.iter().map(silent).collect();
             let raw = |input: &NodeIndex| {
                 let before: &NodeState = &nodes[*input];
                 !before.absorbs && before.takes_input_rows.iter().all(|raw| *raw)

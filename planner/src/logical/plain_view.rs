@@ -17,7 +17,7 @@ use rtsap_catalog::object::{ObjectKind, ObjectNumber, PlainViewDef};
 use rtsap_catalog::snapshot::CatalogSnapshot;
 
 use crate::error::PlanError;
-use crate::logical::spelling::{folded, function_name};
+use crate::logical::spelling::{folded, function_name, quoted};
 use crate::logical::walk::{step, walk};
 use crate::parse::lexeme::{Lexeme, lexemes, position_of};
 
@@ -268,10 +268,6 @@ impl VisitorMut for Inliner<'_> {
         }
         ControlFlow::Continue(())
     }
-}
-
-fn quoted(name: &str) -> Ident {
-    Ident::with_quote('"', name)
 }
 
 /// Gives the columns of a view's query their names where they have others. Returns whether they

@@ -134,7 +134,7 @@ fn negated_if(negated: bool, expr: Expr) -> Expr {
     }
 }
 
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+pub(super) fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp {
         left: Box::new(nested(left)),
         op,
@@ -143,7 +143,7 @@ fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
 }
 
 /// `exprs` with `op` between them, as a tree of little depth.
-fn joined(mut exprs: Vec<Expr>, op: &BinaryOperator) -> Expr {
+pub(super) fn joined(mut exprs: Vec<Expr>, op: &BinaryOperator) -> Expr {
     match exprs.len() {
         0 => truth(matches!(op, BinaryOperator::And)),
         1 => nested(exprs.remove(0)),

@@ -18,7 +18,9 @@ use rtsap_catalog::snapshot::CatalogSnapshot;
 use crate::error::{Cause, PlanError};
 use crate::functions::Functions;
 use crate::logical::fill_node::FILL;
-use crate::logical::spelling::{self, WINDOW_START, folded, function_name, name_columns};
+use crate::logical::spelling::{
+    self, WINDOW_START, column_of, folded, function_name, name_columns, named_queries, quoted,
+};
 use crate::logical::walk::{step, walk};
 
 /// The function that stands for the clause among the groups.
@@ -36,32 +38,12 @@ pub fn rewrite(
     catalog: &CatalogSnapshot,
     functions: &Functions,
 ) -> Result<(), PlanError> {
-    let mut named = Named::default();
-    let _ = Visit::visit(statement, &mut named);
     let mut sampler = Sampler {
         catalog,
         functions,
-        named: named.queries,
+        named: named_queries(statement),
     };
     walk(statement, &mut sampler)
-}
-
-/// The queries of `WITH`, by name.
-#[derive(Default)]
-struct Named {
-    queries: HashMap<String, Query>,
-}
-
-impl Visitor for Named {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
-            let name = folded(&table.alias.name);
-            self.queries.insert(name, table.query.as_ref().clone());
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 struct Sampler<'a> {
@@ -148,7 +130,7 @@ impl Sampler<'_> {
             groups.extend(keys);
         }
         groups.insert(0, spelling::column(WINDOW_START, span));
-        let mut args = vec![unnamed(Expr::Identifier(Ident::with_quote('"', &time)))];
+        let mut args = vec![unnamed(Expr::Identifier(quoted(&time)))];
         args.push(unnamed(string(&length)));
         if !offset.is_empty() {
             args.push(named("offset", &offset));
@@ -180,7 +162,7 @@ impl Sampler<'_> {
         {
             *item = SelectItem::ExprWithAlias {
                 expr: expr.clone(),
-                alias: Ident::with_quote('"', time),
+                alias: quoted(time),
             };
         }
         let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
@@ -288,8 +270,7 @@ fn by_time(expr: &mut Expr, time: &str) {
         && ends
         && list.args.len() == 1
     {
-        list.args
-            .push(unnamed(Expr::Identifier(Ident::with_quote('"', time))));
+        list.args.push(unnamed(Expr::Identifier(quoted(time))));
     }
 }
 
@@ -421,15 +402,6 @@ fn from_span(select: &Select) -> datafusion::sql::sqlparser::tokenizer::Span {
     first.map_or_else(datafusion::sql::sqlparser::tokenizer::Span::empty, |from| {
         from.relation.span()
     })
-}
-
-/// The name of a column, without the relation's.
-fn column_of(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Identifier(name) => Some(folded(name)),
-        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
-        _ => None,
-    }
 }
 
 fn name(name: &str) -> ObjectName {

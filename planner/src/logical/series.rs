@@ -5,14 +5,14 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, Statement, TableAlias,
-    TableAliasColumnDef, TableFactor, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Ident, ObjectName, ObjectNamePart, Select, SelectItem, Statement, TableAlias,
+    TableAliasColumnDef, TableFactor, UnaryOperator, Value, Visit, Visitor, VisitorMut,
 };
 
 use crate::error::PlanError;
 use crate::logical::function_spelling::{arguments, by_position, call};
 use crate::logical::view_spelling::elements;
-use crate::logical::walk::{replace, walk};
+use crate::logical::walk::{outside_subqueries, replace, walk};
 
 /// Rewrites a statement that reads.
 ///
@@ -63,48 +63,27 @@ pub(super) fn in_list(select: &mut Select) {
         match item {
             SelectItem::UnnamedExpr(expr) => {
                 let named = matches!(&expr, Expr::Function(call) if is_series(&call.name));
-                let _ = expr.visit(&mut Series { depth: 0 });
+                outside_subqueries(expr, as_elements);
                 if named {
                     let (expr, alias) = (expr.clone(), Ident::new("generate_series"));
                     *item = SelectItem::ExprWithAlias { expr, alias };
                 }
             }
             SelectItem::ExprWithAlias { expr, .. } => {
-                let _ = expr.visit(&mut Series { depth: 0 });
+                outside_subqueries(expr, as_elements);
             }
             _ => {}
         }
     }
 }
 
-/// Puts elements in the place of calls of `generate_series`, but in subqueries, which have lists of
-/// their own.
-struct Series {
-    depth: usize,
-}
-
-impl VisitorMut for Series {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0
-            && let Expr::Function(function) = expr
-            && is_series(&function.name)
-            && let Some(args) = arguments(function).filter(|args| (2..=3).contains(&args.len()))
-        {
-            *expr = call("unnest", vec![call("series_list", args)]);
-        }
-        ControlFlow::Continue(())
+/// Puts elements in the place of a call of `generate_series`.
+fn as_elements(expr: &mut Expr) {
+    if let Expr::Function(function) = expr
+        && is_series(&function.name)
+        && let Some(args) = arguments(function).filter(|args| (2..=3).contains(&args.len()))
+    {
+        *expr = call("unnest", vec![call("series_list", args)]);
     }
 }
 

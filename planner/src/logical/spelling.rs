@@ -4,12 +4,14 @@
 //! `GROUP BY k, TUMBLE(ts, i)` becomes `FROM TUMBLE(t, ts, i) GROUP BY k, window_start,
 //! window_end`; `TUMBLE_START(…)` becomes `window_start`. Idempotent.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
     GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Query, Select, SelectItem,
-    SetExpr, Spanned, Statement, TableFactor, TableFunctionArgs, VisitMut, VisitorMut,
+    SetExpr, Spanned, Statement, TableAliasColumnDef, TableFactor, TableFunctionArgs, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -105,6 +107,58 @@ pub(super) fn folded(name: &Ident) -> String {
     match name.quote_style {
         Some(_) => name.value.clone(),
         None => name.value.to_lowercase(),
+    }
+}
+
+/// A name that is read as it stands.
+pub(super) fn quoted(name: &str) -> Ident {
+    Ident::with_quote('"', name)
+}
+
+/// The name of a column, without the relation's.
+pub(super) fn column_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(name) => Some(folded(name)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
+        _ => None,
+    }
+}
+
+/// The queries of `WITH` in a statement, by name, with their columns called as `WITH t (a, b)`
+/// lists them.
+pub(super) fn named_queries(statement: &Statement) -> HashMap<String, Query> {
+    let mut named = Named::default();
+    let _ = Visit::visit(statement, &mut named);
+    named.0
+}
+
+#[derive(Default)]
+struct Named(HashMap<String, Query>);
+
+impl Visitor for Named {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let mut named = table.query.as_ref().clone();
+            rename(&mut named, &table.alias.columns);
+            self.0.insert(folded(&table.alias.name), named);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn rename(query: &mut Query, names: &[TableAliasColumnDef]) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    for (item, new) in select.projection.iter_mut().zip(names) {
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: new.name.clone(),
+            };
+        }
     }
 }
 
@@ -247,10 +301,7 @@ pub(super) fn wrap(
             args: None,
             ..
         } => {
-            let parts = name.0.iter().filter_map(|part| match part {
-                ObjectNamePart::Identifier(part) => Some(part.clone()),
-                ObjectNamePart::Function(_) => None,
-            });
+            let parts = name.0.iter().filter_map(|part| part.as_ident().cloned());
             (Expr::CompoundIdentifier(parts.collect()), alias.take())
         }
         TableFactor::Derived {

@@ -8,55 +8,33 @@
 mod columns;
 mod shown;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement,
-    TableAlias, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr,
+    Statement, TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut,
     WildcardAdditionalOptions,
 };
 use rtsap_catalog::snapshot::CatalogSnapshot;
 
-use super::spelling::folded;
-use super::walk::{step, walk};
+use super::spelling::{column_of, folded, named_queries, quoted};
+use super::walk::{outside_subqueries, step, walk};
 use crate::error::PlanError;
 use columns::Columns;
-use shown::{Kind, Shown, common, item_of, items_of, joined, last_part, quoted};
+use shown::{Kind, Shown, common, item_of, items_of, joined};
 
 /// Rewrites all joins of a statement.
 ///
 /// # Errors
 /// [`crate::error::Cause::Unsupported`] for a shared column that cannot be told from others.
 pub fn rewrite(statement: &mut Statement, catalog: &CatalogSnapshot) -> Result<(), PlanError> {
-    let mut named = Named::default();
-    let _ = Visit::visit(statement, &mut named);
-    let columns = Columns {
-        catalog,
-        named: named.0,
-    };
+    let named = named_queries(statement);
     let mut rewriter = Rewriter {
-        columns,
+        columns: Columns { catalog, named },
         unnamed: 0,
     };
     walk(statement, &mut rewriter)
-}
-
-/// The queries of `WITH`, by name.
-#[derive(Default)]
-struct Named(HashMap<String, Query>);
-
-impl Visitor for Named {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
-            let mut named = table.query.as_ref().clone();
-            columns::rename(&mut named, &table.alias.columns);
-            self.0.insert(folded(&table.alias.name), named);
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 struct Rewriter<'a> {
@@ -78,12 +56,9 @@ impl VisitorMut for Rewriter<'_> {
         };
         let shown = |name: &String| select.projection.iter().any(|item| shows(item, name));
         let hidden = merged.into_iter().filter(|(name, _)| !shown(name));
-        let mut names = Names {
-            merged: &hidden.collect(),
-            depth: 0,
-        };
+        let hidden = hidden.collect();
         if let Some(order) = &mut query.order_by {
-            let _ = VisitMut::visit(order, &mut names);
+            put_merged(order, &hidden);
         }
         ControlFlow::Continue(())
     }
@@ -96,10 +71,7 @@ impl VisitorMut for Rewriter<'_> {
 /// Whether a column of the result has this name.
 fn shows(item: &SelectItem, name: &str) -> bool {
     match item {
-        SelectItem::UnnamedExpr(Expr::Identifier(column)) => folded(column) == name,
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
-            parts.last().is_some_and(|column| folded(column) == name)
-        }
+        SelectItem::UnnamedExpr(expr) => column_of(expr).as_deref() == Some(name),
         SelectItem::ExprWithAlias { alias, .. } => folded(alias) == name,
         _ => false,
     }
@@ -109,12 +81,14 @@ impl Rewriter<'_> {
     /// Rewrites one SELECT; what its shared columns are, by name. Inner joins of relations whose
     /// columns are not known stay as they are: there both columns are the same.
     fn select(&mut self, select: &mut Select) -> Result<BTreeMap<String, Expr>, PlanError> {
-        if !select.from.iter().any(|from| any_join(from, &shares)) {
+        let from = &mut select.from;
+        if !from.iter_mut().any(|from| any_join(from, &shares)) {
             return Ok(BTreeMap::new());
         }
+        let outer = from.iter_mut().any(|from| any_join(from, &is_outer));
         let as_written = select.clone();
         let rewritten = self.rewritten(select);
-        if rewritten.is_ok() || as_written.from.iter().any(|from| any_join(from, &is_outer)) {
+        if rewritten.is_ok() || outer {
             return rewritten;
         }
         *select = as_written;
@@ -133,11 +107,7 @@ impl Rewriter<'_> {
             }
         }
         write_out(&mut select.projection, &shown, &merged)?;
-        let mut names = Names {
-            merged: &merged,
-            depth: 0,
-        };
-        let _ = VisitMut::visit(select, &mut names);
+        put_merged(select, &merged);
         Ok(merged)
     }
 
@@ -150,10 +120,13 @@ impl Rewriter<'_> {
                 continue;
             };
             let shared: Vec<Ident> = match constraint {
-                JoinConstraint::Using(names) => names.iter().filter_map(last_part).collect(),
+                JoinConstraint::Using(names) => {
+                    let last = |name: &ObjectName| name.0.last()?.as_ident().cloned();
+                    names.iter().filter_map(last).collect()
+                }
                 JoinConstraint::Natural => {
                     let shared = common(&left, &right).ok_or_else(natural_of_unknown)?;
-                    shared.into_iter().map(quoted).collect()
+                    shared.iter().map(|name| quoted(name)).collect()
                 }
                 JoinConstraint::On(_) | JoinConstraint::None => {
                     match kind {
@@ -203,44 +176,41 @@ impl Rewriter<'_> {
 }
 
 /// Whether a join below a relation of FROM is `wanted`.
-fn any_join(from: &TableWithJoins, wanted: &dyn Fn(&JoinOperator) -> bool) -> bool {
-    let nested = |factor: &TableFactor| match factor {
+fn any_join(from: &mut TableWithJoins, wanted: &dyn Fn(Kind, &mut JoinConstraint) -> bool) -> bool {
+    let nested = |factor: &mut TableFactor| match factor {
         TableFactor::NestedJoin {
             table_with_joins, ..
         } => any_join(table_with_joins, wanted),
         _ => false,
     };
-    let mut joins = from.joins.iter();
-    nested(&from.relation)
-        || joins.any(|join| wanted(&join.join_operator) || nested(&join.relation))
+    let mut joins = from.joins.iter_mut();
+    nested(&mut from.relation)
+        || joins.any(|join| {
+            let found = taken_apart(&mut join.join_operator);
+            found.is_some_and(|(kind, constraint)| wanted(kind, constraint))
+                || nested(&mut join.relation)
+        })
 }
 
-fn shares(operator: &JoinOperator) -> bool {
-    let mut operator = operator.clone();
-    let found = taken_apart(&mut operator).map(|(_, constraint)| constraint);
+fn shares(_kind: Kind, constraint: &mut JoinConstraint) -> bool {
     matches!(
-        found,
-        Some(JoinConstraint::Using(_) | JoinConstraint::Natural)
+        constraint,
+        JoinConstraint::Using(_) | JoinConstraint::Natural
     )
 }
 
-fn is_outer(operator: &JoinOperator) -> bool {
-    matches!(
-        operator,
-        JoinOperator::Left(_)
-            | JoinOperator::LeftOuter(_)
-            | JoinOperator::Right(_)
-            | JoinOperator::RightOuter(_)
-            | JoinOperator::FullOuter(_)
-    )
+fn is_outer(kind: Kind, _constraint: &mut JoinConstraint) -> bool {
+    matches!(kind, Kind::Left | Kind::Right | Kind::Full)
 }
 
 fn taken_apart(operator: &mut JoinOperator) -> Option<(Kind, &mut JoinConstraint)> {
     Some(match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint) => (Kind::Left, constraint),
+        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
+            (Kind::Inner, constraint)
+        }
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
+            (Kind::Left, constraint)
+        }
         JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
             (Kind::Right, constraint)
         }
@@ -290,33 +260,13 @@ fn write_out(
     Ok(())
 }
 
-/// Puts expressions in the place of bare names of shared columns, but not in subqueries, where the
-/// names may mean others.
-struct Names<'a> {
-    merged: &'a BTreeMap<String, Expr>,
-    depth: usize,
-}
-
-impl VisitorMut for Names<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+/// Puts expressions in the place of bare names of shared columns.
+fn put_merged(node: &mut impl VisitMut, merged: &BTreeMap<String, Expr>) {
+    outside_subqueries(node, |expr| {
         if let Expr::Identifier(name) = expr
-            && self.depth == 0
-            && let Some(merged) = self.merged.get(&folded(name))
+            && let Some(merged) = merged.get(&folded(name))
         {
             *expr = merged.clone();
         }
-        ControlFlow::Continue(())
-    }
+    });
 }

@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, Query, VisitMut, VisitorMut};
 
 use crate::error::PlanError;
 
@@ -39,4 +39,36 @@ pub(super) fn replace<T>(
             *place = new;
         }
     }))
+}
+
+/// Changes the expressions of `node` from the inside out, but not those in its subqueries, where
+/// names and lists are others.
+pub(super) fn outside_subqueries(node: &mut impl VisitMut, change: impl FnMut(&mut Expr)) {
+    let _: ControlFlow<()> = node.visit(&mut Outside { depth: 0, change });
+}
+
+struct Outside<F> {
+    depth: usize,
+    change: F,
+}
+
+impl<F: FnMut(&mut Expr)> VisitorMut for Outside<F> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0 {
+            (self.change)(expr);
+        }
+        ControlFlow::Continue(())
+    }
 }

@@ -1,12 +1,10 @@
 //! `first_value(x IGNORE NULLS) OVER …`, where sqlparser knows `first_value(x) IGNORE NULLS OVER
 //! …`.
 
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {
-    matches!(&token.token, Token::Word(word)
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
-}
+use super::symmetric::is_keyword;
 
 /// The tokens with `IGNORE NULLS` and `RESPECT NULLS` behind the arguments that they end.
 pub(super) fn plain(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
@@ -14,10 +12,11 @@ pub(super) fn plain(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         let [before, treatment, nulls, end] = &tokens[at - 1..=at + 2] else {
             continue;
         };
-        let treats = is_word(treatment, "IGNORE") || is_word(treatment, "RESPECT");
+        let treats =
+            is_keyword(treatment, Keyword::IGNORE) || is_keyword(treatment, Keyword::RESPECT);
         let ends = matches!(end.token, Token::RParen);
         let behind_argument = !matches!(before.token, Token::LParen | Token::Comma);
-        if treats && is_word(nulls, "NULLS") && ends && behind_argument {
+        if treats && is_keyword(nulls, Keyword::NULLS) && ends && behind_argument {
             tokens[at..=at + 2].rotate_right(1);
         }
     }

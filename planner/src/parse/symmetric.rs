@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::logical::function_spelling::SYMMETRIC_BOUND;
 
-fn is_keyword(token: &TokenWithSpan, wanted: Keyword) -> bool {
+pub(super) fn is_keyword(token: &TokenWithSpan, wanted: Keyword) -> bool {
     matches!(&token.token, Token::Word(word) if word.keyword == wanted)
 }
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Datelike};
 use chrono_tz::Tz;
-use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::AsArray;
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type, Schema};
+use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -22,6 +22,7 @@ use rtsap_stream::time::nanos_per;
 
 use crate::error::PlanError;
 use crate::logical::window_length::{Length, Lengths, constant_length};
+use crate::streaming::values::bare_row;
 
 /// The window of a call that puts column `time` of `schema` into buckets; `None` if
 /// `expr` is none.
@@ -186,10 +187,11 @@ fn bucket_of_epoch(
     });
     let (props, planning) = (ExecutionProps::new(), PhysicalPlanningContext::default());
     let physical = create_physical_expr(&expr, &DFSchema::empty(), &props, &planning).ok()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(1));
-    let row =
-        RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options).ok()?;
-    let value = physical.evaluate(&row).ok()?.to_array(1).ok()?;
+    let value = physical
+        .evaluate(&bare_row().ok()?)
+        .ok()?
+        .to_array(1)
+        .ok()?;
     let DataType::Timestamp(unit, _) = value.data_type() else {
         return None;
     };

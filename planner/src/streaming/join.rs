@@ -278,6 +278,12 @@ impl Compiler<'_> {
     }
 }
 
+/// Where column `index` of a side stands in the result.
+pub(super) fn place(output: &[JoinColumn], side: Side, index: usize) -> Option<usize> {
+    let wanted = JoinColumn { side, index };
+    output.iter().position(|column| *column == wanted)
+}
+
 fn is_about_joins(cause: &Cause) -> bool {
     match cause {
         Cause::Unsupported { what } => what.contains("join") || what.contains("JOIN"),

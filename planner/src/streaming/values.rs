@@ -74,7 +74,8 @@ impl Compiler<'_> {
     }
 }
 
-fn bare_row() -> Result<RecordBatch, ArrowError> {
+/// What constants are computed over.
+pub(super) fn bare_row() -> Result<RecordBatch, ArrowError> {
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)
 }

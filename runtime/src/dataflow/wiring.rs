@@ -3,36 +3,31 @@
 use rtsap_plan::graph::{Node, StreamPlan};
 use rtsap_plan::operator::OperatorSpec;
 use rtsap_stream::change::ChangelogMode;
-use rtsap_stream::message::Watermark;
 
 use super::NodeState;
 
-/// By port, whether a node of `ports` inputs takes no notice of its event time: the side of a join
-/// whose rows are kept for ever must not hold back the one whose rows are not.
-pub(super) fn timeless(spec: &OperatorSpec, ports: usize) -> Vec<bool> {
-    match spec {
-        OperatorSpec::RegularJoin(spec) if spec.lookup => vec![false, true],
-        OperatorSpec::RegularJoin(spec) => spec.kept.iter().map(Option::is_none).collect(),
-        _ => vec![false; ports],
-    }
+/// By port, whether a node takes no notice of its event time: the side of a join whose rows are
+/// kept for ever must not hold back the one whose rows are not, and what is `still` has none.
+pub(super) fn timeless(node: &Node, still: &[bool]) -> Vec<bool> {
+    let by_join = |port: usize| match &node.spec {
+        OperatorSpec::RegularJoin(spec) if spec.lookup => port == 1,
+        OperatorSpec::RegularJoin(spec) => spec.kept[port].is_none(),
+        _ => false,
+    };
+    let ports = node.inputs.iter().enumerate();
+    ports
+        .map(|(port, input)| by_join(port) || still[*input])
+        .collect()
 }
 
-/// What the ports of the next node of a plan have heard before anything comes: those of whose event
-/// time it takes no notice, and those behind which nothing ever moves, are idle. `still` says of
-/// the nodes so far whether anything comes from them.
-pub(super) fn silent_ports(
-    node: &Node,
-    timeless: &[bool],
-    still: &mut Vec<bool>,
-) -> Vec<Option<Watermark>> {
-    let from_still = |port: usize| still[node.inputs[port]];
-    let silent = |(port, timeless): (usize, &bool)| {
-        (*timeless || from_still(port)).then_some(Watermark::Idle)
-    };
-    let ports = timeless.iter().enumerate().map(silent).collect();
-    let is_input = matches!(node.spec, OperatorSpec::Input { .. });
-    still.push(!is_input && (0..node.inputs.len()).all(from_still));
-    ports
+/// By node, whether nothing ever comes from it but what is there from the start.
+pub(super) fn still(plan: &StreamPlan) -> Vec<bool> {
+    let mut still: Vec<bool> = Vec::with_capacity(plan.nodes.len());
+    for node in &plan.nodes {
+        let is_input = matches!(node.spec, OperatorSpec::Input { .. });
+        still.push(!is_input && node.inputs.iter().all(|input| still[*input]));
+    }
+    still
 }
 
 /// An operator that adds up rows of others must be told which of them go.

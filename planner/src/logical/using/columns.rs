@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    TableAliasColumnDef, TableFactor,
+    Ident, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
 };
 use rtsap_catalog::snapshot::CatalogSnapshot;
 
-use crate::logical::spelling::folded;
+use crate::logical::spelling::{column_of, folded};
 
 /// How deep queries are looked through.
 const DEPTH_MAX: usize = 32;
@@ -47,10 +46,7 @@ impl Columns<'_> {
     }
 
     fn of_table(&self, name: &ObjectName, depth: usize) -> Option<Vec<String>> {
-        let Some(ObjectNamePart::Identifier(last)) = name.0.last() else {
-            return None;
-        };
-        let last = folded(last);
+        let last = folded(name.0.last()?.as_ident()?);
         if let Some(query) = self.named.get(&last).filter(|_| name.0.len() == 1) {
             return self.of_query(query, depth + 1);
         }
@@ -85,7 +81,7 @@ impl Columns<'_> {
         for item in &select.projection {
             match item {
                 SelectItem::ExprWithAlias { alias, .. } => names.push(folded(alias)),
-                SelectItem::UnnamedExpr(expr) => names.push(name_of_expr(expr)?),
+                SelectItem::UnnamedExpr(expr) => names.push(column_of(expr)?),
                 SelectItem::Wildcard(_) => {
                     let [from] = select.from.as_slice() else {
                         return None;
@@ -99,30 +95,6 @@ impl Columns<'_> {
             }
         }
         Some(names)
-    }
-}
-
-fn name_of_expr(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Identifier(name) => Some(folded(name)),
-        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
-        Expr::Nested(inner) => name_of_expr(inner),
-        _ => None,
-    }
-}
-
-/// Gives the columns of a query the names that `WITH t (a, b)` lists.
-pub(super) fn rename(query: &mut Query, names: &[TableAliasColumnDef]) {
-    let SetExpr::Select(select) = query.body.as_mut() else {
-        return;
-    };
-    for (item, new) in select.projection.iter_mut().zip(names) {
-        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-            *item = SelectItem::ExprWithAlias {
-                expr: expr.clone(),
-                alias: new.name.clone(),
-            };
-        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! What the relations of FROM show, and what a join by shared columns makes of it.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, ExceptSelectItem, Expr, Ident, JoinConstraint, ObjectName, ObjectNamePart,
-    SelectItem, SelectItemQualifiedWildcardKind, Value, WildcardAdditionalOptions,
+    BinaryOperator, ExceptSelectItem, Expr, Ident, JoinConstraint, ObjectName, SelectItem,
+    SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 
 use crate::error::PlanError;
 use crate::logical::function_spelling::call;
-use crate::logical::spelling::folded;
+use crate::logical::row_spelling::{self, binary};
+use crate::logical::spelling::{folded, quoted};
 
 /// Columns of a relation of FROM, in order.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub(super) enum Shown {
 /// What a shared column is.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
+    Inner,
     Left,
     Right,
     Full,
@@ -44,34 +46,25 @@ pub(super) fn joined(
     shared: &[Ident],
     constraint: &mut JoinConstraint,
 ) -> Result<Vec<Shown>, PlanError> {
-    let mut condition: Option<Expr> = None;
+    let mut equal = Vec::with_capacity(shared.len());
     let mut merged = Vec::with_capacity(shared.len());
     for name in shared {
         let of_left = find(&left, name)?;
         let of_right = find(&right, name)?;
-        let equal = Expr::BinaryOp {
-            left: Box::new(of_left.clone()),
-            op: BinaryOperator::Eq,
-            right: Box::new(of_right.clone()),
-        };
-        condition = Some(match condition {
-            None => equal,
-            Some(before) => Expr::BinaryOp {
-                left: Box::new(before),
-                op: BinaryOperator::And,
-                right: Box::new(equal),
-            },
-        });
+        equal.push(binary(
+            of_left.clone(),
+            BinaryOperator::Eq,
+            of_right.clone(),
+        ));
         let expr = match kind {
             Kind::Right => of_right,
             Kind::Full => call("coalesce", vec![of_left, of_right]),
-            Kind::Left | Kind::Half { .. } => of_left,
+            Kind::Inner | Kind::Left | Kind::Half { .. } => of_left,
         };
         merged.push(Shown::Merged(name.clone(), Box::new(expr)));
     }
     // Without a shared column a natural join pairs all rows.
-    let all = || Expr::Value(Value::Boolean(true).into());
-    *constraint = JoinConstraint::On(condition.unwrap_or_else(all));
+    *constraint = JoinConstraint::On(row_spelling::joined(equal, &BinaryOperator::And));
     match kind {
         Kind::Half { left: true } => return Ok(left),
         Kind::Half { left: false } => return Ok(right),
@@ -171,14 +164,14 @@ pub(super) fn items_of(shown: &Shown) -> Vec<SelectItem> {
         } => columns
             .iter()
             .filter(|column| !without.contains(column))
-            .map(|column| SelectItem::UnnamedExpr(qualified(name, &quoted(column.clone()))))
+            .map(|column| SelectItem::UnnamedExpr(qualified(name, &quoted(column))))
             .collect(),
         Shown::Of {
             name,
             columns: None,
             without,
         } => {
-            let mut hidden = without.iter().cloned().map(quoted);
+            let mut hidden = without.iter().map(|name| quoted(name));
             let except = hidden.next().map(|first_element| ExceptSelectItem {
                 first_element,
                 additional_elements: hidden.collect(),
@@ -199,28 +192,12 @@ pub(super) fn item_of(name: &Ident, expr: &Expr) -> SelectItem {
         Expr::CompoundIdentifier(_) => SelectItem::UnnamedExpr(expr.clone()),
         _ => SelectItem::ExprWithAlias {
             expr: expr.clone(),
-            alias: quoted(folded(name)),
+            alias: quoted(&folded(name)),
         },
     }
 }
 
 fn qualified(relation: &ObjectName, column: &Ident) -> Expr {
-    let parts = relation.0.iter().filter_map(|part| match part {
-        ObjectNamePart::Identifier(part) => Some(part.clone()),
-        ObjectNamePart::Function(_) => None,
-    });
-    Expr::CompoundIdentifier(parts.chain([column.clone()]).collect())
-}
-
-/// The name itself of a qualified one.
-pub(super) fn last_part(name: &ObjectName) -> Option<Ident> {
-    match name.0.last() {
-        Some(ObjectNamePart::Identifier(name)) => Some(name.clone()),
-        _ => None,
-    }
-}
-
-/// A name that is read as it stands.
-pub(super) fn quoted(name: String) -> Ident {
-    Ident::with_quote('"', name)
+    let parts = relation.0.iter().filter_map(|part| part.as_ident());
+    Expr::CompoundIdentifier(parts.chain([column]).cloned().collect())
 }

@@ -10,7 +10,7 @@ use rtsap_plan::operator::{Emit, OperatorSpec};
 use rtsap_plan::properties::{StateBound, StreamProperties};
 use rtsap_stream::change::ChangelogMode;
 
-use super::Joined;
+use super::{Joined, place};
 use crate::error::{Cause, PlanError};
 use crate::logical::join_marker::{Mark, Marker};
 use crate::logical::window_length::constant_nanos;
@@ -86,9 +86,7 @@ impl Compiler<'_> {
         }
         debug_assert!(matches!(joined.kind, JoinKind::Inner | JoinKind::Left));
         let (output, schema) = self.join_output(joined, sides, [false, outer]);
-        let event_time = output
-            .iter()
-            .position(|column| column.side == Side::Left && column.index == wanted.times[0]);
+        let event_time = place(&output, Side::Left, wanted.times[0]);
         let state = match wanted.tolerance_nanos {
             Some(retention_nanos) => StateBound::EventTime { retention_nanos },
             None => StateBound::PerKey,
@@ -195,7 +193,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn tolerance(&self, argument: &Expr) -> Result<i64, PlanError> {
+    pub(super) fn tolerance(&self, argument: &Expr) -> Result<i64, PlanError> {
         let nanos = constant_nanos(argument).ok().filter(|nanos| *nanos >= 0);
         nanos.ok_or_else(|| {
             let message = "the tolerance of an ASOF JOIN must be a constant interval".to_owned();

@@ -27,7 +27,6 @@ use super::Joined;
 use super::condition::side_of;
 use crate::error::PlanError;
 use crate::logical::join_marker::{Mark, Marker};
-use crate::logical::window_length::constant_nanos;
 use crate::streaming::Compiler;
 
 /// The number that picks the row.
@@ -67,7 +66,11 @@ impl Compiler<'_> {
             let hint = "Write ON t.symbol = q.symbol AND t.x >= q.x, and nothing else.";
             self.at_word(error.hint(hint), "JOIN")
         })?;
-        let plan = ranked(join, joined, &comparison, marker.argument);
+        let tolerance_nanos = match marker.argument {
+            Some(argument) => Some(self.tolerance(argument)?),
+            None => None,
+        };
+        let plan = ranked(join, joined, &comparison, tolerance_nanos);
         let plan = plan.map_err(|error| self.ours(&error))?;
         self.node(&plan, Emit::Changes)
     }
@@ -112,7 +115,7 @@ fn ranked(
     join: &Join,
     joined: &Joined<'_>,
     comparison: &Comparison,
-    tolerance: Option<&Expr>,
+    tolerance_nanos: Option<i64>,
 ) -> Result<LogicalPlan> {
     let [left, right] = joined.plans;
     let all = |schema: &DFSchema| -> Vec<Expr> {
@@ -132,8 +135,7 @@ fn ranked(
     } = comparison;
     let mut filter = vec![binary_expr(time.clone(), *op, other.clone())];
     let before = matches!(op, Operator::Gt | Operator::GtEq);
-    if let Some(tolerance) = tolerance {
-        let nanos = constant_nanos(tolerance).unwrap_or_default();
+    if let Some(nanos) = tolerance_nanos {
         let reach = lit(ScalarValue::new_interval_mdn(0, 0, nanos));
         let (early, late) = match before {
             true => (other, time),

@@ -8,8 +8,8 @@ use rtsap_plan::operator::OperatorSpec;
 use rtsap_plan::properties::{StateBound, StreamProperties};
 use rtsap_stream::change::ChangelogMode;
 
-use super::Joined;
 use super::bounds::TimeBounds;
+use super::{Joined, place};
 use crate::error::{Cause, PlanError};
 use crate::streaming::Compiler;
 
@@ -42,12 +42,7 @@ impl Compiler<'_> {
             matches!(kind, JoinKind::Left | JoinKind::Full),
         ];
         let (output, schema) = self.join_output(joined, sides, nulls);
-        let place = |side: Side| {
-            let index = bounds.times[side.port()];
-            output
-                .iter()
-                .position(|column| column.side == side && column.index == index)
-        };
+        let place = |side: Side| place(&output, side, bounds.times[side.port()]);
         let (event_time, other) = match kind {
             JoinKind::Inner => (place(Side::Left), place(Side::Right)),
             JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti => (place(Side::Left), None),

@@ -6,7 +6,7 @@ use rtsap_plan::operator::{Emit, OperatorSpec};
 use rtsap_plan::properties::{StateBound, StreamProperties};
 use rtsap_stream::change::ChangelogMode;
 
-use super::Joined;
+use super::{Joined, place};
 use crate::error::PlanError;
 use crate::streaming::Compiler;
 
@@ -32,9 +32,7 @@ impl Compiler<'_> {
         let outer = joined.kind == JoinKind::Left;
         let (output, schema) = self.join_output(joined, sides, [false, outer]);
         let time = self.properties(left).event_time;
-        let event_time = output
-            .iter()
-            .position(|column| column.side == Side::Left && Some(column.index) == time);
+        let event_time = time.and_then(|time| place(&output, Side::Left, time));
         let spec = RegularJoinSpec {
             kind: joined.kind,
             keys: self.join_keys(joined, &conditions.equal)?,

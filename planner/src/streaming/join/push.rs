@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::logical_plan::{Filter, Join, Projection};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
@@ -73,7 +73,12 @@ fn is_marked(join: &Join) -> bool {
 /// # Errors
 /// DataFusion's, if a node cannot be built.
 pub fn without_products(plan: LogicalPlan) -> Result<LogicalPlan> {
-    if plan.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if is_marked(join))))? {
+    let mut marked = false;
+    plan.apply_with_subqueries(|node| {
+        marked |= matches!(node, LogicalPlan::Join(join) if is_marked(join));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if marked {
         return Ok(plan);
     }
     let ordered = plan.transform_down_with_subqueries(|node| match &node {
@@ -108,11 +113,8 @@ fn has_product(plan: &LogicalPlan) -> bool {
     let LogicalPlan::Join(join) = plan else {
         return false;
     };
-    let pairs_all = join.on.is_empty()
-        && join
-            .filter
-            .as_ref()
-            .is_none_or(|filter| *filter == lit(true) || join_marker::keeps_times(filter));
+    let filter = join.filter.as_ref();
+    let pairs_all = join.on.is_empty() && filter.is_none_or(|filter| *filter == lit(true));
     join.join_type == JoinType::Inner
         && (pairs_all || has_product(&join.left) || has_product(&join.right))
 }

@@ -10,7 +10,7 @@ use rtsap_plan::properties::{StateBound, StreamProperties};
 use rtsap_plan::rank::Numbering;
 use rtsap_stream::change::ChangelogMode;
 
-use super::Joined;
+use super::{Joined, place};
 use crate::error::{Cause, PlanError};
 use crate::streaming::Compiler;
 
@@ -55,9 +55,7 @@ impl Compiler<'_> {
         let key = self.joined_key(joined, sides);
         // Whatever comes out has a left row that is not yet forgotten.
         let event_time = match (kept, mode) {
-            ([Some(left), Some(_)], ChangelogMode::Append) => output
-                .iter()
-                .position(|column| column.side == Side::Left && column.index == left.time),
+            ([Some(left), Some(_)], ChangelogMode::Append) => place(&output, Side::Left, left.time),
             _ => None,
         };
         let state = match kept {
