@@ -29,6 +29,9 @@ pub struct Commit {
     pub kept: u8,
     /// Whether the target may once lose its last commit, as a failover to a replica does.
     pub rewinds: bool,
+    /// Whether states remember what was seen on the way to them: each such mark makes states that
+    /// are the same otherwise different ones.
+    pub remembers: bool,
 }
 
 /// What tells one manifest from another: who put it, in which generation, and its epoch.
@@ -214,6 +217,7 @@ impl Commit {
             epochs_max: 3,
             kept: 1,
             rewinds: false,
+            remembers: true,
         }
     }
 }
@@ -235,6 +239,18 @@ impl State {
 
     fn blame(&mut self, what: &'static str) {
         self.wrong.get_or_insert(what);
+    }
+
+    /// The older process first: which of two alike it is makes no difference.
+    fn in_order(&mut self) {
+        let life = |process: &Option<Process>| process.as_ref().map_or(Life::MAX, |p| p.life);
+        if life(&self.processes[0]) <= life(&self.processes[1]) {
+            return;
+        }
+        self.processes.swap(0, 1);
+        if let Some(open) = &mut self.target.open {
+            open.owner = 1 - open.owner;
+        }
     }
 
     /// Every row of the target is one of the history, in its order, once.
@@ -302,6 +318,14 @@ impl Model for Commit {
             Action::OrphanEnds(commits) => sink::end_orphan(&mut state, commits),
             Action::Rewind => sink::rewind(&mut state),
         }
+        if !self.remembers {
+            state.overtaken = false;
+            state.fenced_by_target = false;
+        }
+        if !self.rewinds {
+            state.target.before = None;
+        }
+        state.in_order();
         (state != *before).then_some(state)
     }
 
@@ -320,12 +344,13 @@ impl Model for Commit {
                     state.target.rows.len() == usize::from(model.epochs_max)
                 },
             ),
-            Property::sometimes("a process finds its place collected", |_, state: &State| {
-                state.overtaken
-            }),
+            Property::sometimes(
+                "a process finds its place collected",
+                |model: &Self, state: &State| state.overtaken || !model.remembers,
+            ),
             Property::sometimes(
                 "an old process is refused by the target",
-                |_, state: &State| state.fenced_by_target,
+                |model: &Self, state: &State| state.fenced_by_target || !model.remembers,
             ),
         ]
     }

@@ -178,7 +178,7 @@ pub(super) fn lose(state: &mut State, index: usize) {
 pub(super) fn abandon(state: &mut State, index: usize) {
     let target = &mut state.target;
     if target.open.as_ref().is_some_and(|open| open.owner == index) {
-        target.orphan = target.open.take();
+        target.orphan = target.open.take().map(|open| Open { owner: 0, ..open });
     }
 }
 
