@@ -224,6 +224,7 @@ impl Temporary {
             start_from,
             pace: Pace::default(),
             retention: None,
+            bytes_max: None,
         };
         instance.runtime.add_view(spec).await?;
         Ok(this)

@@ -7,7 +7,9 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::graph::{Node, NodeIndex, StreamPlan};
 use crate::grouping;
-use crate::operator::{AggregateSpec, Emit, OperatorSpec, WindowAggregateSpec, WindowColumn};
+use crate::operator::{
+    AggregateSpec, Emit, GroupAggregateSpec, OperatorSpec, WindowAggregateSpec, WindowColumn,
+};
 use crate::window::Nanos;
 
 use rtsap_stream::change::ChangelogMode;
@@ -59,6 +61,12 @@ fn write_node(
     }
 }
 
+/// By which key groups close.
+fn closing_text(spec: &GroupAggregateSpec) -> String {
+    let key = spec.closes.and_then(|key| spec.keys.get(key));
+    key.map_or_else(String::new, |key| format!(" until {key}"))
+}
+
 /// The operator with its arguments: `Filter: price > 10`.
 pub fn operator(node: &Node) -> String {
     let names = column_names(node);
@@ -84,7 +92,14 @@ pub fn operator(node: &Node) -> String {
             format!("Project: {}", columns.collect::<Vec<_>>().join(", "))
         }
         OperatorSpec::Filter { predicate } => format!("Filter: {predicate}"),
-        OperatorSpec::WindowAssign { window, time } => format!("WindowAssign: {window} on @{time}"),
+        OperatorSpec::WindowAssign {
+            window,
+            time,
+            open_only,
+        } => {
+            let open = if *open_only { " while open" } else { "" };
+            format!("WindowAssign: {window} on @{time}{open}")
+        }
         OperatorSpec::WindowAggregate(spec) => {
             format!("WindowAggregate: {} {}", spec.window, windowed(spec))
         }
@@ -95,9 +110,10 @@ pub fn operator(node: &Node) -> String {
             format!("SessionAggregate: {window} partition [{partition}] {rest}")
         }
         OperatorSpec::GroupAggregate(spec) => format!(
-            "GroupAggregate: by [{}]{} compute [{}]",
+            "GroupAggregate: by [{}]{}{} compute [{}]",
             list(&spec.keys),
             grouping::text(&spec.sets),
+            closing_text(spec),
             aggregates(&spec.aggregates)
         ),
         OperatorSpec::TopN(spec) => spec.text(),

@@ -67,12 +67,14 @@ pub enum OperatorSpec {
         window: WindowSpec,
         /// Index of the timestamp column in the input.
         time: usize,
+        /// Whether windows that event time has passed are left out.
+        open_only: bool,
     },
     /// Aggregates by window and key. One append-only input with event time.
     WindowAggregate(WindowAggregateSpec),
     /// Aggregates by session and key. One append-only input with event time.
     SessionAggregate(SessionSpec),
-    /// Aggregates by key, for ever. One input of any mode that the aggregates can take.
+    /// Aggregates by key, for ever or until event time has passed the key. One input of any mode that the aggregates can take.
     GroupAggregate(GroupAggregateSpec),
     /// The first rows of each partition by an order. One input of any mode.
     TopN(TopNSpec),
@@ -213,4 +215,7 @@ pub struct GroupAggregateSpec {
     pub sets: Vec<GroupingSet>,
     /// The aggregates.
     pub aggregates: Vec<AggregateSpec>,
+    /// Which key is the input's event time, if one is: nothing comes for a group that watermarks
+    /// have passed, and it is forgotten.
+    pub closes: Option<usize>,
 }

@@ -8,6 +8,7 @@ pub mod fill_node;
 pub mod function_spelling;
 pub mod horizon_node;
 pub mod join_marker;
+mod joined_window;
 pub mod literal;
 pub mod plain_view;
 pub mod row_spelling;

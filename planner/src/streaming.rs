@@ -74,6 +74,8 @@ pub struct PlannedView {
     pub pace: Pace,
     /// How long its rows are served; for ever if `None`.
     pub retention: Option<Retention>,
+    /// Bytes beyond which it is suspended, if it has a limit of its own.
+    pub memory_limit_bytes: Option<usize>,
 }
 
 /// How long rows of a view are served.
@@ -182,6 +184,7 @@ pub fn plan_view_with(
     if let Some(nanos) = options.retention_nanos {
         planned.retention = Some(retention::of(&planned, nanos)?);
     }
+    planned.memory_limit_bytes = options.memory_limit_bytes;
     Ok(planned)
 }
 
@@ -264,8 +267,9 @@ pub(crate) struct Compiler<'a> {
     twins: HashMap<NodeIndex, Vec<Twin>>,
     /// By join, the columns that its watermarks could speak about instead.
     alternatives: HashMap<NodeIndex, Vec<usize>>,
-    /// Rows that are put into windows are joined by them next: late ones must be found before.
-    joins_windows: bool,
+    /// Rows that are put into windows go on one by one, and are joined or grouped by their windows:
+    /// late ones must be found before.
+    finds_late: bool,
     /// Used by every expression: nothing in it changes.
     props: ExecutionProps,
     planning: PhysicalPlanningContext,
@@ -286,7 +290,7 @@ impl<'a> Compiler<'a> {
             notices: Vec::new(),
             twins: HashMap::new(),
             alternatives: HashMap::new(),
-            joins_windows: false,
+            finds_late: false,
             props: ExecutionProps::new(),
             planning: PhysicalPlanningContext::default(),
         }
@@ -424,6 +428,7 @@ impl<'a> Compiler<'a> {
             notices: self.notices,
             pace: Pace::default(),
             retention: None,
+            memory_limit_bytes: None,
         })
     }
 }

@@ -16,6 +16,7 @@ use absorb::{absorbs, multiplies};
 use edges::Edges;
 use input::project;
 use late::LateShape;
+pub(crate) use wiring::looked_up;
 use wiring::{still, tell_who_adds_up, timeless};
 
 use crate::operator::instantiate;

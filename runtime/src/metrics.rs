@@ -15,6 +15,9 @@ pub const CHECKPOINT_SECONDS: &str = "rtsap_runtime_checkpoint_seconds";
 /// The number of the last durable checkpoint.
 pub const CHECKPOINT_EPOCH: &str = "rtsap_runtime_checkpoint_epoch";
 
+/// Epochs that a sink has not applied yet.
+pub const SINK_PENDING: &str = "rtsap_runtime_sink_pending_epochs";
+
 /// Registers help and units with the installed recorder. Call once, after the recorder stands.
 pub fn describe() {
     use ::metrics::Unit;
@@ -35,6 +38,11 @@ pub fn describe() {
         CHECKPOINT_SECONDS,
         Unit::Seconds,
         "Duration from a checkpoint's cut to its durable manifest"
+    );
+    ::metrics::describe_gauge!(
+        SINK_PENDING,
+        Unit::Count,
+        "Epochs that a sink has not applied yet"
     );
     ::metrics::describe_gauge!(CHECKPOINT_EPOCH, Unit::Count, "Last durable checkpoint");
 }

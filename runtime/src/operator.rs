@@ -27,6 +27,7 @@ pub mod top_n;
 pub mod unnest;
 pub mod values;
 pub mod window_aggregate;
+pub mod window_assign;
 
 /// One step of a dataflow: a deterministic state machine over the messages of its inputs.
 ///

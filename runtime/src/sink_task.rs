@@ -202,8 +202,9 @@ async fn take_over(work: &mut Work, tell: &(impl Fn(SinkEvent) + Send)) -> Resul
         }
     };
     failpoint::pass("sink.fenced");
-    // What waits in the outbox is durable.
-    work.tip = work.outbox.last().map_or(work.tip, |l| l.max(work.tip));
+    // What waits in the outbox is durable, and so was what has been applied from there.
+    let last = work.outbox.last().unwrap_or(Epoch::ZERO);
+    work.tip = work.tip.max(last).max(work.applied);
     if report.applied > work.tip {
         return Err(Halt::Failed(None, ahead(report.applied, work.tip)));
     }

@@ -143,6 +143,9 @@ pub struct ViewSpec {
     pub pace: Pace,
     /// How long its rows are served; for ever if `None`.
     pub retention: Option<Retention>,
+    /// Bytes of state and served rows beyond which it is suspended, instead of those that the
+    /// runtime allows each view.
+    pub bytes_max: Option<usize>,
 }
 
 /// A sink to feed.

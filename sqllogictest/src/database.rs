@@ -66,6 +66,22 @@ impl Server {
         &self.engine
     }
 
+    /// Looks whether every row that views have read is accounted for.
+    ///
+    /// # Errors
+    /// Views of which this is not so.
+    pub async fn check_ledger(&self) -> Result<(), Failure> {
+        // What is suspended stands somewhere between two rows.
+        let wrong = "SELECT * FROM rtsap_catalog.ledger WHERE NOT balances AND view NOT IN \
+                     (SELECT name FROM rtsap_catalog.views WHERE state = 'suspended')";
+        match self.connect()?.run_all(wrong).await? {
+            DBOutput::Rows { rows, .. } if !rows.is_empty() => Err(Failure::new(format!(
+                "the ledger does not balance: {rows:?}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Stops the engine.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Runs one file against a new engine, to its first failure.
+/// Runs one file against a new engine, to its first failure; in the end the ledger must balance.
 ///
 /// # Errors
 /// What the file expects and the engine did not do, with the place in the file.
@@ -63,9 +63,10 @@ pub async fn run(file: &Path) -> Result<(), String> {
     let mut runner = runner(&server);
     let result = runner.run_file_async(file).await;
     drop(runner);
+    let balanced = server.check_ledger().await;
     let stopped = server.stop().await;
     result.map_err(|error| error.display(false).to_string())?;
-    stopped.map_err(|failure| failure.to_string())
+    balanced.and(stopped).map_err(|failure| failure.to_string())
 }
 
 /// Runs one file through the PostgreSQL protocol against a new engine, to its first failure.

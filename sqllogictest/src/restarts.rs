@@ -49,12 +49,15 @@ impl Lives {
         }
     }
 
-    /// Stops the last engine.
+    /// Stops the last engine, whose ledger must balance.
     ///
     /// # Errors
-    /// What its last checkpoint met.
+    /// Views of which that is not so; what its last checkpoint met.
     pub async fn stop(&self) -> Result<(), Failure> {
-        self.0.lock().await.server.stop().await
+        let life = self.0.lock().await;
+        let balanced = life.server.check_ledger().await;
+        let stopped = life.server.stop().await;
+        balanced.and(stopped)
     }
 
     async fn restart(&self) -> Result<(), Failure> {

@@ -172,6 +172,7 @@ pub(crate) fn view(
         notices,
         pace,
         retention,
+        memory_limit_bytes,
     } = planned;
     let source = |id: &ObjectNumber| {
         let object = catalog.by_id(*id);
@@ -201,6 +202,7 @@ pub(crate) fn view(
             column: retention.column,
             nanos: retention.nanos,
         }),
+        bytes_max: memory_limit_bytes,
     };
     let (relation, start) = (Some(relation), Start::View(spec));
     Ok(Candidate {

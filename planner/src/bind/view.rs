@@ -39,6 +39,9 @@ pub struct ViewOptions {
     pub state_ttl_nanos: Option<i64>,
     /// `retention`: how long rows are served, in event time; for ever if `None`.
     pub retention_nanos: Option<i64>,
+    /// `memory_limit`: bytes of state and served rows beyond which it is suspended; the server's
+    /// limit if `None`.
+    pub memory_limit_bytes: Option<usize>,
 }
 
 /// Checks the options of a view.
@@ -54,8 +57,15 @@ pub fn view_options(options: &WithOptions) -> Result<ViewOptions, PlanError> {
             "late_policy" => checked.late = late_policy(option)?,
             "state_ttl" => checked.state_ttl_nanos = Some(some_time(key, option)?),
             "retention" => checked.retention_nanos = Some(some_time(key, option)?),
+            "memory_limit" => checked.memory_limit_bytes = Some(some_memory(option)?),
             _ => {
-                let known = ["start_from", "late_policy", "state_ttl", "retention"];
+                let known = [
+                    "start_from",
+                    "late_policy",
+                    "state_ttl",
+                    "retention",
+                    "memory_limit",
+                ];
                 let message = format!("unknown option \"{key}\" of a streaming view");
                 let error = PlanError::new(Cause::Option { message }).at(option.position);
                 return Err(error.maybe_hint(nearest(key, known)));
@@ -73,6 +83,33 @@ fn some_time(key: &str, option: &WithOption) -> Result<i64, PlanError> {
     let message = format!("{key} must be longer than nothing");
     let error = PlanError::new(Cause::Option { message }).at(option.position);
     Err(error.hint(format!("Write a duration, such as {key} = '1 hour'.")))
+}
+
+/// The units of amounts of memory, as PostgreSQL has them.
+const MEMORY_UNITS: [(&str, usize); 5] = [
+    ("b", 1),
+    ("kb", 1 << 10),
+    ("mb", 1 << 20),
+    ("gb", 1 << 30),
+    ("tb", 1 << 40),
+];
+
+fn some_memory(option: &WithOption) -> Result<usize, PlanError> {
+    let text = option.value.trim().to_lowercase();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = (&text[..digits], text[digits..].trim());
+    let unit = MEMORY_UNITS.iter().find(|(name, _)| *name == unit);
+    let bytes = match (number.parse::<usize>(), unit) {
+        (Ok(number), Some((_, unit))) => number.checked_mul(*unit).filter(|bytes| *bytes > 0),
+        _ => None,
+    };
+    bytes.ok_or_else(|| {
+        let message = format!("memory_limit = '{}' is no amount of memory", option.value);
+        let error = PlanError::new(Cause::Option { message }).at(option.position);
+        error.hint("Write a number with B, kB, MB, GB or TB: memory_limit = '512 MB'.")
+    })
 }
 
 fn start(option: &WithOption) -> Result<ViewStart, PlanError> {

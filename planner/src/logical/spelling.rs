@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::function_spelling::number;
+use super::joined_window::over_join;
 use super::window_alias::WindowAliases;
 use crate::error::PlanError;
 use crate::logical::walk::{step, walk};
@@ -187,12 +188,10 @@ fn group_window(select: &mut Select) -> Result<(), PlanError> {
         let error = PlanError::unsupported("GROUP BY with two windows");
         return Err(error.hint("Write one view for each window."));
     }
-    let [from] = select.from.as_mut_slice() else {
-        return Err(several_relations());
+    let from = match select.from.as_mut_slice() {
+        [from] if from.joins.is_empty() => from,
+        _ => return over_join(select, at, &call),
     };
-    if !from.joins.is_empty() {
-        return Err(several_relations());
-    }
     let name = call.name.clone();
     let FunctionArguments::List(list) = call.args else {
         return Ok(());
@@ -276,9 +275,13 @@ fn session_key(group: &Expr) -> PlanError {
     )
 }
 
-fn several_relations() -> PlanError {
-    let error = PlanError::unsupported("GROUP BY with a window over several relations");
-    error.hint("Write the window in FROM: TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '…').")
+pub(super) fn several_relations() -> PlanError {
+    let what = "GROUP BY with such a window over several relations";
+    let error = PlanError::unsupported(what);
+    error.hint(
+        "Write GROUP BY TUMBLE(t.ts, INTERVAL '…') without an offset, or the window in FROM: \
+         HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '…', INTERVAL '…').",
+    )
 }
 
 pub(super) fn column(name: &str, span: Span) -> Expr {

@@ -1,4 +1,4 @@
-//! Aggregation: by window where there is one, for ever otherwise.
+//! Aggregation: by windows, by buckets of event time, by bounds of windows below; for ever otherwise.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
@@ -8,16 +8,32 @@ use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::operator::{AggregateSpec, Emit, GroupAggregateSpec, OperatorSpec, WindowColumn};
 use rtsap_plan::properties::{StateBound, StreamProperties};
+use rtsap_plan::window::WindowSpec;
 use rtsap_stream::change::ChangelogMode;
+use rtsap_stream::time::nanos_per;
 
 use crate::error::{Cause, PlanError};
-use crate::streaming::bucket::bucket_window;
+use crate::logical::window_length::{Length, Lengths};
+use crate::streaming::bucket::{bucket_window, is_bucket};
 use crate::streaming::grouping::Grouping;
-use crate::streaming::peel::Peeled;
+use crate::streaming::peel::{Layers, Peeled};
 use crate::streaming::readable;
 use crate::streaming::retract;
-use crate::streaming::window::{Group, Windowed, check_unit};
-use crate::streaming::{Compiler, arrow_schema, require_append};
+use crate::streaming::top_n::column;
+use crate::streaming::window::{Group, Windowed, check_unit, rank};
+use crate::streaming::{Compiler, Twin, arrow_schema};
+
+/// What of an aggregation says that its groups end.
+#[derive(Clone, Copy)]
+struct ByTime {
+    /// Which group expression.
+    at: usize,
+    /// Which column of the input it goes by.
+    time: usize,
+    /// The windows that the expression puts that column into; none if it is the column itself, a
+    /// bound of windows.
+    window: Option<WindowSpec>,
+}
 
 impl Compiler<'_> {
     pub(super) fn aggregate(
@@ -29,25 +45,59 @@ impl Compiler<'_> {
             return self.aggregate(&aggregate, emit);
         }
         if let Some(grouping) = Grouping::of(aggregate)? {
-            let node = self.aggregate(&grouping.aggregate, emit)?;
+            let everywhere = grouping.everywhere();
+            let grouped = &grouping.aggregate;
+            let compile = |compiler: &mut Self| compiler.grouped(grouped, &everywhere, emit);
+            let node = self.finding_late(false, compile)?;
             grouping.tell(self, node)?;
             return Ok(node);
         }
-        if let Some(peeled) = Peeled::find(&aggregate.input)
-            && self.groups_by_window(aggregate, &peeled)?
+        let everywhere = vec![true; aggregate.group_expr.len()];
+        self.finding_late(false, |compiler| {
+            compiler.grouped(aggregate, &everywhere, emit)
+        })
+    }
+
+    /// `everywhere` says which group expressions tell rows apart in each way to group.
+    fn grouped(
+        &mut self,
+        aggregate: &Aggregate,
+        everywhere: &[bool],
+        emit: Emit,
+    ) -> Result<NodeIndex, PlanError> {
+        let peeled = Peeled::find(&aggregate.input);
+        let mut over_window = None;
+        if let Some(peeled) = &peeled
+            && self.groups_by_window(aggregate, peeled)?
             && (peeled.is_session() || self.appends(peeled.node.input())?)
         {
-            return self.aggregate_over_window(aggregate, &peeled, emit);
+            if peeled.is_session() || self.is_plain(aggregate, peeled)? {
+                return self.aggregate_over_window(aggregate, peeled, emit);
+            }
+            over_window = Some(peeled);
         }
-        let before = self.nodes.len();
         // What feeds a window must never change, so windows below close before they show.
-        let input = self.node(&aggregate.input, Emit::OnClose { delay_nanos: 0 })?;
-        if let Some((at, column)) = self.bucket(aggregate, input)? {
-            return self.aggregate_over_bucket(aggregate, input, at, column, emit);
+        let closed = Emit::OnClose { delay_nanos: 0 };
+        if let Some(lowered) = self.over_bucket_below(aggregate)?
+            && let Some(node) = self.aggregate_by_time(&lowered, everywhere, closed, emit)?
+        {
+            return Ok(node);
         }
-        self.truncate(before);
+        if let Some(node) = self.aggregate_by_time(aggregate, everywhere, closed, emit)? {
+            return Ok(node);
+        }
+        // Groups of bounds of windows may show what is not closed yet.
+        if emit == Emit::Changes
+            && let Some(node) = self.aggregate_by_time(aggregate, everywhere, emit, emit)?
+        {
+            return Ok(node);
+        }
+        if let Some(peeled) = over_window {
+            // It says why not.
+            return self.aggregate_over_window(aggregate, peeled, emit);
+        }
         let input = self.node(&aggregate.input, emit)?;
-        self.group_aggregate(aggregate, input)
+        self.group_aggregate(aggregate, everywhere, input)
     }
 
     /// Whether rows of `input` stay as they are, if windows in it close before they show.
@@ -73,75 +123,164 @@ impl Compiler<'_> {
         Ok(false)
     }
 
-    /// Which group expression puts the input's event time into buckets, and the event-time column.
-    fn bucket(
-        &self,
-        aggregate: &Aggregate,
-        input: NodeIndex,
-    ) -> Result<Option<(usize, usize)>, PlanError> {
-        let Some(time) = self.properties(input).event_time else {
-            return Ok(None);
-        };
-        let schema = aggregate.input.schema();
-        if time >= schema.fields().len() || self.properties(input).mode != ChangelogMode::Append {
-            return Ok(None);
-        }
-        for (at, expr) in aggregate.group_expr.iter().enumerate() {
-            if bucket_window(expr, schema, time)?.is_some() {
-                return Ok(Some((at, time)));
+    /// Whether bounds of the window are nothing but group expressions.
+    fn is_plain(&self, aggregate: &Aggregate, peeled: &Peeled<'_>) -> Result<bool, PlanError> {
+        let names_window = |expr: &Expr| Peeled::names_window(peeled.node, expr);
+        let through = |expr: &Expr| peeled.through(expr).map_err(|error| self.ours(&error));
+        for expr in &aggregate.group_expr {
+            let expr = through(expr)?;
+            if names_window(&expr) && !matches!(expr, Expr::Column(_)) {
+                return Ok(false);
             }
         }
-        Ok(None)
+        for expr in &aggregate.aggr_expr {
+            if names_window(&through(expr)?) {
+                return Ok(false);
+            }
+        }
+        let filters = peeled.filters().map_err(|error| self.ours(&error))?;
+        Ok(!filters.iter().any(names_window))
     }
 
-    fn aggregate_over_bucket(
+    /// `aggregate` over what lies below the projections that compute a time bucket, if it groups by
+    /// such a bucket.
+    fn over_bucket_below(&self, aggregate: &Aggregate) -> Result<Option<Aggregate>, PlanError> {
+        let layers = Layers::below(&aggregate.input);
+        let is_column = |expr: &&Expr| matches!(expr, Expr::Column(_));
+        let mut computed = Vec::new();
+        for expr in aggregate.group_expr.iter().filter(is_column) {
+            let expr = layers.through(expr).map_err(|error| self.ours(&error))?;
+            computed.push(is_bucket(&expr));
+        }
+        if !computed.contains(&true) {
+            return Ok(None);
+        }
+        let lowered = layers.lowered(aggregate);
+        lowered.map(Some).map_err(|error| self.ours(&error))
+    }
+
+    /// The aggregation if its groups end as event time passes, and if its input, compiled for
+    /// `below`, never changes.
+    fn aggregate_by_time(
+        &mut self,
+        aggregate: &Aggregate,
+        everywhere: &[bool],
+        below: Emit,
+        emit: Emit,
+    ) -> Result<Option<NodeIndex>, PlanError> {
+        let before = self.nodes.len();
+        let mut input = self.node(&aggregate.input, below)?;
+        let whole = below != Emit::Changes;
+        let mut found = self.by_time(aggregate, everywhere, input, (whole, emit))?;
+        if let Some(by_time) = found
+            && self.is_window_bound(input, by_time.time)
+        {
+            // Rows go on from windows one by one: what is late must be found before.
+            self.truncate(before);
+            input = self.finding_late(true, |compiler| compiler.node(&aggregate.input, below))?;
+            found = self.by_time(aggregate, everywhere, input, (whole, emit))?;
+        }
+        let Some(by_time) = found else {
+            self.truncate(before);
+            return Ok(None);
+        };
+        self.aggregate_over_time(aggregate, input, by_time, emit)
+            .map(Some)
+    }
+
+    /// Which group expression ends with event time: a bucket of it, or a bound of windows where
+    /// results show when they are closed or their rows come one by one. `whole` says that windows
+    /// below close before they show.
+    fn by_time(
+        &self,
+        aggregate: &Aggregate,
+        everywhere: &[bool],
+        input: NodeIndex,
+        (whole, emit): (bool, Emit),
+    ) -> Result<Option<ByTime>, PlanError> {
+        if self.properties(input).mode != ChangelogMode::Append {
+            return Ok(None);
+        }
+        let schema = aggregate.input.schema();
+        let groups = aggregate.group_expr.iter().enumerate();
+        let groups = groups.filter(|(at, _)| everywhere[*at]);
+        let times = (0..schema.fields().len()).filter(|time| self.can_be_event_time(input, *time));
+        for time in times.filter(|_| whole) {
+            for (at, expr) in groups.clone() {
+                if let Some(window) = bucket_window(expr, schema, time)? {
+                    let window = Some(window);
+                    return Ok(Some(ByTime { at, time, window }));
+                }
+            }
+        }
+        if whole && emit == Emit::Changes {
+            return Ok(None);
+        }
+        let columns: Vec<(usize, usize)> = groups
+            .filter_map(|(at, expr)| Some((at, column(expr, schema)?)))
+            .collect();
+        let bound = self.closing_bound(input, columns.iter().map(|(_, column)| *column));
+        let Some((at, time)) = columns.into_iter().find(|(_, at)| Some(*at) == bound) else {
+            return Ok(None);
+        };
+        let window = None;
+        Ok(Some(ByTime { at, time, window }))
+    }
+
+    fn aggregate_over_time(
         &mut self,
         aggregate: &Aggregate,
         input: NodeIndex,
-        at: usize,
-        time: usize,
+        by_time: ByTime,
         emit: Emit,
     ) -> Result<NodeIndex, PlanError> {
+        let ByTime { at, time, window } = by_time;
         let schema = aggregate.input.schema();
-        require_append(self.properties(input), "aggregation by time bucket")?;
         self.check_event_time(input, time)?;
-        let Some(window) = bucket_window(&aggregate.group_expr[at], schema, time)? else {
-            return Err(PlanError::internal("a time bucket has vanished"));
+        let time_type = schema.field(time).data_type();
+        let bound = self.window_bound(input, time);
+        let windows = match window {
+            Some(window) => window,
+            // Each value of a bound is its own window.
+            None => unit_window(time_type)?,
         };
-        check_unit(window, schema.field(time).data_type())?;
-        let groups = aggregate
-            .group_expr
-            .iter()
-            .enumerate()
-            .map(|(index, expr)| {
-                if index == at {
-                    Group::Bound(WindowColumn::Start)
-                } else {
-                    Group::Key(expr.clone())
-                }
-            });
-        let groups = groups.collect();
-        let aggregates = aggregate.aggr_expr.clone();
+        check_unit(windows, time_type)?;
+        let groups = aggregate.group_expr.iter().enumerate();
+        let groups = groups.map(|(index, expr)| match index == at {
+            true => Group::Bound(WindowColumn::Start),
+            false => Group::Key(expr.clone()),
+        });
         let windowed = Windowed {
-            window,
+            window: windows,
             input,
             schema,
             time,
             partition: Vec::new(),
-            groups,
-            aggregates,
+            groups: groups.collect(),
+            aggregates: aggregate.aggr_expr.clone(),
         };
-        self.window_aggregate(aggregate, windowed, emit)
+        let node = self.window_aggregate(aggregate, windowed, emit)?;
+        if let (None, Some((bound, _))) = (window, bound)
+            && let Some(rank) = rank(bound)
+        {
+            self.set_twins(node, vec![Twin { column: at, rank }]);
+        }
+        Ok(node)
     }
 
     fn group_aggregate(
         &mut self,
         aggregate: &Aggregate,
+        everywhere: &[bool],
         input: NodeIndex,
     ) -> Result<NodeIndex, PlanError> {
         let mode = self.properties(input).mode;
         let schema = aggregate.input.schema();
-        let mut state = StateBound::PerKey;
+        let closes = self.closing_key(aggregate, everywhere, input);
+        let mut state = match closes {
+            Some(_) => StateBound::UntilClosed,
+            None => StateBound::PerKey,
+        };
         if !self.keeps_all_rows(input) {
             let bounded = |expr| check_bounded(expr, schema);
             aggregate.aggr_expr.iter().try_for_each(bounded)?;
@@ -164,7 +303,7 @@ impl Compiler<'_> {
                 {
                     (call.readable, call.keeps_rows) = (Some(readable), false);
                 }
-                if call.keeps_rows {
+                if call.keeps_rows && closes.is_none() {
                     state = StateBound::PerRow;
                 }
             }
@@ -193,8 +332,31 @@ impl Compiler<'_> {
             keys,
             sets: Vec::new(),
             aggregates,
+            closes,
         });
         Ok(self.push(spec, vec![input], properties))
+    }
+
+    /// The key that is a bound of windows below which show as they change: once event time has
+    /// passed it they change no more. Watermarks speak about it from now on.
+    fn closing_key(
+        &mut self,
+        aggregate: &Aggregate,
+        everywhere: &[bool],
+        input: NodeIndex,
+    ) -> Option<usize> {
+        if self.properties(input).mode == ChangelogMode::Append {
+            return None;
+        }
+        let schema = aggregate.input.schema();
+        let keys = aggregate.group_expr.iter().zip(everywhere).enumerate();
+        let keys = keys.filter(|(_, (_, everywhere))| **everywhere);
+        let keys: Vec<(usize, usize)> = keys
+            .filter_map(|(at, (expr, _))| Some((at, column(expr, schema)?)))
+            .collect();
+        let bound = self.closing_bound(input, keys.iter().map(|(_, column)| *column))?;
+        let (key, _) = keys.into_iter().find(|(_, column)| *column == bound)?;
+        self.retarget(input, bound).then_some(key)
     }
 
     /// An aggregate call over columns of `schema`.
@@ -214,6 +376,16 @@ impl Compiler<'_> {
             keeps_rows: false,
         })
     }
+}
+
+/// The windows of one unit of a time column.
+fn unit_window(time: &DataType) -> Result<WindowSpec, PlanError> {
+    let DataType::Timestamp(unit, _) = time else {
+        return Err(PlanError::internal(format!(
+            "a bound of windows of type {time}"
+        )));
+    };
+    Lengths::tumbling(Length::Nanos(nanos_per(*unit)), None).windows(None)
 }
 
 /// `GROUP BY k, k` as `GROUP BY k`: the result has the key once. `None` if no key is there twice.

@@ -24,6 +24,17 @@ use crate::error::PlanError;
 use crate::logical::window_length::{Length, Lengths, constant_length};
 use crate::streaming::values::bare_row;
 
+/// The functions that put times into buckets.
+const FUNCTIONS: [&str; 3] = ["time_bucket", "date_bin", "date_trunc"];
+
+/// Whether an expression puts something into buckets.
+pub(super) fn is_bucket(expr: &Expr) -> bool {
+    match unaliased(expr) {
+        Expr::ScalarFunction(call) => FUNCTIONS.contains(&call.func.name()),
+        _ => false,
+    }
+}
+
 /// The window of a call that puts column `time` of `schema` into buckets; `None` if
 /// `expr` is none.
 ///
@@ -114,7 +125,7 @@ fn unaliased(expr: &Expr) -> &Expr {
 /// Index of the argument that is the time column, if the call is a bucket function over it and
 /// otherwise constant.
 fn time_argument(call: &ScalarFunction, schema: &DFSchema, time: usize) -> Option<usize> {
-    if !["time_bucket", "date_bin", "date_trunc"].contains(&call.func.name()) {
+    if !FUNCTIONS.contains(&call.func.name()) {
         return None;
     }
     let is_time = |arg: &Expr| match arg {

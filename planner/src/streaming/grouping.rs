@@ -95,6 +95,15 @@ impl Grouping {
         Ok(Some(Self { aggregate, sets }))
     }
 
+    /// Which expressions, the id among them, are in all sets.
+    pub fn everywhere(&self) -> Vec<bool> {
+        let in_all = |index: usize| {
+            let present = |set: &GroupingSet| set.present.get(index).is_none_or(|present| *present);
+            self.sets.iter().all(present)
+        };
+        (0..self.aggregate.group_expr.len()).map(in_all).collect()
+    }
+
     /// Tells the aggregation, which is `node` or right below it, in which ways to group.
     ///
     /// # Errors

@@ -65,17 +65,31 @@ impl Compiler<'_> {
             Emit::Changes => Emit::OnClose { delay_nanos: 0 },
             closing @ Emit::OnClose { .. } => closing,
         };
-        let outer = std::mem::replace(&mut self.joins_windows, true);
-        let sides = self.sides(&joined, closing);
-        self.joins_windows = outer;
+        let sides = self.finding_late(true, |compiler| compiler.sides(&joined, closing));
+        let mut changing = None;
         if let Ok(sides) = sides
             && let Some(bounds) = self.time_bounds(&joined, sides)?
         {
-            return self.interval_join(&joined, sides, bounds);
+            let mut sides_append = sides.into_iter();
+            let refused = sides_append
+                .try_for_each(|side| self.require_append_side(side, "an interval join"));
+            match refused {
+                Ok(()) => return self.interval_join(&joined, sides, bounds),
+                Err(refused) => {
+                    let hint = "Say how long rows are kept: CREATE STREAMING VIEW … WITH \
+                                (state_ttl = '1 hour'); or write EMIT ON WINDOW CLOSE in the view \
+                                that it reads.";
+                    changing = Some(refused.hint(hint));
+                }
+            }
         }
-        self.nodes.truncate(before);
+        self.truncate(before);
         let sides = self.sides(&joined, closing)?;
-        self.regular_join(&joined, sides)
+        // Rows that change are joined for as long as they are there, whatever their times are.
+        match (self.regular_join(&joined, sides), changing) {
+            (Err(_), Some(refused)) => Err(refused),
+            (joined, _) => joined,
+        }
     }
 
     fn sides(&mut self, joined: &Joined<'_>, emit: Emit) -> Result<[NodeIndex; 2], PlanError> {

@@ -4,11 +4,14 @@
 //! Their expressions are rewritten to columns of the window's input, so that window and aggregation
 //! become one operator however the query was written: CTE, subquery, filter, computed keys.
 
+use std::sync::Arc;
+
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
+use datafusion::logical_expr::logical_plan::Aggregate;
 use datafusion::logical_expr::utils::split_conjunction_owned;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use rtsap_plan::window::WindowSpec;
 
 use crate::logical::window_node::WindowNode;
@@ -24,29 +27,15 @@ pub(super) struct Peeled<'a> {
 impl<'a> Peeled<'a> {
     /// Looks for a window function below `plan`.
     pub fn find(plan: &'a LogicalPlan) -> Option<Self> {
-        let mut layers = Vec::new();
-        let mut at = plan;
-        loop {
-            at = match at {
-                LogicalPlan::Projection(projection) => {
-                    layers.push(at);
-                    &projection.input
-                }
-                LogicalPlan::Filter(filter) => {
-                    layers.push(at);
-                    &filter.input
-                }
-                LogicalPlan::SubqueryAlias(alias) => {
-                    layers.push(at);
-                    &alias.input
-                }
-                LogicalPlan::Extension(extension) => {
-                    let node = extension.node.as_any().downcast_ref::<WindowNode>()?;
-                    return Some(Self { node, layers });
-                }
-                _ => return None,
-            };
-        }
+        let Layers { above, base } = Layers::below(plan);
+        let LogicalPlan::Extension(extension) = base else {
+            return None;
+        };
+        let node = extension.node.as_any().downcast_ref::<WindowNode>()?;
+        Some(Self {
+            node,
+            layers: above,
+        })
     }
 
     /// Whether it gives sessions.
@@ -87,6 +76,56 @@ impl<'a> Peeled<'a> {
             Ok(TreeNodeRecursion::Continue)
         });
         found
+    }
+}
+
+/// Projections, filters and aliases above a plan.
+pub(super) struct Layers<'a> {
+    /// Topmost first.
+    above: Vec<&'a LogicalPlan>,
+    /// What is below them.
+    base: &'a LogicalPlan,
+}
+
+impl<'a> Layers<'a> {
+    /// Those of `plan`.
+    pub fn below(plan: &'a LogicalPlan) -> Self {
+        let (mut above, mut base) = (Vec::new(), plan);
+        loop {
+            let next = match base {
+                LogicalPlan::Projection(projection) => &projection.input,
+                LogicalPlan::Filter(filter) => &filter.input,
+                LogicalPlan::SubqueryAlias(alias) => &alias.input,
+                _ => return Self { above, base },
+            };
+            above.push(base);
+            base = next;
+        }
+    }
+
+    /// An expression over the topmost layer as one over the base.
+    pub fn through(&self, expr: &Expr) -> Result<Expr> {
+        substitute(expr.clone(), &self.above)
+    }
+
+    /// `aggregate`, whose input these layers are, over the base and its filters alone.
+    pub fn lowered(&self, aggregate: &Aggregate) -> Result<Aggregate> {
+        let mut input = LogicalPlanBuilder::from(self.base.clone());
+        for (index, layer) in self.above.iter().enumerate().rev() {
+            if let LogicalPlan::Filter(filter) = layer {
+                let condition = substitute(filter.predicate.clone(), &self.above[index + 1..])?;
+                input = input.filter(condition)?;
+            }
+        }
+        let all = |exprs: &[Expr]| exprs.iter().map(|expr| self.through(expr)).collect();
+        let (groups, aggregates): (Result<Vec<Expr>>, Result<Vec<Expr>>) =
+            (all(&aggregate.group_expr), all(&aggregate.aggr_expr));
+        Aggregate::try_new_with_schema(
+            Arc::new(input.build()?),
+            groups?,
+            aggregates?,
+            Arc::clone(&aggregate.schema),
+        )
     }
 }
 

@@ -11,19 +11,20 @@ use datafusion::logical_expr::logical_plan::{Filter, Limit, Projection, Sort, Wi
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition};
 use datafusion::physical_expr::PhysicalSortExpr;
-use rtsap_plan::graph::{Node, NodeIndex};
+use rtsap_plan::graph::NodeIndex;
 use rtsap_plan::operator::{Emit, OperatorSpec};
 use rtsap_plan::properties::{StateBound, StreamProperties};
 use rtsap_plan::rank::{Closing, Numbering, TopNSpec};
 use rtsap_stream::change::ChangelogMode;
 
 use crate::error::{Cause, PlanError};
-use crate::logical::window_node::WINDOW_COLUMNS;
 use crate::streaming::peel::substitute;
 use crate::streaming::{Compiler, Twin, with_column};
 
+mod closing;
 mod condition;
 
+use closing::by_overlapping_window;
 use condition::{bounds, count, is_column};
 
 /// A condition on a row number.
@@ -97,13 +98,16 @@ impl Compiler<'_> {
         };
         let numbered = wanted.iter().chain(&ranked.rest).any(names_number);
         let before = self.nodes.len();
-        let input = self.node(&ranked.window.input, emit)?;
+        let params = &ranked.function.params;
+        // Rows that are late for some of their windows are so before they are numbered.
+        let overlaps = by_overlapping_window(&params.partition_by, &ranked.window.input);
+        let compile = |compiler: &mut Self| compiler.node(&ranked.window.input, emit);
+        let input = self.finding_late(overlaps || self.finds_late, compile)?;
         if emit != Emit::Changes && self.grows_in_order(input, &ranked) {
             // Rows get their final number as event time passes them: no row ever changes.
             self.truncate(before);
             return Ok(None);
         }
-        let params = &ranked.function.params;
         let node = self.rank(Ranking {
             input,
             schema: from,
@@ -355,38 +359,6 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether something below `node` sends rows only after the delay of `EMIT ON WINDOW CLOSE`.
-    pub(super) fn has_waited(&self, node: NodeIndex) -> bool {
-        let found = &self.nodes[node];
-        let waits = match &found.spec {
-            OperatorSpec::WindowAggregate(spec) => spec.emit != Emit::Changes,
-            OperatorSpec::SessionAggregate(spec) => spec.aggregate.emit != Emit::Changes,
-            OperatorSpec::TopN(spec) => spec.emit != Emit::Changes,
-            OperatorSpec::Over(_) => true,
-            _ => false,
-        };
-        waits || found.inputs.iter().any(|input| self.has_waited(*input))
-    }
-
-    /// Refuses a partition by windows that overlap: it would be kept for ever.
-    fn check_forgotten(&self, partition: &[Expr], schema: &DFSchema) -> Result<(), PlanError> {
-        let overlapping = |node: &Node| match &node.spec {
-            OperatorSpec::WindowAssign { window, .. } => {
-                window.size_nanos() != window.slide_nanos()
-            }
-            _ => false,
-        };
-        let by_window = partition.iter().filter_map(|expr| column(expr, schema));
-        let mut by_window =
-            by_window.filter(|at| WINDOW_COLUMNS.contains(&schema.field(*at).name().as_str()));
-        if by_window.next().is_none() || !self.nodes.iter().any(overlapping) {
-            return Ok(());
-        }
-        let node = "numbers by a window that overlaps others".to_owned();
-        let error = PlanError::new(Cause::UnboundedState { node });
-        Err(error.hint("Use TUMBLE, or aggregate by window first."))
-    }
-
     /// What identifies a row of the result: its partition, with its number where there are several;
     /// else what identified it before.
     fn rank_key(&self, ranking: &Ranking<'_>) -> Vec<usize> {
@@ -411,44 +383,6 @@ impl Compiler<'_> {
                 key.map(|column| ranking.moved(*column)).collect()
             }
         }
-    }
-
-    /// When event time has passed a partition: if it is by event time or by a window of it.
-    fn closing(&self, input: NodeIndex, partition: &[Expr], schema: &DFSchema) -> Option<Closing> {
-        let columns: Vec<usize> = partition
-            .iter()
-            .filter_map(|expr| column(expr, schema))
-            .collect();
-        let twins = self.twins(input);
-        let by_window = twins.iter().any(|twin| columns.contains(&twin.column));
-        let event_time = self.properties(input).event_time;
-        let is_twin = |column: usize| twins.iter().any(|twin| twin.column == column);
-        let over_with = |time: &usize| columns.contains(time) || (by_window && is_twin(*time));
-        if let Some(column) = event_time.filter(over_with) {
-            return Some(Closing {
-                column,
-                after_nanos: 0,
-            });
-        }
-        // Rows in windows whose own time is the event time: a window is over when its last point
-        // is passed, which is right before its end.
-        let bound = |rank: u8| {
-            let twin = twins.iter().find(|twin| twin.rank == rank);
-            twin.map(|twin| twin.column)
-        };
-        if !by_window {
-            return None;
-        }
-        let time = bound(1).map(|column| Closing {
-            column,
-            after_nanos: 0,
-        });
-        time.or_else(|| {
-            bound(2).map(|column| Closing {
-                column,
-                after_nanos: -1,
-            })
-        })
     }
 
     /// A sort expression over columns of `schema`.

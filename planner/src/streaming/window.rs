@@ -89,7 +89,12 @@ impl Compiler<'_> {
             ..before
         };
         let window = node.window();
-        let spec = OperatorSpec::WindowAssign { window, time };
+        let open_only = self.finds_late && !changes;
+        let spec = OperatorSpec::WindowAssign {
+            window,
+            time,
+            open_only,
+        };
         let node = self.push(spec, vec![input], properties);
         let bounds = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time].into_iter();
         let first = width - WINDOW_COLUMNS.len();
@@ -101,7 +106,7 @@ impl Compiler<'_> {
         });
         let twins = twins.collect();
         // A row that is in several windows may be late for some of them only.
-        if window.tumbles() && !changes {
+        if open_only || (window.tumbles() && !changes) {
             self.set_twins(node, twins);
         }
         Ok(node)
@@ -364,7 +369,8 @@ fn twins(window: WindowSpec, output: &[WindowColumn]) -> Vec<Twin> {
     twins.collect()
 }
 
-fn rank(column: WindowColumn) -> Option<u8> {
+/// Of the bounds of one window, the later has the higher rank.
+pub(super) fn rank(column: WindowColumn) -> Option<u8> {
     match column {
         WindowColumn::Start => Some(0),
         WindowColumn::Time => Some(1),

@@ -297,13 +297,7 @@ impl GroupTable {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let prefixed = |prefix: &str| -> Vec<ArrayRef> {
-            let schema = batch.schema_ref();
-            let columns = schema.fields().iter().zip(batch.columns());
-            let wanted = columns.filter(|(field, _)| field.name().starts_with(prefix));
-            wanted.map(|(_, column)| Arc::clone(column)).collect()
-        };
-        let keys = prefixed("key_");
+        let keys = saved_keys(batch);
         if keys.len() != calls.key_count() {
             return internal_err!("state has {} key columns", keys.len());
         }
@@ -315,7 +309,7 @@ impl GroupTable {
             return internal_err!("state has a key twice");
         }
         for (index, aggregate) in self.aggregates.iter_mut().enumerate() {
-            let partial = prefixed(&format!("aggregate_{index}_"));
+            let partial = columns_named(batch, &format!("aggregate_{index}_"));
             if partial.is_empty() {
                 return internal_err!("state has no columns for aggregate {index}");
             }
@@ -338,4 +332,17 @@ impl GroupTable {
         }
         Ok(())
     }
+}
+
+/// The keys in a batch that [`GroupTable::save`] wrote.
+pub fn saved_keys(batch: &RecordBatch) -> Vec<ArrayRef> {
+    columns_named(batch, "key_")
+}
+
+/// The columns whose names begin so.
+fn columns_named(batch: &RecordBatch, prefix: &str) -> Vec<ArrayRef> {
+    let schema = batch.schema_ref();
+    let columns = schema.fields().iter().zip(batch.columns());
+    let wanted = columns.filter(|(field, _)| field.name().starts_with(prefix));
+    wanted.map(|(_, column)| Arc::clone(column)).collect()
 }

@@ -197,11 +197,16 @@ impl Chain {
         Ok(())
     }
 
-    /// Deletes objects under `prefixes` that no kept manifest names: what a crash left behind.
+    /// Deletes objects under `prefixes` that no kept manifest names: what a crash left behind. Only
+    /// those of older generations, none of which can commit any more: whoever has been overtaken
+    /// since it took over may come here late, and must leave what its successor has written.
     ///
     /// # Errors
     /// [`CheckpointError::Store`].
     pub async fn collect_orphans(&self, prefixes: &[&str]) -> Result<usize, CheckpointError> {
+        let older = |path: &str| {
+            generation_of(path).is_some_and(|generation| generation < self.tip.generation)
+        };
         let mut needed: BTreeSet<&str> = self.tip.objects().map(|o| o.path.as_str()).collect();
         needed.extend(
             self.kept
@@ -214,7 +219,7 @@ impl Chain {
             orphans.extend(
                 found
                     .into_iter()
-                    .filter(|path| !needed.contains(path.as_str())),
+                    .filter(|path| older(path) && !needed.contains(path.as_str())),
             );
         }
         failpoint::pass("chain.orphans_listed");
@@ -298,6 +303,17 @@ fn number_of(writer: &str) -> u64 {
 
 fn path_of(sequence: u64) -> String {
     format!("chain/{sequence:020}.json")
+}
+
+/// What a new object of `generation` and `epoch` is called, up to what it holds.
+pub fn object_prefix(generation: u64, epoch: u64) -> String {
+    format!("data/{generation:010}-{epoch:012}")
+}
+
+/// The generation of the process that wrote the object at `path`.
+fn generation_of(path: &str) -> Option<u64> {
+    let (generation, _) = path.rsplit('/').next()?.split_once('-')?;
+    generation.parse().ok()
 }
 
 fn sequence_of(path: &str) -> Option<u64> {

@@ -20,7 +20,7 @@ use super::relation::{Arrival, Body, Heard, Relation, Saved, Work, shape_of};
 use super::source::{SourceEntry, errors_schema};
 use crate::checkpoint::manifest::{ReaderState, RelationState, SourceState};
 use crate::checkpoint::table_log::LogEntry;
-use crate::dataflow::Dataflow;
+use crate::dataflow::{Dataflow, looked_up};
 use crate::error::RuntimeError;
 use crate::reader;
 use crate::serve::Part;
@@ -104,7 +104,11 @@ impl Core {
         if self.config.check_edges {
             dataflow.check_edges(&spec.plan)?;
         }
-        let inputs: Vec<ObjectId> = dataflow.inputs().iter().map(|input| input.object).collect();
+        let mut inputs: Vec<ObjectId> =
+            dataflow.inputs().iter().map(|input| input.object).collect();
+        // Rows that are there already meet what is there already.
+        let looked_up = looked_up(&spec.plan);
+        inputs.sort_by_key(|input| !looked_up.contains(input));
         let unknown =
             |id: &&ObjectId| !self.sources.contains_key(*id) && !self.relations.contains_key(*id);
         if let Some(id) = inputs.iter().find(unknown) {
@@ -122,6 +126,7 @@ impl Core {
             Relation::new(spec.id, spec.name.clone(), body, served, late.transpose()?);
         relation.pace = spec.pace;
         relation.retention = spec.retention;
+        relation.bytes_max = spec.bytes_max;
         relation.windows = rebuild::windows(&output);
         let fresh = saved.is_none();
         let fingerprint = super::save::fingerprint(&spec.plan);
@@ -407,6 +412,7 @@ impl Relation {
             idle: false,
             pace: Pace::default(),
             retention: None,
+            bytes_max: None,
             windows: None,
             shown_at: None,
             held: Vec::new(),

@@ -37,6 +37,8 @@ pub(crate) struct Relation {
     pub pace: Pace,
     /// How long its rows are served.
     pub retention: Option<Retention>,
+    /// Bytes beyond which it is suspended, if it has a limit of its own.
+    pub bytes_max: Option<usize>,
     /// The column by which its rows are windows, if event time says which of them are final.
     pub windows: Option<usize>,
     /// When it was last shown, by the process's clock.

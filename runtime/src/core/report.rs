@@ -39,6 +39,12 @@ impl Core {
             status.views.push(self.view_status(relation));
         }
         for sink in self.sinks.values() {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a gauge of epochs needs no more"
+            )]
+            metrics::gauge!(crate::metrics::SINK_PENDING, "sink" => sink.name.clone())
+                .set(sink.state.outbox.len() as f64);
             status.sinks.push(SinkStatus {
                 id: rtsap_plan::operator::ObjectId(sink.state.id),
                 health: sink.health.clone(),
@@ -117,7 +123,6 @@ impl Core {
 
     /// Suspends views that hold more than they may: one view must not take the process down.
     pub(super) fn limit_memory(&mut self) {
-        let limit = self.config.view_bytes_max;
         for relation in self
             .relations
             .values_mut()
@@ -126,6 +131,7 @@ impl Core {
             if relation.saved.paused {
                 relation.limit_inbox();
             }
+            let limit = relation.bytes_max.unwrap_or(self.config.view_bytes_max);
             let bytes = relation.state_bytes() + relation.served.bytes();
             if bytes > limit {
                 relation.suspend(format!(

@@ -13,6 +13,7 @@ use super::relation::{Body, Relation};
 use super::sinks::SinkEntry;
 use super::source::SourceEntry;
 use super::{Core, InFlight, Report};
+use crate::checkpoint::chain::object_prefix;
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::job::{self, Blob, Committed, Job, Target};
 use crate::checkpoint::manifest::{ManifestV1, ReaderState, SplitState};
@@ -74,7 +75,7 @@ impl Core {
 
     fn cut_checkpoint(&mut self) -> Result<Job, ServeError> {
         let epoch = self.manifest.epoch + 1;
-        let name = format!("{:010}-{epoch:012}", self.manifest.generation);
+        let name = object_prefix(self.manifest.generation, epoch);
         let mut manifest = ManifestV1 {
             generation: self.manifest.generation,
             epoch,
@@ -113,7 +114,7 @@ impl Core {
         let sections = operators.into_sections();
         self.has_base = !base || !sections.is_empty();
         if !sections.is_empty() {
-            let path = format!("data/{name}-operators");
+            let path = format!("{name}-operators");
             blobs.push(Blob {
                 path,
                 sections,
@@ -273,7 +274,7 @@ impl SourceEntry {
             delta = self.errors.everything()?;
         }
         let source = self.spec.id.0;
-        let path = format!("data/{name}-errors-{source}");
+        let path = format!("{name}-errors-{source}");
         blobs.push(blob(path, delta, Target::Errors { source, base }));
         Ok(())
     }
@@ -304,6 +305,12 @@ impl Relation {
             self.suspend(format!("its state cannot be saved: {error}"));
         }
         let ledger = self.ledger();
+        if self.suspended.is_none() && !ledger.balances() {
+            self.suspend(format!(
+                "its ledger does not balance: of {} rows {} were used, {} filtered, {} late",
+                ledger.rows_in, ledger.used, ledger.filtered, ledger.late
+            ));
+        }
         self.saved.ledger = [ledger.rows_in, ledger.used, ledger.filtered, ledger.late];
         self.saved.watermark = self.watermark.map(rtsap_stream::time::EventTime::nanos);
         self.saved.suspended.clone_from(&self.suspended);
@@ -339,7 +346,7 @@ impl Relation {
                     sinks: Vec::new(),
                 };
                 let all = self.served.everything()?;
-                blobs.push(blob(format!("data/{name}-base-{relation}"), all, target));
+                blobs.push(blob(format!("{name}-base-{relation}"), all, target));
             }
             if !base || !begun.is_empty() {
                 let sinks = begun.to_vec();
@@ -349,7 +356,7 @@ impl Relation {
                     kept: !base,
                     sinks,
                 };
-                blobs.push(blob(format!("data/{name}-rows-{relation}"), delta, target));
+                blobs.push(blob(format!("{name}-rows-{relation}"), delta, target));
             }
         }
         let all = if unbegun.is_empty() {
@@ -365,7 +372,7 @@ impl Relation {
                 kept: false,
                 sinks,
             };
-            blobs.push(blob(format!("data/{name}-start-{relation}"), all, target));
+            blobs.push(blob(format!("{name}-start-{relation}"), all, target));
         }
         if let Some(late) = &mut self.late {
             let delta = late.take_delta()?;
@@ -373,7 +380,7 @@ impl Relation {
                 let base = self.saved.late.len() >= DELTAS_MAX;
                 let delta = if base { late.everything()? } else { delta };
                 let target = Target::Late { relation, base };
-                blobs.push(blob(format!("data/{name}-late-{relation}"), delta, target));
+                blobs.push(blob(format!("{name}-late-{relation}"), delta, target));
             }
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! What nodes must know of those beside them before rows come.
 
-use rtsap_plan::graph::{Node, StreamPlan};
-use rtsap_plan::operator::OperatorSpec;
+use std::collections::BTreeSet;
+
+use rtsap_plan::graph::{Node, NodeIndex, StreamPlan};
+use rtsap_plan::operator::{ObjectId, OperatorSpec};
 use rtsap_stream::change::ChangelogMode;
 
 use super::NodeState;
@@ -18,6 +20,27 @@ pub(super) fn timeless(node: &Node, still: &[bool]) -> Vec<bool> {
     ports
         .map(|(port, input)| by_join(port) || still[*input])
         .collect()
+}
+
+/// The objects in which rows of others are looked up as these come.
+pub(crate) fn looked_up(plan: &StreamPlan) -> BTreeSet<ObjectId> {
+    fn leaves(plan: &StreamPlan, node: NodeIndex, found: &mut BTreeSet<ObjectId>) {
+        if let OperatorSpec::Input { object, .. } = &plan.nodes[node].spec {
+            found.insert(*object);
+        }
+        for input in &plan.nodes[node].inputs {
+            leaves(plan, *input, found);
+        }
+    }
+    let mut found = BTreeSet::new();
+    for node in &plan.nodes {
+        if let OperatorSpec::RegularJoin(spec) = &node.spec
+            && spec.lookup
+        {
+            leaves(plan, node.inputs[1], &mut found);
+        }
+    }
+    found
 }
 
 /// By node, whether nothing ever comes from it but what is there from the start.

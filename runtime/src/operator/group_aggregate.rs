@@ -1,4 +1,5 @@
-//! Aggregation by key without a window: one row a key for as long as the key has rows.
+//! Aggregation by key without a window: one row a key for as long as the key has rows, or until
+//! event time has passed the key.
 //!
 //! Sends nothing until a publish, then the current row of every group that changed. A group whose
 //! rows have all been taken back is deleted; its delete carries the values that were last sent, as
@@ -22,11 +23,15 @@ use rtsap_stream::time::EventTime;
 
 use crate::aggregate::calls::{Calls, Inputs};
 use crate::aggregate::choose::Reading;
-use crate::aggregate::table::{GroupRows, GroupTable};
+use crate::aggregate::table::{GroupRows, GroupTable, saved_keys};
 use crate::state::{StateError, StateReader, StateWriter};
 
 use super::stateless::changes;
 use super::{Operator, OperatorError, Output};
+
+mod closing;
+
+use closing::Closing;
 
 /// As `EXPLAIN` shows it.
 const NAME: &str = "GroupAggregate";
@@ -45,6 +50,8 @@ pub struct GroupAggregation {
     table: GroupTable,
     /// Without keys there is one group, which exists without rows.
     global: bool,
+    /// By which key groups close, if they do.
+    closing: Option<Closing>,
     /// Rows of each group.
     row_counts: Vec<i64>,
     /// Whether the group's row has been sent and not deleted.
@@ -99,6 +106,7 @@ impl GroupAggregation {
             schema,
             table,
             global,
+            closing: spec.closes.map(Closing::by),
             row_counts: vec![0; groups],
             shown: vec![false; groups],
             shown_count: 0,
@@ -145,6 +153,11 @@ impl GroupAggregation {
         self.table
             .intern(&self.calls, inputs, &mut self.groups)
             .map_err(OperatorError::compute(NAME))?;
+        if let Some(closing) = &mut self.closing {
+            closing
+                .learn(inputs.keys(self.calls.key_count()), &self.groups)
+                .map_err(OperatorError::arrow(NAME))?;
+        }
         if self.retracting || self.replaced {
             self.keep_sent()?;
         }
@@ -186,11 +199,28 @@ impl GroupAggregation {
         }
         let groups = 0..self.table.len();
         let alive: Vec<usize> = groups.filter(|group| self.shown[*group]).collect();
+        self.retain(&alive)
+    }
+
+    /// Forgets the groups that have closed. Called when no change waits.
+    fn free_closed(&mut self) -> Result<(), OperatorError> {
+        match self.closing.as_ref().and_then(Closing::open) {
+            Some(open) => self.retain(&open),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps these groups alone, which get the numbers from 0.
+    fn retain(&mut self, groups: &[usize]) -> Result<(), OperatorError> {
         self.table
-            .retain(&self.calls, &alive)
+            .retain(&self.calls, groups)
             .map_err(OperatorError::compute(NAME))?;
-        self.row_counts = alive.iter().map(|group| self.row_counts[*group]).collect();
-        self.shown = vec![true; alive.len()];
+        self.row_counts = groups.iter().map(|group| self.row_counts[*group]).collect();
+        self.shown = groups.iter().map(|group| self.shown[*group]).collect();
+        self.shown_count = self.shown.iter().filter(|shown| **shown).count();
+        if let Some(closing) = &mut self.closing {
+            closing.retain(groups);
+        }
         self.renumbered = true;
         Ok(())
     }
@@ -261,10 +291,13 @@ impl Operator for GroupAggregation {
 
     fn on_watermark(
         &mut self,
-        _time: EventTime,
+        time: EventTime,
         _out: &mut Output,
     ) -> Result<EventTime, OperatorError> {
-        // A group of any time may change again: nothing can be promised.
+        if let Some(closing) = &mut self.closing {
+            closing.advance(time);
+        }
+        // What is sent at the next publish may be of any time.
         Ok(EventTime::MIN)
     }
 
@@ -302,6 +335,7 @@ impl Operator for GroupAggregation {
         }
         self.sent.clear();
         self.sent_rows.clear();
+        self.free_closed()?;
         self.free_dead()
     }
 
@@ -344,7 +378,12 @@ impl Operator for GroupAggregation {
         self.row_counts.clear();
         self.shown.clear();
         for batch in from.get(GROUPS) {
+            let known = self.table.len();
             self.table.load(&self.calls, batch)?;
+            if let Some(closing) = &mut self.closing {
+                let groups: Vec<usize> = (known..self.table.len()).collect();
+                closing.learn(&saved_keys(batch), &groups)?;
+            }
             let column = |name: &str| {
                 let column = batch.column_by_name(name);
                 column.ok_or_else(|| StateError::section(GROUPS, "lacks a column"))
@@ -365,6 +404,7 @@ impl Operator for GroupAggregation {
         self.table.size()
             + self.row_counts.capacity() * size_of::<i64>()
             + self.shown.capacity()
+            + self.closing.as_ref().map_or(0, Closing::size)
             + self
                 .sent
                 .iter()

@@ -15,11 +15,12 @@ use super::over::Over;
 use super::partition_over::PartitionOver;
 use super::regular_join::RegularJoin;
 use super::session::SessionAggregation;
-use super::stateless::{Filter, Project, Union, WindowAssign};
+use super::stateless::{Filter, Project, Union};
 use super::top_n::TopN;
 use super::unnest::Unnest;
 use super::values::Values;
 use super::window_aggregate::WindowAggregation;
+use super::window_assign::WindowAssign;
 use super::{Operator, OperatorError};
 
 /// Returns the operator of `node`, whose inputs have `input_schemas` by port. An `Input` has none:
@@ -53,9 +54,11 @@ pub fn operator(
         OperatorSpec::LatestByKey { key } => Box::new(LatestByKey::new(node, input, key)?),
         OperatorSpec::Project { exprs } => Box::new(Project::new(node, exprs)),
         OperatorSpec::Filter { predicate } => Box::new(Filter::new(node, predicate)),
-        OperatorSpec::WindowAssign { window, time } => {
-            Box::new(WindowAssign::new(node, input, *window, *time)?)
-        }
+        OperatorSpec::WindowAssign {
+            window,
+            time,
+            open_only,
+        } => Box::new(WindowAssign::new(node, input, *window, *time, *open_only)?),
         OperatorSpec::WindowAggregate(spec) => Box::new(WindowAggregation::new(node, input, spec)?),
         OperatorSpec::SessionAggregate(spec) => {
             Box::new(SessionAggregation::new(node, input, spec)?)

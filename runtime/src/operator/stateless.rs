@@ -1,23 +1,17 @@
-//! Operators without state: projection, filter, window assignment, union.
-//!
-//! They pass the watermark on as it is, except for window columns, whose time lags behind the
-//! row's.
+//! Operators without state: projection, filter, union. They pass the watermark on as it is.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int8Array, UInt32Array};
-use arrow::compute::{filter, filter_record_batch, prep_null_mask_filter, take_arrays};
+use arrow::array::{Array, BooleanArray, Int8Array};
+use arrow::compute::{filter, filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::cast::as_boolean_array;
 use datafusion::physical_expr::PhysicalExpr;
 use rtsap_plan::graph::Node;
-use rtsap_plan::operator::WindowColumn;
-use rtsap_plan::window::{Window, WindowSpec};
 use rtsap_stream::change::{ChangeBatch, ChangelogMode};
 use rtsap_stream::time::EventTime;
 
-use super::window_aggregate::time::TimeColumn;
 use super::{Operator, OperatorError, Output};
 
 /// Pairs rows and ops.
@@ -184,120 +178,6 @@ impl Operator for Filter {
         _out: &mut Output,
     ) -> Result<EventTime, OperatorError> {
         Ok(time)
-    }
-}
-
-/// Repeats each row for each of its windows, with the window's columns.
-///
-/// A row without time, or in a gap between windows, belongs to none and counts as filtered out.
-pub struct WindowAssign {
-    window: WindowSpec,
-    time: TimeColumn,
-    schema: SchemaRef,
-    /// Which window column the watermark speaks about, if it is one.
-    event_time: Option<WindowColumn>,
-}
-
-impl WindowAssign {
-    /// The assignment of `node` by the column `time` of rows of `input`.
-    ///
-    /// # Errors
-    /// [`OperatorError::Contract`] if that column is no timestamp.
-    pub fn new(
-        node: &Node,
-        input: &SchemaRef,
-        window: WindowSpec,
-        time: usize,
-    ) -> Result<Self, OperatorError> {
-        let schema = Arc::clone(&node.properties.schema);
-        let columns = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time];
-        let first = input.fields().len();
-        let added = node
-            .properties
-            .event_time
-            .and_then(|index| index.checked_sub(first));
-        let event_time = added.and_then(|index| columns.get(index).copied());
-        let time = TimeColumn::of("WindowAssign", input, time)?;
-        Ok(Self {
-            window,
-            time,
-            schema,
-            event_time,
-        })
-    }
-
-    fn rows_in_windows(
-        &self,
-        rows: &RecordBatch,
-    ) -> Result<(Vec<u32>, Vec<Window>), OperatorError> {
-        let times = self.time.read("WindowAssign", rows)?;
-        let mut indices = Vec::with_capacity(rows.num_rows());
-        let mut windows = Vec::with_capacity(rows.num_rows());
-        for row in 0..rows.num_rows() {
-            let Some(nanos) = times.nanos(row, &self.window) else {
-                continue;
-            };
-            for window in self.window.windows_of(nanos) {
-                indices.push(row as u32);
-                windows.push(window);
-            }
-        }
-        Ok((indices, windows))
-    }
-}
-
-impl Operator for WindowAssign {
-    fn name(&self) -> &'static str {
-        "WindowAssign"
-    }
-
-    fn on_changes(
-        &mut self,
-        _port: usize,
-        changes: &ChangeBatch,
-        out: &mut Output,
-    ) -> Result<(), OperatorError> {
-        let operator = "WindowAssign";
-        let rows = changes.rows();
-        let (indices, windows) = self.rows_in_windows(rows)?;
-        let mut assigned = indices.clone();
-        assigned.dedup();
-        out.filtered_rows += (rows.num_rows() - assigned.len()) as u64;
-        if indices.is_empty() {
-            return Ok(());
-        }
-        let refused = |source| OperatorError::Arrow { operator, source };
-        let once = indices.len() == rows.num_rows() && assigned.len() == indices.len();
-        let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
-        let mut ops = changes.ops().cloned();
-        if !once {
-            let indices = UInt32Array::from(indices);
-            columns = take_arrays(&columns, &indices, None).map_err(refused)?;
-            if let Some(kept) = &ops {
-                let kept = arrow::compute::take(kept, &indices, None).map_err(refused)?;
-                ops = Some(Int8Array::from(kept.to_data()));
-            }
-        }
-        for column in [WindowColumn::Start, WindowColumn::End, WindowColumn::Time] {
-            let values = windows
-                .iter()
-                .map(|window| self.time.value(*window, column));
-            columns.push(self.time.array(values));
-        }
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(refused)?;
-        out.changes.push(self::changes(operator, batch, ops)?);
-        Ok(())
-    }
-
-    fn on_watermark(
-        &mut self,
-        time: EventTime,
-        _out: &mut Output,
-    ) -> Result<EventTime, OperatorError> {
-        Ok(match self.event_time {
-            None => time,
-            Some(column) => self.time.promise(&self.window, time, column),
-        })
     }
 }
 

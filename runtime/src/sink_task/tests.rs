@@ -235,6 +235,20 @@ async fn a_paused_sink_applies_nothing_until_it_is_told_to_go_on() {
 }
 
 #[tokio::test]
+async fn a_pause_while_nothing_waits_ends_as_well() {
+    let mut rig = Rig::start(None, 0, Wish::default());
+    rig.is_fenced().await;
+    rig.queue(21).await;
+    rig.is_applied(21).await;
+    rig.wish(true);
+    assert!(matches!(rig.next().await, SinkEvent::Paused));
+    rig.wish(false);
+    rig.is_fenced().await;
+    rig.queue(22).await;
+    rig.is_applied(22).await;
+}
+
+#[tokio::test]
 async fn a_pause_does_not_wait_for_a_target_that_is_away() {
     let mut rig = Rig::start(None, 0, Wish::default());
     rig.is_fenced().await;

@@ -172,6 +172,7 @@ pub fn group_node(compiled: &Compiled) -> Node {
         keys: compiled.keys.clone(),
         sets: Vec::new(),
         aggregates: compiled.aggregates.clone(),
+        closes: None,
     });
     Node {
         spec,

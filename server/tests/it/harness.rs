@@ -22,34 +22,39 @@ pub struct Server {
 impl Server {
     /// Starts on free ports over `data_dir` and waits until it is ready.
     pub fn start(data_dir: &Path) -> Self {
-        Self::launch(data_dir, None).unwrap()
+        Self::start_in(data_dir, &[])
+    }
+
+    /// As [`Server::start`], in an environment with these variables.
+    pub fn start_in(data_dir: &Path, environment: &[(&str, String)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rtsap"));
+        command.envs(environment.iter().map(|(name, value)| (*name, value)));
+        command.arg("serve");
+        Self::await_ready(spawn(command, data_dir)).unwrap()
+    }
+
+    /// Starts one that is not waited for, with `failpoints` armed.
+    pub fn begin(data_dir: &Path, failpoints: &str) -> Starting {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rtsap"));
+        command.env("RTSAP_FAILPOINTS", failpoints);
+        command.arg("serve");
+        Starting(spawn(command, data_dir))
     }
 
     /// Starts with `failpoints` armed and checkpoints each 100 ms; `None` if it dies before it is
     /// ready.
     pub fn try_start(data_dir: &Path, failpoints: Option<&str>) -> Option<Self> {
-        Self::launch(data_dir, Some(failpoints.unwrap_or_default()))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rtsap"));
+        let config = data_dir.with_extension("toml");
+        std::fs::write(&config, "[checkpoint]\ninterval_ms = 100\n").unwrap();
+        command.env("RTSAP_FAILPOINTS", failpoints.unwrap_or_default());
+        command.arg("serve").arg("--config").arg(config);
+        // What it says when it is made to die is of no interest.
+        command.stderr(Stdio::null());
+        Self::await_ready(spawn(command, data_dir))
     }
 
-    fn launch(data_dir: &Path, failpoints: Option<&str>) -> Option<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rtsap"));
-        if let Some(failpoints) = failpoints {
-            let config = data_dir.with_extension("toml");
-            std::fs::write(&config, "[checkpoint]\ninterval_ms = 100\n").unwrap();
-            command.env("RTSAP_FAILPOINTS", failpoints);
-            command.arg("serve").arg("--config").arg(config);
-            // What it says when it is made to die is of no interest.
-            command.stderr(Stdio::null());
-        } else {
-            command.arg("serve");
-        }
-        let mut child = command
-            .args(["--pg-port", "0", "--flight-port", "0", "--http-port", "0"])
-            .arg("--data-dir")
-            .arg(data_dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+    fn await_ready(mut child: Child) -> Option<Self> {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
@@ -106,6 +111,41 @@ impl Server {
     pub async fn client(&self) -> Client {
         self.try_client().await.unwrap()
     }
+}
+
+/// A process that may be ready some time, or end before. Dropping it kills it.
+pub struct Starting(Child);
+
+impl Starting {
+    /// Waits until it has ended; returns whether it did so with an error.
+    pub fn fails(&mut self) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return !status.success();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("it still runs");
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts `rtsap serve …` on free ports over `data_dir`.
+fn spawn(mut command: Command, data_dir: &Path) -> Child {
+    command
+        .args(["--pg-port", "0", "--flight-port", "0", "--http-port", "0"])
+        .arg("--data-dir")
+        .arg(data_dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Server {

@@ -132,6 +132,33 @@ async fn connect(url: &str) -> tokio_postgres::Client {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_the_server_loses_and_repeats_nothing() {
+    let timescale = std::env::var("RTSAP_TEST_TIMESCALE").ok();
+    if timescale.is_none() {
+        eprintln!("SKIPPED: the sink half of the kill test; set RTSAP_TEST_TIMESCALE");
+    }
+    survive(&[], timescale).await;
+}
+
+/// The same with all state in an object store that speaks S3.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_with_state_in_an_s3_bucket() {
+    let Ok(endpoint) = std::env::var("RTSAP_TEST_S3") else {
+        eprintln!("SKIPPED: state in S3; set RTSAP_TEST_S3");
+        return;
+    };
+    let prefix = format!("kill-{}", std::process::id());
+    let environment = [
+        ("RTSAP_CHECKPOINT_URL", format!("s3://rtsap/{prefix}")),
+        ("AWS_ENDPOINT", endpoint),
+        ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "any".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "any".to_owned()),
+    ];
+    survive(&environment, None).await;
+}
+
+async fn survive(environment: &[(&str, String)], timescale: Option<String>) {
     let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
     cluster.create_topic("trades", 3, 1).unwrap();
     let brokers = cluster.bootstrap_servers();
@@ -145,10 +172,6 @@ async fn killing_the_server_loses_and_repeats_nothing() {
         symbols: 20,
     });
     let data = tempfile::tempdir().unwrap();
-    let timescale = std::env::var("RTSAP_TEST_TIMESCALE").ok();
-    if timescale.is_none() {
-        eprintln!("SKIPPED: the sink half of the kill test; set RTSAP_TEST_TIMESCALE");
-    }
     if let Some(url) = &timescale {
         let target = connect(url).await;
         target
@@ -158,7 +181,7 @@ async fn killing_the_server_loses_and_repeats_nothing() {
             .await
             .unwrap();
     }
-    let mut server = Server::start(data.path());
+    let mut server = Server::start_in(data.path(), environment);
     define(&server, &brokers, timescale.as_deref()).await;
     for round in 0..KILLS {
         for number in round * MESSAGES / KILLS..(round + 1) * MESSAGES / KILLS {
@@ -169,7 +192,7 @@ async fn killing_the_server_loses_and_repeats_nothing() {
         // interval.
         tokio::time::sleep(Duration::from_millis(130 + 370 * round)).await;
         server.kill();
-        server = Server::start(data.path());
+        server = Server::start_in(data.path(), environment);
     }
     let wanted = expected(&oracle(&market));
     let client = server.client().await;
@@ -202,6 +225,6 @@ async fn killing_the_server_loses_and_repeats_nothing() {
         .await;
     }
     assert!(server.terminate(), "the last stop is a clean one");
-    let again = Server::start(data.path());
+    let again = Server::start_in(data.path(), environment);
     wait_for(&again.client().await, ASK, &wanted).await;
 }

@@ -12,3 +12,4 @@ mod kill;
 mod mend;
 mod outside;
 mod start;
+mod zombie;

@@ -86,6 +86,7 @@ impl Commit {
 
     pub(super) fn send(&self, state: &mut State, index: usize) {
         let mut record = state.record();
+        let newest = state.tip().1.generation;
         let Some(process) = &mut state.processes[index] else {
             return;
         };
@@ -94,9 +95,10 @@ impl Commit {
         };
         if !state.objects.contains(&(epoch, content)) {
             process.sink = SinkPhase::Stopped;
-            // Whoever was overtaken may find them collected: its successor has applied them.
+            // Whoever was overtaken may find them collected: its successor has applied them, also
+            // where the target has lost that.
             let owns = record.is_some_and(|r| r.generation == u64::from(process.generation));
-            if owns {
+            if owns && process.generation == newest {
                 state.blame("the rows of an epoch are gone before it was applied");
             }
             return;

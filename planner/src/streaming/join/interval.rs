@@ -20,9 +20,6 @@ impl Compiler<'_> {
         sides: [NodeIndex; 2],
         bounds: TimeBounds,
     ) -> Result<NodeIndex, PlanError> {
-        for side in sides {
-            self.require_append_side(side, "an interval join")?;
-        }
         if bounds.lower_nanos > bounds.upper_nanos {
             let message = "the condition on time of the join can never hold".to_owned();
             let error = PlanError::new(Cause::Expression { message });

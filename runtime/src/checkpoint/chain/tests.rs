@@ -17,7 +17,7 @@ use object_store::{
 
 use super::Chain;
 use crate::checkpoint::error::CheckpointError;
-use crate::checkpoint::manifest::{ManifestV1, RelationState};
+use crate::checkpoint::manifest::{ManifestV1, ObjectRef, RelationState};
 use crate::checkpoint::store::Store;
 
 /// A store that writes and then says it has not, `lies` times.
@@ -107,6 +107,19 @@ fn epoch(number: u64) -> ManifestV1 {
     }
 }
 
+/// An epoch in which a relation's rows are in these objects.
+fn of_rows(number: u64, rows: Vec<ObjectRef>) -> ManifestV1 {
+    let relation = RelationState {
+        id: 1,
+        rows,
+        ..RelationState::default()
+    };
+    ManifestV1 {
+        relations: vec![relation],
+        ..epoch(number)
+    }
+}
+
 #[tokio::test]
 async fn a_restart_finds_the_last_epoch_and_takes_the_next_generation() {
     let store = store();
@@ -181,16 +194,7 @@ async fn garbage_is_what_no_kept_manifest_needs() {
     for number in 1..=30 {
         let path = format!("data/delta-{number}");
         let delta = store.put(&path, b"delta".to_vec()).await.unwrap();
-        let rows = vec![base.clone(), delta];
-        let relation = RelationState {
-            id: 1,
-            rows,
-            ..RelationState::default()
-        };
-        let manifest = ManifestV1 {
-            relations: vec![relation],
-            ..epoch(number)
-        };
+        let manifest = of_rows(number, vec![base.clone(), delta]);
         chain.append(manifest).await.unwrap();
         chain.collect_garbage().await.unwrap();
     }
@@ -201,11 +205,30 @@ async fn garbage_is_what_no_kept_manifest_needs() {
     for object in reopened.tip().objects() {
         store.get(object).await.unwrap();
     }
-    store
-        .put("data/left-by-a-crash", b"x".to_vec())
-        .await
-        .unwrap();
+    let left = format!("{}-rows-1", super::object_prefix(1, 31));
+    store.put(&left, b"x".to_vec()).await.unwrap();
     assert_eq!(reopened.collect_orphans(&["data"]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_starter_that_was_overtaken_leaves_what_its_successor_wrote() {
+    let store = store();
+    let mut first = open(&store, "a").await;
+    let old = format!("{}-rows-1", super::object_prefix(1, 1));
+    let old = store.put(&old, b"old".to_vec()).await.unwrap();
+    first.append(of_rows(1, vec![old.clone()])).await.unwrap();
+    // It has taken over, and sleeps before it looks for what a crash left behind.
+    let sleeper = open(&store, "b").await;
+    let mut newer = open(&store, "c").await;
+    let path = format!("{}-rows-1", super::object_prefix(3, 2));
+    let new = store.put(&path, b"new".to_vec()).await.unwrap();
+    newer.append(of_rows(2, vec![old, new])).await.unwrap();
+    assert_eq!(sleeper.collect_orphans(&["data"]).await.unwrap(), 0);
+    let last = open(&store, "d").await;
+    assert_eq!(last.tip().objects().count(), 2);
+    for object in last.tip().objects() {
+        store.get(object).await.unwrap();
+    }
 }
 
 /// A chain that has gone on for so long that its beginning was collected.

@@ -73,6 +73,7 @@ fn window_assign_repeats_rows_and_holds_the_watermark_back() {
     let spec = OperatorSpec::WindowAssign {
         window: hop(10, 5),
         time: 0,
+        open_only: false,
     };
     let node = node(spec, schema, ChangelogMode::Retract, Some(8));
     let script = "
