@@ -1,15 +1,14 @@
-"""What the sinks of the torture hold, read by clients that are not ours: Kafka topics by readers of
-committed messages, Parquet files by pyarrow; and the naive sink that must fail where ours do not.
-Used by torture.py; compares nothing itself.
+"""What the sinks of the torture hold, read by clients that are not ours: TimescaleDB by psycopg, Kafka
+topics by readers of committed messages, Parquet files by pyarrow. Used by torture.py; says which
+epochs are not whole, compares nothing else itself.
 """
 
 import json
-import random
-import re
-import subprocess
-import sys
+import time
+from collections import defaultdict
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import psycopg
 import pyarrow.parquet as parquet
@@ -17,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 CANDLE = ["window_start", "symbol", "low", "high", "volume", "notional", "trades", "ids"]
 TOTAL = ["symbol", "volume", "notional", "trades", "ids"]
+SETTLE_SECONDS_MAX = 180
 
 DEFINITIONS = """
 CREATE SINK candles_kafka FROM candles
@@ -27,11 +27,23 @@ CREATE SINK totals_kafka FROM totals
         'format' = 'json', 'partitions' = '3');
 CREATE SINK candles_files FROM candles
   WITH ('connector' = 'filesystem', 'path' = '{folder}/files', 'format' = 'parquet');
+CREATE SINK ticks_sink FROM ticks
+  WITH ('connector' = 'timescaledb', 'url' = '{timescale}', 'table' = 'ticks');
 """
 
 
+class Message(NamedTuple):
+    partition: int
+    key: bytes | None
+    # None for a tombstone.
+    value: bytes | None
+    # Which epoch it belongs to, and its number in it, as its headers say.
+    epoch: int
+    row: int
+
+
 def messages(brokers, topic):
-    """All messages of a topic as a reader of committed ones sees them: (key, value), value None for a tombstone."""
+    """All messages of a topic as a reader of committed ones sees them, in order by partition."""
     consumer = Consumer(
         {"bootstrap.servers": brokers, "group.id": "oracle", "enable.auto.commit": False, "log_level": 0,
          "isolation.level": "read_committed", "enable.partition.eof": True}
@@ -39,16 +51,37 @@ def messages(brokers, topic):
     try:
         partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
         consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-        found, ended = [], 0
+        found, ended, end = [], 0, time.monotonic() + SETTLE_SECONDS_MAX
         while ended < len(partitions):
-            for message in consumer.consume(10_000, 5):
+            if time.monotonic() > end:
+                raise RuntimeError(f"{topic} cannot be read to its end")
+            for message in consumer.consume(10_000, 0.5):
                 if message.error() is None:
-                    found.append((message.key(), message.value()))
+                    headers = dict(message.headers())
+                    epoch, number = int(headers["rtsap-epoch"]), int(headers["rtsap-row"])
+                    found.append(Message(message.partition(), message.key(), message.value(), epoch, number))
                 elif message.error().code() == KafkaError._PARTITION_EOF:
                     ended += 1
         return found
     finally:
         consumer.close()
+
+
+def epoch_faults(found):
+    """What is wrong with the epochs: in each partition they rise, and so do the rows of one; over all
+    partitions each has every row from 0 on, once."""
+    faults, rows, last = [], defaultdict(list), {}
+    for message in found:
+        place = (message.epoch, message.row)
+        before = last.get(message.partition, (-1, -1))
+        if place <= before:
+            faults.append(f"partition {message.partition}: epoch and row {place} come behind {before}")
+        last[message.partition] = place
+        rows[message.epoch].append(message.row)
+    for epoch, numbers in sorted(rows.items()):
+        if sorted(numbers) != list(range(len(numbers))):
+            faults.append(f"epoch {epoch} has the rows {sorted(numbers)[:10]} …, {len(numbers)} in all")
+    return faults
 
 
 def ends(brokers, topic):
@@ -73,17 +106,17 @@ def row(value, columns):
 
 
 def kafka_candles(brokers):
-    return sorted(row(value, CANDLE) for _, value in messages(brokers, "candles-out"))
+    return sorted(row(message.value, CANDLE) for message in messages(brokers, "candles-out"))
 
 
 def kafka_totals(brokers):
     """What the compacted topic comes to."""
     table = {}
-    for key, value in messages(brokers, "totals-out"):
-        if value is None:
-            table.pop(key, None)
+    for message in messages(brokers, "totals-out"):
+        if message.value is None:
+            table.pop(message.key, None)
         else:
-            table[key] = row(value, TOTAL)
+            table[message.key] = row(message.value, TOTAL)
     return sorted(table.values())
 
 
@@ -94,65 +127,21 @@ def file_candles(folder):
     return sorted(rows)
 
 
-class Failpoints:
-    """Draws where a server shall die, stall or lose an answer: one point for each life, most of the time."""
-
-    def __init__(self, seed, source):
-        names = re.findall(r'^    "([a-z_]+\.[a-z_]+)",$', source.read_text(), re.MULTILINE)
-        assert len(names) >= 40, f"{source} names {len(names)} failpoints"
-        self.names, self.random = names, random.Random(seed)
-        self.armed = []
-
-    def draw(self):
-        """A value for RTSAP_FAILPOINTS."""
-        if self.random.random() < 0.3:
-            return ""
-        name = self.random.choice(self.names)
-        # Soon after the start, or after seconds of work.
-        time = int(self.random.expovariate(1 / self.random.choice([1, 5, 40]))) + 1
-        action = "fail" if name.endswith("_lost") else self.random.choice(["abort"] * 4 + ["sleep(1500)"])
-        self.armed.append(name)
-        return f"{name}={action}@{time}"
+def table(timescale, name):
+    with psycopg.connect(timescale, autocommit=True) as target:
+        target.execute("SET TimeZone = 'UTC'")
+        return sorted(target.execute(f"SELECT * FROM {name}").fetchall())
 
 
-NAIVE = """
-import json, os, sys
-import psycopg
-from confluent_kafka import Consumer
-consumer = Consumer({"bootstrap.servers": sys.argv[1], "group.id": "naive", "auto.offset.reset": "earliest",
-                     "enable.auto.commit": False, "session.timeout.ms": 6000})
-consumer.subscribe([sys.argv[3]])
-target = psycopg.connect(sys.argv[2], autocommit=True)
-while True:
-    volume = 0
-    for message in consumer.consume(500, 1):
-        try:
-            volume += json.loads(message.value())["size"]
-        except (ValueError, TypeError):
-            pass
-    target.execute("UPDATE naive SET volume = volume + %s", [volume])
-    try:
-        consumer.commit(asynchronous=False)
-    except Exception:
-        pass
-"""
+def settled_table(timescale, name, wanted):
+    return settled(lambda: table(timescale, name), wanted)
 
 
-class Naive:
-    """The sink that everybody writes first: it must fail where ours does not."""
-
-    def __init__(self, brokers, timescale, topic):
-        self.command = [sys.executable, "-c", NAIVE, brokers, timescale, topic]
-        self.process = None
-        with psycopg.connect(timescale, autocommit=True) as target:
-            target.execute("CREATE TABLE naive (volume BIGINT)")
-            target.execute("INSERT INTO naive VALUES (0)")
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(self.command, stderr=subprocess.DEVNULL)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        self.start()
+def settled(read, wanted):
+    """What `read` gives once that is what is wanted, or in the end."""
+    end = time.monotonic() + SETTLE_SECONDS_MAX
+    while True:
+        found = read()
+        if found == wanted or time.monotonic() > end:
+            return found
+        time.sleep(0.5)
