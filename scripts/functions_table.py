@@ -3,7 +3,8 @@
 usage: functions_table.py [RESULT] [--output PAGE]
 
 RESULT is a file that `make bench ARGS=functions` wrote; without it the newest of those below
-RTSAP_BENCH_RESULTS, or $RTSAP_CACHE/bench. Figures of a debug build are refused: they mean nothing.
+RTSAP_BENCH_RESULTS, or $RTSAP_CACHE/bench. Refused are figures of a debug build, which mean
+nothing, and of a run that left functions out.
 """
 
 import argparse
@@ -49,6 +50,9 @@ def checked(result):
         raise Unusable(f"a result of {result.get('benchmark')!r}, not of functions")
     if result["profile"] != "release":
         raise Unusable(f"figures of a {result['profile']} build mean nothing")
+    left_out = {"--every", "--only"} & set(result["command"])
+    if left_out:
+        raise Unusable(f"a run with {', '.join(sorted(left_out))} left functions out")
     if not result["figures"]["figures"]:
         raise Unusable("a result without a function")
     unknown = {figure["kind"] for figure in result["figures"]["figures"]} - set(KINDS)
@@ -85,11 +89,10 @@ def page(result):
     lines = [
         "# Functions, one by one",
         "",
-        "Written by `scripts/functions_table.py` from what `make bench ARGS=functions` measured; do "
-        "not edit. What is",
-        "measured and compared is told in [benchmarks](benchmarks.md#functions): the ratio is that "
-        "of rows per CPU-second to",
-        "those of the same query with `avg`; for functions of one row, without the call.",
+        "Written by `scripts/functions_table.py` from what `make bench ARGS=functions` measured; do",
+        "not edit. What is measured and compared is told in [benchmarks](benchmarks.md#functions):",
+        "the ratio is that of rows per CPU-second to those of the same query with `avg`; for",
+        "functions of one row, without the call.",
         "",
         f"Taken on {day}, commit {result['commit']}, {measured['rows']:,} rows each, on "
         f"{machine['processors']} x {machine['processor']},",

@@ -89,6 +89,7 @@ def test_the_newest_result_is_taken_by_its_number(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("change", "reason"), [
     ({"profile": "dev"}, "dev build"),
+    ({"command": ["functions", "--every", "20"]}, "--every"),
     ({"benchmark": "candles"}, "'candles'"),
     ({"figures": {"rows": 1, "figures": [], "refused": {}}}, "without a function"),
     ({"figures": {"rows": 1, "refused": {}}}, "no field 'figures'"),

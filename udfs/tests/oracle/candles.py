@@ -43,8 +43,9 @@ def candlesticks(rows):
     )
     # The same bars from parts, whose times overlap.
     emit(
-        f"SELECT {fields} FROM (SELECT m, rollup(c) AS c FROM (SELECT day / {MINUTE} AS m, {candle} "
-        f"FROM ticks GROUP BY day / {MINUTE}, day / 1000 % 7) AS p GROUP BY m) AS b ORDER BY m",
+        f"SELECT {fields} FROM (SELECT m, rollup(c) AS c FROM (SELECT day / {MINUTE} AS m, "
+        f"{candle} FROM ticks GROUP BY day / {MINUTE}, day / 1000 % 7) AS p GROUP BY m) AS b "
+        f"ORDER BY m",
         outputs,
     )
     accessors = ", ".join(f"{name}(c)" for name in BAR)
@@ -60,12 +61,11 @@ def candlesticks(rows):
         f"ORDER BY m",
         outputs[:4],
     )
-    # As one number for all rows of one price and volume, which is what bars of trades are made of.
-    five = ["open", "high", "low", "close", "volume"]
+    fields = ", ".join(f"c['{name}']" for name in BAR[:5])
     emit(
-        f"SELECT {', '.join(f'''b['{name}']''' for name in five)} FROM (SELECT day / {MINUTE} AS m, "
-        f"ohlcv({TIME}, price, size) AS b FROM ticks GROUP BY day / {MINUTE}) AS b ORDER BY m",
-        [made[name] for name in five],
+        f"SELECT {fields} FROM (SELECT day / {MINUTE} AS m, ohlcv({TIME}, price, size) AS c "
+        f"FROM ticks GROUP BY day / {MINUTE}) AS b ORDER BY m",
+        outputs[:5],
     )
 
 

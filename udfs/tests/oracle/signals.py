@@ -13,7 +13,7 @@ WINDOW = "OVER (PARTITION BY g ORDER BY day)"
 
 
 def drawn():
-    """Rows of three groups in turns: a and b meet often, conditions are rare, one in ten is null."""
+    """Rows of three groups in turns: a and b meet often, conditions are rare, a tenth is null."""
     draw = random.Random(17)
     values = {group: [0, 0, 100.0, 0, 0] for group in range(GROUPS)}
     for row in range(ROWS):
@@ -34,7 +34,7 @@ def drawn():
 
 
 def stepped(rows, inputs, start, step):
-    """What `step` gives row by row; it takes a group's state and inputs, and gives the next state."""
+    """What `step` gives row by row; it takes a group's state and inputs, and gives the next."""
     states, outputs = {}, []
     for row in rows:
         values = [row[COLUMNS.index(name)] for name in inputs]
