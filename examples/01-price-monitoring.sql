@@ -1,10 +1,10 @@
 -- Real-time price monitoring: the board of every symbol, and the jumps worth a look.
 --
--- price_board is one row a symbol that moves with every trade: last price, change since the first
--- trade seen, day's range, volume and average price. price_jumps is a row for every trade that is
--- more than 5 basis points away from the trade ten before it in the same symbol; it only grows, so
--- an alert can SUBSCRIBE to it. A view over OVER shows a row once the watermark has passed it (one
--- second behind the feed).
+-- price_board is one row a symbol that moves with every trade: the last price, and since the first
+-- trade seen its change, range, volume and average price. price_jumps is a row for every trade that
+-- is more than 5 basis points away from the trade ten before it in the same symbol; it only grows,
+-- so an alert can SUBSCRIBE to it. A view over OVER shows a row once the watermark has passed it
+-- (one second behind the feed).
 
 CREATE STREAMING VIEW price_board AS
 SELECT symbol,

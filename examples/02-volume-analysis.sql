@@ -1,9 +1,9 @@
 -- Volume analysis: is this bar unusual, and where did the volume trade?
 --
 -- volume_bars are ten-second bars, shown when they close. volume_surprises compares each with the
--- mean of the twenty bars before it: relative_volume 3 means three times the usual. In
+-- mean of the (at most) twenty bars before it: relative_volume 3 means three times the usual. In
 -- volume_by_price the volume of each minute is spread over price levels of five cents: poc is the
--- level with the most volume, low and high bound the 70 % around it (the value area).
+-- level with the most volume, value_low and value_high bound the 70 % around it (the value area).
 
 CREATE STREAMING VIEW volume_bars AS
 SELECT window_start, window_end, window_time, symbol, sum(size) AS volume, count(*) AS trades

@@ -1,8 +1,8 @@
 -- Technical indicators: the usual panel, live, with TA-Lib's definitions and names.
 --
--- One row for each five-second bar that is closed. Indicators with several outputs are structs;
--- their fields are taken out here so that a chart can plot them. The first rows of each symbol are
--- null until an indicator has seen enough bars.
+-- One row for each five-second bar that is closed. Indicators with several outputs (macd, bbands,
+-- stoch) are structs; the functions used here give one output each, so that a chart can plot it.
+-- The first rows of each symbol are null until an indicator has seen enough bars.
 
 CREATE STREAMING VIEW indicator_bars AS
 SELECT window_start, window_end, window_time, symbol,

@@ -1,8 +1,9 @@
 -- Statistical analysis: the shape of each minute's returns.
 --
 -- tick_returns are logarithmic returns from trade to trade. return_statistics has the moments of
--- each minute; realized volatility and bipower variation tell how much of the movement was jumps
--- (jump_ratio near 0: none). autocorrelation is that of the last fifty returns with the one before:
+-- each minute (skewness is that of the returns themselves, g1, not an estimate from a sample), its
+-- realized volatility, and as jump_ratio how much of the movement was jumps, by bipower variation
+-- (near 0: none). return_memory correlates the last fifty returns with those one trade before:
 -- clearly negative is bid-ask bounce.
 
 CREATE STREAMING VIEW tick_returns AS

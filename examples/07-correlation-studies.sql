@@ -1,9 +1,9 @@
 -- Correlation studies: do two stocks still move together?
 --
 -- pair_prices puts the last price of two symbols of each second side by side; a second in which one
--- of them did not trade is filled with its last known price. pair_correlation is the correlation of
--- their returns over the last sixty seconds, and the beta of NVDA over AAPL. Change the symbols in
--- the first view to study others.
+-- of them did not trade is filled with its last known price, one in which neither did has no row.
+-- pair_correlation is the correlation of their returns over the last sixty rows, and the beta of
+-- NVDA over AAPL. Change the symbols in the first view to study others.
 
 CREATE STREAMING VIEW pair_seconds AS
 SELECT window_start, window_end, window_time,

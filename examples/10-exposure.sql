@@ -1,10 +1,9 @@
 -- Exposure calculation: gross, net, long, short, and how concentrated the book is.
 --
 -- Reads position_board of 09-position-monitoring.sql. sectors says where each symbol belongs;
--- exposure has a row a sector, book_exposure one for the whole book: leverage on a capital of ten
--- million,
--- the share of the three largest positions, and the Herfindahl index of the positions' weights
--- (1 is a single position).
+-- exposure has a row a sector, book_exposure one for the whole book: gross and net, leverage on a
+-- capital of ten million, the share of the three largest positions, and the Herfindahl index of the
+-- positions' weights (1 is a single position).
 
 CREATE TABLE sectors (symbol TEXT PRIMARY KEY, sector TEXT NOT NULL);
 INSERT INTO sectors VALUES

@@ -2,8 +2,8 @@
 --
 -- Reads fills and marks of 09-position-monitoring.sql; the venue of a fill stands for who is on the
 -- other side. Unsettled trades with a counterparty net within a symbol: what they have gained since
--- they were made is at risk. counterparty_board adds collateral, and the share of the line that is
--- used.
+-- they were made is the replacement cost. counterparty_board takes the collateral off, at_risk, and
+-- says how much of the credit line that uses.
 
 CREATE TABLE counterparties (
   venue TEXT PRIMARY KEY, credit_line DOUBLE PRECISION NOT NULL, collateral DOUBLE PRECISION NOT NULL

@@ -1,9 +1,9 @@
--- Market risk: volatility now, against the usual, and beta to the market.
+-- Market risk: volatility now, volatility as a model had expected it, and beta to the market.
 --
 -- Reads second_returns of 11-value-at-risk.sql. volatility_now is the RiskMetrics volatility of
--- each symbol's second returns (decay 0.94), the value at risk that follows from it, and what a
--- GARCH(1,1) model expects for the next second. market_beta takes the mean return of all symbols
--- as the market, and measures each symbol against it over the last sixty seconds that it traded.
+-- each symbol's second returns (decay 0.94), the value at risk of 99 % that follows from it, and
+-- what a GARCH(1,1) model had expected of that second. market_beta takes the mean return of all
+-- symbols as the market, and measures each against it over the last sixty seconds that it traded.
 
 CREATE STREAMING VIEW volatility_now AS
 SELECT symbol, ts, r,

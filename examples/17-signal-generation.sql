@@ -3,7 +3,7 @@
 -- Reads second_bars of 11-value-at-risk.sql. signals has for every second bar how many standard
 -- deviations its close is from the mean of the last twenty, and whether the long signal is on: it
 -- goes on below -1.5 and off once the price is back at its mean. signal_events are the bars on
--- which it changes.
+-- which it changes; before it is known it counts as off.
 
 CREATE STREAMING VIEW signal_scores AS
 SELECT symbol, window_time AS ts, close,
@@ -19,7 +19,7 @@ CREATE STREAMING VIEW signal_events AS
 SELECT symbol, ts, close, z, is_long
 FROM (
   SELECT symbol, ts, close, z, is_long,
-         lag(is_long, 1, false) OVER (PARTITION BY symbol ORDER BY ts) AS was_long
+         coalesce(lag(is_long) OVER (PARTITION BY symbol ORDER BY ts), false) AS was_long
   FROM signals
 ) AS changes
 WHERE is_long <> was_long;

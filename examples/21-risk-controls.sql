@@ -3,8 +3,8 @@
 -- fat_fingers are trades more than 50 basis points away from the mid price that stood when they
 -- came (a price collar), or of more than 5,000 shares. order_rates counts trades per symbol and
 -- second, and marks the seconds above five: the throttle. kill_switch is on once a symbol's
--- realized loss of the day (positions of 09-position-monitoring.sql) is beyond its limit, and stays
--- on until half of the loss has been made good.
+-- realized loss (positions of 09-position-monitoring.sql) is beyond 100, and stays on until it is
+-- below 50.
 
 CREATE STREAMING VIEW collars AS
 SELECT t.id, t.symbol, t.ts, t.price, t.size, mid(q.bid, q.ask) AS mid,
@@ -24,7 +24,7 @@ EMIT ON WINDOW CLOSE;
 
 CREATE STREAMING VIEW kill_switch AS
 SELECT symbol, ts, realized_pnl,
-       signal_state(realized_pnl < -2000, realized_pnl > -1000)
+       signal_state(realized_pnl < -100, realized_pnl > -50)
          OVER (PARTITION BY symbol ORDER BY ts) AS is_off
 FROM positions;
 

@@ -2,8 +2,8 @@
 --
 -- basket_returns are second returns of three symbols side by side, a second without a trade filled
 -- with the last price. covariances has the six covariances of their last sixty returns, and
--- minimum_variance the weights that sum to one and give the portfolio its least variance, with the
--- volatility of that portfolio and each symbol's part of its value at risk.
+-- minimum_variance the weights that sum to one and give the portfolio its least variance, with that
+-- variance and each symbol's part of the portfolio's value at risk.
 
 CREATE STREAMING VIEW basket_seconds AS
 SELECT window_start, window_end, window_time,

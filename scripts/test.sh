@@ -25,7 +25,7 @@ export RUST_BACKTRACE=${RUST_BACKTRACE:-1}
 STEP_SECONDS=${RTSAP_STEP_SECONDS:-3600}
 PYTEST_FOLDERS=(
   pgwire-server/tests/clients flight-server/tests/clients server/tests/replay server/tests/nexmark
-  examples/tests
+  examples/tests scripts/tests
 )
 
 PASSED=0

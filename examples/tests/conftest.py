@@ -1,8 +1,9 @@
 """A server that runs all examples over a recorded market, and the same rows in pandas.
 
 Two markets: `generated` is the demo's market, recorded; `recorded` are real trades and quotes of
-RTSAP_MARKET_DATA/equity_tick (skipped where there are none). Both are written to files, which the
-sources `trades` and `quotes` of the demo's columns read to their end.
+RTSAP_MARKET_DATA/equity_tick (skipped where there are none). Both are disturbed, so that there is
+something to monitor, and written to files, which the sources `trades` and `quotes` of the demo's
+columns read to their end.
 """
 
 import io
@@ -102,9 +103,13 @@ class Market:
         self.quotes = quotes
         self.renamed = renamed
 
-    def pair(self, symbol):
+    def stand_in(self, symbol):
         """The symbol that stands for one of the examples' in this market."""
         return self.renamed.get(symbol, symbol)
+
+    def table(self, name):
+        """The rows of a table that the examples fill themselves."""
+        return self.server.frame(f"SELECT * FROM {name}")
 
     def view(self, name, order):
         """The rows of a view in an order."""
@@ -207,6 +212,25 @@ def around_trades(trades):
     })
 
 
+def disturbed(trades, quotes):
+    """The market with what an orderly one lacks, in places that do not depend on chance.
+
+    A feed that falls silent, a symbol without quotes at the end, crossed books, trades at wrong
+    prices and of wrong sizes.
+    """
+    silent = trades.symbol.max()
+    since = (trades.ts - trades.ts.min()).dt.total_seconds()
+    trades = trades[(trades.symbol != silent) | ~since.between(100, 105)].reset_index(drop=True)
+    is_wrong = trades.index % 601 == 600
+    trades.loc[is_wrong, "price"] = (trades.price[is_wrong] * 1.008).round(2)
+    trades.loc[trades.index % 701 == 700, "size"] = 6000
+    ends = (quotes.ts.max() - quotes.ts).dt.total_seconds()
+    quotes = quotes[(quotes.symbol != silent) | (ends > 4)].reset_index(drop=True)
+    is_crossed = quotes.index % 499 == 498
+    bid = quotes.bid.where(~is_crossed, quotes.ask + 0.01)
+    return trades, quotes.assign(bid=bid.round(4))
+
+
 def write(frame, path):
     with path.open("w") as out:
         for row in frame.to_dict("records"):
@@ -226,7 +250,8 @@ def market(request, tmp_path_factory):
     server = Server(folder)
     try:
         made = generated(server) if request.param == "generated" else recorded(data)
-        trades, quotes, renamed = made
+        trades, quotes = disturbed(*made[:2])
+        renamed = made[2]
         for kind, columns in [("trades", TRADES), ("quotes", QUOTES)]:
             path = folder / f"{kind}.jsonl"
             write(trades if kind == "trades" else quotes, path)

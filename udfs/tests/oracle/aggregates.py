@@ -1,5 +1,8 @@
 """Aggregates against NumPy, SciPy, statsmodels and empyrical over real bars and drawn trades.
 
+Those of real trades and quotes are in candles.py, paths.py and profiles.py, portfolios in
+portfolios.py.
+
 Usage: aggregates.py DIRECTORY, as talib_functions.py. Prints JSON lines, see oracle/main.rs.
 """
 
@@ -8,17 +11,20 @@ import io
 import json
 import math
 import pathlib
-import re
 import sys
 import zipfile
 
+import candles
 import empyrical
 import numpy
+import paths
+import portfolios
+import profiles
 import statsmodels.api
 from scipy import stats
 from scipy.optimize import brentq
+from statement import GROUPS, Table
 
-GROUPS = 12
 COLUMNS = ["open", "high", "low", "close", "volume"]
 
 
@@ -28,56 +34,6 @@ def closes(symbol):
         text = archive.read(archive.namelist()[0]).decode()
     rows = [row for row in csv.reader(io.StringIO(text))][-1500:]
     return {n: numpy.array([float(row[i + 1]) for row in rows]) for i, n in enumerate(COLUMNS)}
-
-
-def emit_table(name, columns):
-    columns = {n: v.tolist() if hasattr(v, "tolist") else v for n, v in columns.items()}
-    print(json.dumps({"table": name, "columns": columns}))
-
-
-class Table:
-    """Rows in groups; `check` states what SQL must answer for each group."""
-
-    def __init__(self, name, columns):
-        self.name, self.columns = name, columns
-        length = len(next(iter(columns.values())))
-        self.group = numpy.arange(length) % GROUPS
-        stamps = numpy.arange(length)
-        emit_table(name, {"day": stamps, "g": self.group.astype(float)} | columns)
-
-    def check(self, call, function, *names, tolerance=1e-9):
-        columns = []
-        for group in range(GROUPS):
-            picked = [numpy.asarray(self.columns[name])[self.group == group] for name in names]
-            columns.append(numpy.atleast_1d(function(*picked)).astype(float).tolist())
-        values = [[None if not math.isfinite(x) else x for x in v] for v in zip(*columns)]
-        call = re.sub(r"\bts\b", "to_timestamp_micros(day)", call)
-        sql = f"SELECT x FROM (SELECT g, {call} AS x FROM {self.name} GROUP BY g) ORDER BY g"
-        print(json.dumps({"sql": sql, "values": values, "tolerance": tolerance}))
-
-
-    def between(self, call, least, most, name):
-        """States that a call lies between two values for each group."""
-        picked = [numpy.asarray(self.columns[name])[self.group == group] for group in range(GROUPS)]
-        cases = " ".join(
-            f"WHEN {group} THEN x >= {float(least(p))!r} - 1e-9 AND x <= {float(most(p))!r} + 1e-9"
-            for group, p in enumerate(picked)
-        )
-        call = re.sub(r"\bts\b", "to_timestamp_micros(day)", call)
-        rows = f"(SELECT CAST(g AS INT) AS g, {call} AS x FROM {self.name} GROUP BY g)"
-        sql = f"SELECT CAST(CASE g {cases} END AS DOUBLE) FROM {rows} ORDER BY g"
-        print(json.dumps({"sql": sql, "values": [[1.0] * GROUPS], "tolerance": 0}))
-
-    def rollup(self, call, function, *names, tolerance):
-        """States the moments of all rows of a group, rolled up from uneven buckets."""
-        columns = []
-        for group in range(GROUPS):
-            picked = [numpy.asarray(self.columns[name])[self.group == group] for name in names]
-            columns.append(numpy.atleast_1d(function(*picked)).astype(float).tolist())
-        values = [list(v) for v in zip(*columns)]
-        buckets = f"SELECT g, {call} AS s FROM {self.name} GROUP BY g, day * day % 7"
-        sql = f"SELECT x FROM (SELECT g, rollup(s) AS x FROM ({buckets}) GROUP BY g) ORDER BY g"
-        print(json.dumps({"sql": sql, "values": values, "tolerance": tolerance}))
 
 
 def money_weighted():
@@ -235,6 +191,14 @@ def yang_zhang(o, h, l, c):
     return math.sqrt(over.var(ddof=1) + k * within.var(ddof=1) + (1 - k) * rs)
 
 
+def garman_klass(o, h, l, c):
+    return numpy.log(h / l) ** 2 / 2 - (2 * math.log(2) - 1) * numpy.log(c / o) ** 2
+
+
+def satchell(o, h, l, c):
+    return numpy.log(h / c) * numpy.log(h / o) + numpy.log(l / c) * numpy.log(l / o)
+
+
 def histogram(values, low, high, buckets):
     counts, _ = numpy.histogram(values[(low <= values) & (values < high)], buckets, (low, high))
     return [(values < low).sum(), *counts, (values >= high).sum()]
@@ -358,6 +322,13 @@ def market(t):
         "high",
         "low",
     )
+    for annualization in [1, 252]:
+        for call, daily in [("garman_klass_vol", garman_klass), ("rogers_satchell_vol", satchell)]:
+            t.check(
+                f"{call}(open, high, low, close, {annualization})",
+                lambda *bar, daily=daily, a=annualization: math.sqrt(a * daily(*bar).mean()),
+                *COLUMNS[:4],
+            )
     t.check(
         "realized_variance(close, ts)", lambda c: (numpy.diff(numpy.log(c)) ** 2).sum(), "close"
     )
@@ -422,6 +393,21 @@ def trading():
         "fee",
     )
     t.check(
+        "effective_spread(price, mid, size)",
+        lambda p, m, q: numpy.average(2 * abs(p - m), weights=q),
+        "price",
+        "mid",
+        "size",
+    )
+    # Sizes at or below zero do not count.
+    t.check(
+        "effective_spread(price, mid, size - 20)",
+        lambda p, m, q: numpy.average(2 * abs(p - m), weights=numpy.maximum(q - 20, 0)),
+        "price",
+        "mid",
+        "size",
+    )
+    t.check(
         "trade_imbalance(size, CASE WHEN fee < 0.8 THEN side ELSE 'unknown' END, 'total')",
         lambda q, d, f: (s(d) * q)[f < 0.8].sum() / q.sum(),
         "size",
@@ -455,6 +441,10 @@ def main():
     market(t)
     trading()
     money_weighted()
+    candles.check(sys.argv[1])
+    paths.check(sys.argv[1])
+    profiles.check(sys.argv[1])
+    portfolios.check()
 
 
 if __name__ == "__main__":

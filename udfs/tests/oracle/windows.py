@@ -1,5 +1,7 @@
 """Rolling and cumulative functions against pandas, statsmodels and arch over real bars.
 
+Signals and what is since something happened are in signals.py.
+
 Usage: windows.py DIRECTORY, as talib_functions.py. Prints JSON lines, see oracle/main.rs.
 """
 
@@ -14,6 +16,7 @@ import zipfile
 
 import numpy
 import pandas
+import signals
 from arch.univariate.recursions_python import garch_recursion
 from statsmodels.regression.rolling import RollingOLS
 from statsmodels.tools import add_constant
@@ -151,6 +154,7 @@ def main():
     rolling(y, x, r)
     decaying(y, x, r)
     cumulative(y, r, g)
+    signals.check()
 
 
 if __name__ == "__main__":
