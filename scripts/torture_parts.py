@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -106,10 +107,10 @@ class Service:
                 time.sleep(1)
 
     def listener(self):
-        """The process that listens on the port, if any."""
+        """The process that listens on the port, if any: of several the oldest, which has started the others."""
         command = ["ss", "-Hltnp", f"sport = :{self.port}"]
         listening = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return listening.split("pid=", 1)[1].split(",", 1)[0] if "pid=" in listening else None
+        return min(re.findall(r"pid=(\d+)", listening), key=int, default=None)
 
     def pids(self):
         """The process and its children."""

@@ -15,6 +15,7 @@ use rtsap_planner::logical::plain_view::inline;
 use rtsap_planner::logical::using;
 use rtsap_planner::parse::lexeme::Lexeme;
 use rtsap_planner::parse::query;
+use rtsap_planner::streaming::set_operation::to_counts;
 use rtsap_runtime::serve::Cut;
 
 use crate::error::EngineError;
@@ -67,7 +68,8 @@ impl Planning {
         using::rewrite(&mut statement, &self.catalog)?;
         let statement = DfStatement::Statement(Box::new(statement));
         let planned = self.state.statement_to_plan(statement).await;
-        planned.map_err(|error| diagnose(error, self.scene()))
+        let counted = planned.and_then(to_counts);
+        counted.map_err(|error| diagnose(error, self.scene()))
     }
 
     /// The same for a statement that may only read.

@@ -5,6 +5,7 @@
 //! the next statement (portals).
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,6 +13,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::{FunctionRegistry as _, SessionState};
 /// A value as statements take it: what protocols need of DataFusion, and no more.
 pub use datafusion::scalar::ScalarValue;
+use futures::FutureExt;
 use parking_lot::Mutex;
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::statement::{ParsedStatement, StatementKind, TransactionStatement};
@@ -199,7 +201,12 @@ impl Session {
         parameter_types: &[Option<DataType>],
     ) -> Result<Prepared, EngineError> {
         self.check_block(statement)?;
-        Box::pin(prepared::prepare(self, statement, parameter_types)).await
+        caught(Box::pin(prepared::prepare(
+            self,
+            statement,
+            parameter_types,
+        )))
+        .await
     }
 
     /// Runs it. `parameters` has one value for each of [`Prepared::parameter_types`].
@@ -217,7 +224,7 @@ impl Session {
         let timeout = self.variables.lock().statement_timeout();
         let guard = Guard::new(self.cancel.begin(), timeout);
         let work = Box::pin(execute::execute(self, prepared, parameters, &guard));
-        let result = guard.wait(work).await;
+        let result = guard.wait(caught(work)).await;
         if result.is_err() {
             self.set_failed();
         }
@@ -348,4 +355,17 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.instance.sessions.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// The result of `work`; a panic in it, which is a bug, fails the statement and not the session.
+async fn caught<T>(work: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+    let result = AssertUnwindSafe(work).catch_unwind().await;
+    result.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let text = text.unwrap_or_else(|| "it panicked".to_owned());
+        tracing::error!(text, "a statement ended by a bug");
+        let error = EngineError::internal("the statement met a bug of the server");
+        Err(error.detail(text))
+    })
 }

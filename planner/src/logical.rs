@@ -10,6 +10,7 @@ pub mod horizon_node;
 pub mod join_marker;
 mod joined_window;
 pub mod literal;
+mod named_windows;
 pub mod plain_view;
 pub mod row_spelling;
 pub mod sample;

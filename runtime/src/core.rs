@@ -25,7 +25,7 @@ use crate::config::RuntimeConfig;
 use crate::error::RuntimeError;
 use crate::serve::{Cut, Part};
 use crate::sink_task::SinkEvent;
-use crate::spec::{SinkSpec, SourceSpec, TableSpec, ViewSpec};
+use crate::spec::{SinkSpec, SourceSpec, StartFrom, TableSpec, ViewSpec};
 use crate::status::{CheckpointStatus, RuntimeStatus};
 use crate::subscribe::Subscription;
 
@@ -143,6 +143,9 @@ pub(crate) struct Core {
     owed: Vec<(ObjectId, Vec<ChangeBatch>)>,
     cut_overs: Vec<(ObjectId, Answer<()>)>,
     intakes: Vec<Intake>,
+    /// While the process starts: views that no checkpoint knows, with a source they read and from
+    /// where on. Readers of the checkpoint come first.
+    unattached: Option<Vec<(ObjectId, ObjectId, StartFrom)>>,
     intake_next: u64,
     manifest: ManifestV1,
     /// Whether the base of operator state in `manifest` is of this process, so that deltas can be
@@ -210,6 +213,7 @@ impl Core {
             owed: Vec::new(),
             cut_overs: Vec::new(),
             intakes: Vec::new(),
+            unattached: Some(Vec::new()),
             intake_next: 0,
             table_log: parts.manifest.table_log,
             manifest: parts.manifest,
@@ -414,6 +418,10 @@ impl Core {
         };
         if (self.touched && since >= gap) || asked {
             self.publish_at(occasion);
+            if asked {
+                self.limit_memory();
+                self.report();
+            }
             self.answer_flushes();
         }
     }

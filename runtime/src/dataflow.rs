@@ -16,7 +16,6 @@ use absorb::{absorbs, multiplies};
 use edges::Edges;
 use input::project;
 use late::LateShape;
-pub(crate) use wiring::looked_up;
 use wiring::{still, tell_who_adds_up, timeless};
 
 use crate::operator::instantiate;
@@ -27,9 +26,10 @@ use crate::status::Ledger;
 mod absorb;
 mod edges;
 mod figures;
+pub(crate) mod guard;
 mod input;
 mod late;
-mod wiring;
+pub(crate) mod wiring;
 
 /// A running plan.
 pub struct Dataflow {

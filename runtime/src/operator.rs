@@ -155,6 +155,12 @@ pub enum OperatorError {
         #[source]
         source: ArrowError,
     },
+    /// It panicked.
+    #[error("a bug: {message}")]
+    Bug {
+        /// The words of the panic.
+        message: String,
+    },
     /// The input broke its contract: a bug upstream.
     #[error("{operator} got {found}")]
     Contract {

@@ -7,6 +7,7 @@
 )]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
@@ -57,10 +58,16 @@ impl Harness {
 }
 
 pub async fn start(folder: &TempDir, writer: &str) -> Engine {
+    start_with(folder, writer, Duration::from_secs(1)).await
+}
+
+/// Starts an engine that begins a checkpoint at most once in `interval`.
+pub async fn start_with(folder: &TempDir, writer: &str, interval: Duration) -> Engine {
     let store = LocalFileSystem::new_with_prefix(folder.path())
         .unwrap()
         .with_fsync(true);
-    let config = EngineConfig::new(Arc::new(store), writer);
+    let mut config = EngineConfig::new(Arc::new(store), writer);
+    config.checkpoint_interval = interval;
     let connectors = Arc::new(rtsap_connectors::registry::BuiltinConnectors);
     Engine::start(config, connectors).await.unwrap()
 }

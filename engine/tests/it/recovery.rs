@@ -92,6 +92,56 @@ async fn stopping_does_not_wait_for_a_stream_to_end() {
     assert_eq!(client.ok(some).await, "true");
 }
 
+/// Its definition is durable before its reader is: a crash in between must not let it read beside
+/// the reader that the others share, which sets aside what is bad.
+#[tokio::test]
+async fn a_view_that_no_checkpoint_knows_does_not_repeat_bad_rows() {
+    let files = tempfile::tempdir().unwrap();
+    let lines: String = (0..10).map(|n| format!("{{\"n\": {n}}}\n")).collect();
+    std::fs::write(files.path().join("lines.json"), lines + "{broken\n").unwrap();
+    let harness = Harness::new().await;
+    let mut client = harness.session();
+    let source = format!(
+        "CREATE SOURCE lines (n BIGINT) WITH ('connector' = 'filesystem', 'path' = '{}', \
+         'format' = 'json')",
+        files.path().display()
+    );
+    client.ok(&source).await;
+    let known = "CREATE STREAMING VIEW known AS SELECT n FROM lines";
+    client.ok(known).await;
+    let count = async |client: &mut crate::harness::Client, view: &str| {
+        let sql = format!("SELECT count(*) FROM {view}");
+        while client.ok(&sql).await != "10" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    count(&mut client, "known").await;
+    drop(client);
+    // The second engine saves nothing, and is fenced by the third.
+    let Harness { engine, folder } = harness;
+    engine.stop().await.unwrap();
+    let second = crate::harness::start_with(&folder, "second", Duration::from_secs(3600)).await;
+    let second = Harness {
+        engine: second,
+        folder,
+    };
+    let view = "CREATE STREAMING VIEW unknown AS SELECT n FROM lines";
+    second.session().ok(view).await;
+    let Harness { engine, folder } = second;
+    let third = crate::harness::start(&folder, "third").await;
+    let third = Harness {
+        engine: third,
+        folder,
+    };
+    let mut client = third.session();
+    count(&mut client, "unknown").await;
+    let errors = "SELECT count(*) FROM \"lines$errors\"";
+    assert_eq!(client.ok(errors).await, "1");
+    let rows = "SELECT rows FROM rtsap_catalog.sources";
+    assert_eq!(client.ok(rows).await, "10");
+    drop(engine);
+}
+
 /// The calls of one view, each with a state of another kind.
 const CALLS: &str = "ema(price, 3) OVER w AS e, (macd(price, 2, 4, 2) OVER w)['macd'] AS m, \
                      zscore(price, 3) OVER w AS z, twice(drawdown(price) OVER w) AS d, \

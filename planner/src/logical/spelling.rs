@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::function_spelling::number;
 use super::joined_window::over_join;
+use super::named_windows;
 use super::window_alias::WindowAliases;
 use crate::error::PlanError;
 use crate::logical::walk::{step, walk};
@@ -67,7 +68,7 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
         self.aliases.expand(select);
-        step(group_window(select))
+        step(named_windows::inherit(select).and_then(|()| group_window(select)))
     }
 }
 

@@ -37,6 +37,16 @@ type Places = (Vec<Arc<dyn PhysicalExpr>>, Vec<PhysicalSortExpr>);
 const WHOLE_PARTITION: [&str; 3] = ["percent_rank", "cume_dist", "ntile"];
 
 impl Compiler<'_> {
+    /// Rows without columns cannot be told apart, nor taken back.
+    pub(super) fn require_columns(&self, input: NodeIndex) -> Result<(), PlanError> {
+        if !self.properties(input).schema.fields().is_empty() {
+            return Ok(());
+        }
+        let what = "OVER in a streaming view over rows of which no column is used";
+        let error = PlanError::unsupported(what);
+        Err(error.hint("Select a column of these rows besides, or order by one."))
+    }
+
     pub(super) fn over(&mut self, window: &Window, emit: Emit) -> Result<NodeIndex, PlanError> {
         // A row's place must never change, so windows below close before they show.
         let below = match emit {
@@ -44,6 +54,7 @@ impl Compiler<'_> {
             emit => emit,
         };
         let input = self.node(&window.input, below)?;
+        self.require_columns(input)?;
         let schema = window.input.schema();
         let functions = window.window_expr.iter().map(function);
         let functions = functions.collect::<Option<Vec<_>>>();

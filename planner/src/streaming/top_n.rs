@@ -282,6 +282,7 @@ impl Compiler<'_> {
             let error = PlanError::unsupported(what);
             return Err(error.hint("Say which rows come first: OVER (PARTITION BY k ORDER BY x)."));
         }
+        self.require_columns(input)?;
         let closing = self.closing(input, partition, schema);
         if let (Some(_), Emit::OnClose { delay_nanos: 1.. }) = (closing, ranking.emit)
             && !self.has_waited(input)

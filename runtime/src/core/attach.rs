@@ -20,7 +20,8 @@ use super::relation::{Arrival, Body, Heard, Relation, Saved, Work, shape_of};
 use super::source::{SourceEntry, errors_schema};
 use crate::checkpoint::manifest::{ReaderState, RelationState, SourceState};
 use crate::checkpoint::table_log::LogEntry;
-use crate::dataflow::{Dataflow, looked_up};
+use crate::dataflow::Dataflow;
+use crate::dataflow::wiring::looked_up;
 use crate::error::RuntimeError;
 use crate::reader;
 use crate::serve::Part;
@@ -144,7 +145,10 @@ impl Core {
             if self.relations.contains_key(&input) {
                 self.follow(spec.id, input, fresh)?;
             } else if fresh {
-                self.attach_to_source(spec.id, input, spec.start_from);
+                match &mut self.unattached {
+                    Some(unattached) => unattached.push((spec.id, input, spec.start_from)),
+                    None => self.attach_to_source(spec.id, input, spec.start_from),
+                }
             }
         }
         failpoint::pass("core.view_added");
@@ -210,7 +214,10 @@ impl Core {
             return;
         }
         let spec = Arc::clone(&source.spec);
-        let mut intake = Intake::new(0, spec, state.shared, StartFrom::Beginning);
+        // Of two of them one catches up with the other: each would set aside what is bad.
+        let is_shared = |i: &Intake| i.shared && i.spec.id == spec.id;
+        let shared = state.shared && !self.intakes.iter().any(is_shared);
+        let mut intake = Intake::new(0, spec, shared, StartFrom::Beginning);
         intake.views = views;
         intake.identity = state.identity;
         for (id, split) in state.splits {
@@ -234,6 +241,9 @@ impl Core {
     /// Ends the boot: what was restored becomes visible, and the last checkpoint is what is
     /// committed.
     pub(crate) fn settle(&mut self) {
+        for (view, source, start) in self.unattached.take().unwrap_or_default() {
+            self.attach_to_source(view, source, start);
+        }
         self.attach_forgotten();
         self.pay_owed();
         self.publish();

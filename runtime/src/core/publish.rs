@@ -14,6 +14,7 @@ use rtsap_stream::time::EventTime;
 use super::Core;
 use super::pace::{Occasion, Showing, conflated};
 use super::relation::{Arrival, Body, Relation};
+use crate::dataflow::guard::guarded;
 use crate::error::RuntimeError;
 use crate::serve::{Cut, Part, ServeError};
 use crate::subscribe::SubscriptionEvent;
@@ -223,16 +224,19 @@ impl Relation {
                 (changes, Vec::new())
             }
             Body::View { dataflow } => {
-                for (from, arrival) in inbox {
-                    match arrival {
-                        Arrival::Changes(changes) => dataflow.feed(from, &changes, &Some)?,
-                        Arrival::Watermark(watermark) => dataflow.advance(from, watermark)?,
+                guarded(|| {
+                    for (from, arrival) in inbox {
+                        match arrival {
+                            Arrival::Changes(changes) => dataflow.feed(from, &changes, &Some)?,
+                            Arrival::Watermark(watermark) => dataflow.advance(from, watermark)?,
+                        }
                     }
-                }
+                    Ok(())
+                })?;
                 if showing == Showing::Nothing {
                     return Ok(());
                 }
-                dataflow.publish()?;
+                guarded(|| dataflow.publish())?;
                 let mut results = dataflow.take_results();
                 if showing == Showing::Held {
                     self.held.append(&mut results.changes);

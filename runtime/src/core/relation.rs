@@ -11,6 +11,7 @@ use rtsap_stream::time::EventTime;
 
 use crate::checkpoint::manifest::RelationState;
 use crate::dataflow::Dataflow;
+use crate::dataflow::guard::guarded;
 use crate::serve::table::{ServedTable, Shape};
 use crate::serve::{Part, ServeError, ServedSnapshot};
 use crate::spec::{EventTimeSpec, Pace, Retention};
@@ -165,7 +166,7 @@ impl Relation {
         let Body::View { dataflow } = &mut self.body else {
             return;
         };
-        if let Err(error) = dataflow.feed(object, changes, place_of) {
+        if let Err(error) = guarded(|| dataflow.feed(object, changes, place_of)) {
             self.suspend(error.to_string());
         }
     }
@@ -179,7 +180,7 @@ impl Relation {
         let Body::View { dataflow } = &mut self.body else {
             return;
         };
-        if let Err(error) = dataflow.advance(object, watermark) {
+        if let Err(error) = guarded(|| dataflow.advance(object, watermark)) {
             self.suspend(error.to_string());
         }
     }

@@ -259,8 +259,8 @@ pub fn restoring(error: OperatorError) -> StateError {
     match error {
         OperatorError::Compute { source, .. } => StateError::Aggregate(source),
         OperatorError::Arrow { source, .. } => StateError::Arrow(source),
-        contract @ OperatorError::Contract { .. } => {
-            StateError::Aggregate(DataFusionError::Internal(contract.to_string()))
+        other @ (OperatorError::Contract { .. } | OperatorError::Bug { .. }) => {
+            StateError::Aggregate(DataFusionError::Internal(other.to_string()))
         }
     }
 }
