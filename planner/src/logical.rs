@@ -14,6 +14,7 @@ pub mod row_spelling;
 pub mod sample;
 pub mod scope;
 pub mod series;
+mod set_returning;
 pub mod spelling;
 pub mod subquery;
 pub mod translate;
