@@ -17,6 +17,7 @@ pub mod series;
 mod set_returning;
 pub mod spelling;
 pub mod subquery;
+mod ties;
 pub mod translate;
 pub mod using;
 pub mod view_spelling;
