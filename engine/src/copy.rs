@@ -14,6 +14,7 @@ use crate::error::EngineError;
 use crate::response::CommandTag;
 use crate::session::Session;
 use crate::session::block::{PendingRows, too_many_bytes};
+use crate::session::computed::{Computed, is_computed};
 use crate::session::{defaults, prepared, writes};
 
 /// How COPY data are written.
@@ -51,6 +52,7 @@ pub struct CopyIn {
     /// The columns that are sent, and for each column of the table which of them it is.
     schema: SchemaRef,
     sources: Vec<Option<usize>>,
+    computed: Option<Computed>,
     options: CopyOptions,
     rows: Vec<RecordBatch>,
     bytes: usize,
@@ -77,12 +79,21 @@ impl CopyIn {
                 EngineError::invalid("RT0202", message).sqlstate("42703")
             })
         };
+        let all = defaults::columns(&catalog, id);
+        let is_given = |at: &usize| all.get(*at).is_none_or(|column| !is_computed(column));
         let sent: Vec<usize> = if columns.is_empty() {
-            (0..target.fields().len()).collect()
+            (0..target.fields().len()).filter(is_given).collect()
         } else {
             columns.iter().map(position_of).collect::<Result<_, _>>()?
         };
-        let left_out = defaults::columns(&catalog, id).iter().enumerate();
+        if let Some(at) = sent.iter().find(|at| !is_given(at)) {
+            let name = target.field(*at).name();
+            let message = format!("column \"{name}\" is a generated column");
+            return Err(EngineError::invalid("RT0206", message)
+                .sqlstate("42P10")
+                .detail("Generated columns cannot be used in COPY."));
+        }
+        let left_out = all.iter().enumerate();
         let mut left_out = left_out.filter(|(at, _)| !sent.contains(at));
         if let Some((_, column)) = left_out.find(|(_, column)| column.default.is_some()) {
             let what = format!(
@@ -104,6 +115,7 @@ impl CopyIn {
             target,
             schema: Arc::new(Schema::new(fields)),
             sources,
+            computed: Computed::of(&session.instance, id)?,
             options,
             rows: Vec::new(),
             bytes: 0,
@@ -147,6 +159,10 @@ impl CopyIn {
             })
             .collect();
         let batch = writes::fitted(&columns, &self.target, &self.name)?;
+        let batch = match &self.computed {
+            Some(computed) => computed.fill(&batch)?,
+            None => batch,
+        };
         self.bytes += batch.get_array_memory_size();
         if self.bytes > self.bytes_max {
             return Err(too_many_bytes(self.bytes_max));

@@ -76,6 +76,9 @@ pub(crate) async fn explain(
         ExplainTarget::View(name) => running(session, name, explain),
         ExplainTarget::Why(name) => why::why(session, name),
         ExplainTarget::Query(query) => {
+            if explain.analyze && explain.format != ExplainFormat::Text {
+                return Err(analyzed_as_text());
+            }
             let planning = session.planning(session.instance.snapshot(), &statement.whole);
             let rewritten = compatible("", query);
             let plan = planning.plan_read(&rewritten).await?;
@@ -90,6 +93,11 @@ fn refuse_analyze(explain: &ExplainStatement) -> Result<(), EngineError> {
     }
     let error = EngineError::unsupported("EXPLAIN ANALYZE of a view that does not run");
     Err(error.hint("Create it, then use EXPLAIN ANALYZE STREAMING VIEW."))
+}
+
+fn analyzed_as_text() -> EngineError {
+    let error = EngineError::unsupported("EXPLAIN ANALYZE in another format than TEXT");
+    error.hint("Leave FORMAT out.")
 }
 
 fn compiled(session: &Session, create: &CreateView) -> Result<StreamPlan, EngineError> {
@@ -118,8 +126,7 @@ fn running(
         return Ok(streaming_lines(&plan, explain));
     }
     if explain.format != ExplainFormat::Text {
-        let error = EngineError::unsupported("EXPLAIN ANALYZE in another format than TEXT");
-        return Err(error.hint("Leave FORMAT out."));
+        return Err(analyzed_as_text());
     }
     Ok(live_lines(session, &plan, object.def.id))
 }

@@ -34,6 +34,7 @@ use crate::variables::{KNOWN, Variables};
 
 pub(crate) mod block;
 pub(crate) mod change;
+pub(crate) mod computed;
 pub(crate) mod defaults;
 pub(crate) mod execute;
 pub(crate) mod modify;

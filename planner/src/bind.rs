@@ -7,6 +7,7 @@
 pub mod computed;
 pub mod function;
 pub mod plain_view;
+mod table;
 pub mod view;
 
 use std::collections::{BTreeMap, HashSet};
@@ -73,6 +74,10 @@ pub struct BoundTable {
     pub relation: Relation,
     /// Its event time.
     pub watermark: Option<BoundWatermark>,
+    /// The columns that a write gives, in order: indices of the relation's.
+    pub physical: Vec<usize>,
+    /// Computed columns: index in the relation, and expression over the physical columns.
+    pub computed: Vec<(usize, Arc<dyn PhysicalExpr>)>,
 }
 
 /// Binds a statement.
@@ -103,22 +108,23 @@ pub fn bind_source_def(def: &SourceDef, functions: &Functions) -> Result<BoundSo
 /// Binds a statement.
 ///
 /// # Errors
-/// As [`bind_source`]; a table has neither metadata nor computed columns.
-pub fn bind_table(statement: &CreateTable) -> Result<BoundTable, PlanError> {
-    bind_own_table(&statement.body)
+/// As [`bind_source`]; a table has no metadata.
+pub fn bind_table(statement: &CreateTable, functions: &Functions) -> Result<BoundTable, PlanError> {
+    table::bind(&statement.body, functions)
 }
 
 /// Binds a persisted definition.
 ///
 /// # Errors
 /// As [`bind_table`]; only if the definition was made by another version.
-pub fn bind_table_def(def: &TableDef) -> Result<BoundTable, PlanError> {
-    bind_own_table(&body_of(
+pub fn bind_table_def(def: &TableDef, functions: &Functions) -> Result<BoundTable, PlanError> {
+    let body = body_of(
         &def.columns,
         def.watermark.as_ref(),
         &def.primary_key,
         def.append_only,
-    ))
+    );
+    table::bind(&body, functions)
 }
 
 /// A persisted definition in the form of a statement, without positions.
@@ -257,62 +263,6 @@ fn physical_key(
             }
         });
     physical.collect()
-}
-
-fn bind_own_table(body: &TableBody) -> Result<BoundTable, PlanError> {
-    check_names(&body.columns)?;
-    let key = key_indices(body)?;
-    for column in &body.columns {
-        let refused = match column.kind {
-            ColumnKind::Physical => continue,
-            ColumnKind::Metadata(_) => "METADATA in a table without a connector",
-            ColumnKind::Computed(_) => "a computed column in a table without a connector",
-        };
-        let error = PlanError::unsupported(refused).at(column.position);
-        return Err(error.hint("Compute the column in a streaming view on the table."));
-    }
-    let (fields, _) = physical_columns(body, &key)?;
-    let schema = Arc::new(Schema::new(fields));
-    let watermark = watermark(body, &schema)?;
-    let columns = body
-        .columns
-        .iter()
-        .zip(schema.fields())
-        .map(|(column, field)| ColumnDef {
-            name: column.name.clone(),
-            sql_type: column.sql_type.clone().unwrap_or_default(),
-            nullable: field.is_nullable(),
-            kind: ColumnKind::Physical,
-            default: column.default.clone(),
-        });
-    // Event time goes on only where no row of the past changes.
-    let append_only = key.is_empty() && (body.append_only || watermark.is_some());
-    let def = TableDef {
-        append_only,
-        columns: columns.collect(),
-        watermark: body
-            .watermark
-            .as_ref()
-            .map(|(watermark, _)| watermark.clone()),
-        primary_key: body
-            .primary_key
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect(),
-    };
-    let mode = mode(&key, append_only);
-    let event_time = watermark.map(|watermark| watermark.column);
-    let relation = Relation {
-        schema,
-        mode,
-        key,
-        event_time,
-    };
-    Ok(BoundTable {
-        def,
-        relation,
-        watermark,
-    })
 }
 
 fn check_names(columns: &[ColumnClause]) -> Result<(), PlanError> {

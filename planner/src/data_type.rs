@@ -282,9 +282,9 @@ fn parse_nested(cursor: &mut Cursor<'_>, closing: &mut usize) -> Result<SqlType,
             SqlType::Time { digits }
         }
         "decimal" | "numeric" | "dec" => parse_numeric(cursor)?,
-        "interval" | "map" | "multiset" | "money" => {
+        _ if let Some(hint) = unsupported_hint(&word) => {
             let what = format!("type {} of a column", word.to_uppercase());
-            return Err(start.unsupported(&what).hint(unsupported_hint(&word)));
+            return Err(start.unsupported(&what).hint(hint));
         }
         _ => parse_plain(cursor, &word).ok_or_else(|| {
             let known = NAMES.iter().copied();
@@ -294,6 +294,10 @@ fn parse_nested(cursor: &mut Cursor<'_>, closing: &mut usize) -> Result<SqlType,
                 .maybe_hint(crate::error::nearest(&word, known))
         })??,
     };
+    if cursor.at(&["UNSIGNED"]) {
+        let error = cursor.unsupported("UNSIGNED of a type");
+        return Err(error.hint(UNSIGNED));
+    }
     loop {
         if cursor.at_token(&Token::LBracket) {
             cursor.advance(1);
@@ -311,12 +315,24 @@ fn parse_nested(cursor: &mut Cursor<'_>, closing: &mut usize) -> Result<SqlType,
     }
 }
 
-fn unsupported_hint(word: &str) -> &'static str {
-    match word {
+/// Why there is no column that counts by itself.
+pub(crate) const SEQUENCES: &str =
+    "There are no sequences: declare the column as BIGINT and give the number in INSERT.";
+
+const UNSIGNED: &str = "Numbers have a sign: use the next wider type, BIGINT for INT UNSIGNED, or \
+                        NUMERIC(20) for BIGINT UNSIGNED.";
+
+/// What to write instead of a type that is known and refused.
+fn unsupported_hint(word: &str) -> Option<&'static str> {
+    Some(match word {
         "interval" => "Use BIGINT for a number of units of time.",
         "money" => "Use NUMERIC(19,4).",
-        _ => "Use an array of STRUCT<key TEXT, value …>.",
-    }
+        "map" | "multiset" => "Use an array of STRUCT<key TEXT, value …>.",
+        "serial" | "serial4" | "bigserial" | "serial8" | "smallserial" | "serial2" => SEQUENCES,
+        "uint1" | "uint2" | "uint4" | "uint8" | "uint16" | "uint32" | "uint64" | "uint256"
+        | "utinyint" | "usmallint" | "uinteger" | "ubigint" | "uhugeint" => UNSIGNED,
+        _ => return None,
+    })
 }
 
 /// The types that have no parameters that matter. `None` if there is no type of that name.
@@ -365,7 +381,7 @@ fn parse_timestamp(cursor: &mut Cursor<'_>, word: &str) -> Result<SqlType, PlanE
     Ok(SqlType::Timestamp { digits, zone })
 }
 
-/// `(0 | 3 | 6 | 9)`; 6 without it, as in PostgreSQL and Flink.
+/// `(0)` to `(9)`, of which 0, 3, 6 and 9 are kept; 6 without it, as in PostgreSQL and Flink.
 fn parse_digits(cursor: &mut Cursor<'_>) -> Result<u8, PlanError> {
     if !cursor.eat_token(&Token::LParen) {
         return Ok(6);
@@ -374,11 +390,15 @@ fn parse_digits(cursor: &mut Cursor<'_>) -> Result<u8, PlanError> {
     let digits = cursor.whole_number("the number of digits after the second")?;
     cursor.expect_token(&Token::RParen)?;
     match digits {
-        0 | 3 | 6 | 9 => Ok(u8::try_from(digits).unwrap_or(6)),
+        0 => Ok(0),
+        // What is kept has room for them.
+        1..=3 => Ok(3),
+        4..=6 => Ok(6),
+        7..=9 => Ok(9),
         _ => {
             let message = format!("a time cannot have {digits} digits after the second");
             let error = PlanError::new(Cause::Type { message }).at(position);
-            Err(error.hint("Use 0, 3, 6 or 9 digits."))
+            Err(error.hint("Use 0 to 9 digits."))
         }
     }
 }
@@ -425,6 +445,8 @@ fn parse_struct(cursor: &mut Cursor<'_>, closing: &mut usize) -> Result<SqlType,
         }
         cursor.eat_token(&Token::Colon);
         let field = parse_nested(cursor, closing)?;
+        // A field may always be null.
+        let _ = cursor.eat(&["NOT", "NULL"]) || cursor.eat(&["NULL"]);
         fields.push((name, field));
         // A `>>` that closed the inner type has closed this one too.
         if *closing > 0 || !cursor.eat_token(&Token::Comma) {

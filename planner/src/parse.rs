@@ -4,6 +4,7 @@
 //! Looks no name up. Every position is a character of the whole text, counted from 1.
 
 pub mod alter;
+mod backtick;
 pub mod clause;
 pub mod cursor;
 pub mod define;
@@ -12,6 +13,7 @@ pub mod explain;
 mod frame;
 pub mod function;
 pub mod horizon;
+mod index;
 pub mod join;
 pub mod lexeme;
 mod null_treatment;
@@ -37,6 +39,8 @@ use crate::statement::{ParsedStatement, StatementKind};
 /// # Errors
 /// The first error of any statement, with its position in `sql`.
 pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, PlanError> {
+    let quoted = backtick::quoted(sql);
+    let sql = quoted.as_ref();
     let all = lexemes(sql)?;
     let mut statements = Vec::new();
     for tokens in all.split(|lexeme| lexeme.is(&Token::SemiColon)) {
@@ -108,6 +112,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         }
         "CREATE" => create(cursor),
         "ALTER" => alter::alter(cursor),
+        "DROP" if cursor.at(&["DROP", "INDEX"]) => index::dropped(cursor),
         "DROP" => show::drop_objects(cursor),
         "INSERT" | "DELETE" | "UPDATE" => query::write(cursor, &word),
         "TRUNCATE" => table_as::truncate(cursor),
@@ -171,6 +176,9 @@ fn create(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
     }
     if cursor.eat(&["FUNCTION"]) {
         return function::function(cursor, or_replace);
+    }
+    if cursor.eat(&["INDEX"]) || cursor.eat(&["DEFAULT", "INDEX"]) {
+        return index::created(cursor);
     }
     if let Some(error) = refused::created(cursor) {
         return Err(error);

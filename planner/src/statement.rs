@@ -43,6 +43,13 @@ pub enum StatementKind {
     CreateSink(Box<CreateSink>),
     /// `CREATE FUNCTION … LANGUAGE SQL AS …`.
     CreateFunction(Box<CreateFunction>),
+    /// `CREATE INDEX … ON relation`: relations are kept by their keys, so there is nothing to do.
+    CreateIndex {
+        /// What it is on.
+        relation: Name,
+    },
+    /// `DROP INDEX …`: there is none.
+    DropIndex,
     /// `DROP …`.
     Drop(DropStatement),
     /// `ALTER …`.

@@ -116,8 +116,9 @@ impl Runner {
                 )))
             }
             StatementKind::CreateTable(table) => {
-                let bound = bind_table(table)?;
-                assert_eq!(bind_table_def(&bound.def)?.relation, bound.relation);
+                let bound = bind_table(table, &self.functions)?;
+                let again = bind_table_def(&bound.def, &self.functions)?;
+                assert_eq!(again.relation, bound.relation);
                 show_relation(&bound.relation, out);
                 Ok(Some((
                     ObjectKind::Table(bound.def),

@@ -79,9 +79,11 @@ fn distinguish(statement: &mut Statement) {
             SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
             _ => continue,
         };
-        // To DataFusion all subqueries are of the same text.
+        // To DataFusion all subqueries are of the same text, and equal intervals and numbers are,
+        // however they are written.
         let subquery = name.contains("(SELECT ") || name.contains("(WITH ");
-        if seen.insert(name) && !subquery {
+        let constant = name.contains("INTERVAL ");
+        if seen.insert(name) && !subquery && !constant {
             continue;
         }
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {

@@ -40,7 +40,10 @@ fn candidate(
             let bound = bind_source_def(source, &instance.functions)?;
             define::source(instance, name, def.id, bound)
         }
-        ObjectKind::Table(table) => Ok(define::table(name, def.id, bind_table_def(table)?)),
+        ObjectKind::Table(table) => {
+            let bound = bind_table_def(table, &instance.functions)?;
+            Ok(define::table(name, def.id, bound))
+        }
         ObjectKind::View(view) => define::view(instance, catalog, name, def.id, view.clone()),
         ObjectKind::Sink(sink) => {
             let Some(from) = catalog.by_id(sink.from) else {

@@ -11,7 +11,8 @@ use rtsap_planner::{bind_source, bind_table};
 use tokio::sync::oneshot;
 
 use crate::error::EngineError;
-use crate::sequence::{self, Outcome, alter, define, drop, existing, function, replace};
+use crate::response::CommandTag;
+use crate::sequence::{self, Outcome, alter, define, drop, existing, function, notice, replace};
 use crate::session::{Session, Statement, defaults, plain_view};
 use crate::show;
 
@@ -21,10 +22,9 @@ pub(super) async fn change(
     statement: &Statement,
     kind: &StatementKind,
 ) -> Result<Outcome, EngineError> {
-    if let StatementKind::CreatePlainView(create) = kind {
-        return Box::pin(plain_view::create(session, create, statement.text())).await;
+    if let Some(outcome) = Box::pin(by_session(session, statement, kind)).await? {
+        return Ok(outcome);
     }
-    Box::pin(defaults::check(session, kind)).await?;
     let instance = Arc::clone(&session.instance);
     let (kind, sql) = (kind.clone(), show::redacted(statement));
     // Dropped with this future, when the client has gone away.
@@ -45,7 +45,8 @@ pub(super) async fn change(
             StatementKind::CreateTable(create) => {
                 let (name, exists_ok) = (&create.name, create.if_not_exists);
                 sequence::create(it, name, exists_ok, sql, "CREATE TABLE", |_, id| {
-                    Ok(define::table(&name.name, id, bind_table(create)?))
+                    let bound = bind_table(create, &it.functions)?;
+                    Ok(define::table(&name.name, id, bound))
                 })
                 .await
             }
@@ -118,6 +119,40 @@ fn at_option(error: EngineError, options: &WithOptions) -> EngineError {
 pub(crate) fn shifted(mut error: EngineError, characters: u32) -> EngineError {
     error.position = error.position.map(|position| position + characters);
     error
+}
+
+/// What needs the session: views that are queries, indexes, and the check of defaults.
+async fn by_session(
+    session: &Session,
+    statement: &Statement,
+    kind: &StatementKind,
+) -> Result<Option<Outcome>, EngineError> {
+    match kind {
+        StatementKind::CreatePlainView(create) => {
+            let made = plain_view::create(session, create, statement.text()).await;
+            made.map(Some)
+        }
+        StatementKind::CreateIndex { .. } | StatementKind::DropIndex => {
+            index(session, kind).map(Some)
+        }
+        _ => defaults::check(session, kind).await.map(|()| None),
+    }
+}
+
+/// `CREATE INDEX` and `DROP INDEX` do nothing, and say so.
+fn index(session: &Session, kind: &StatementKind) -> Result<Outcome, EngineError> {
+    let (tag, message) = match kind {
+        StatementKind::CreateIndex { relation } => {
+            existing(&session.instance.snapshot(), relation)?;
+            let message = "tables and views are kept by their keys already: no index was made";
+            ("CREATE INDEX", message)
+        }
+        _ => ("DROP INDEX", "there are no indexes: nothing was dropped"),
+    };
+    Ok(Outcome {
+        tag: CommandTag::Plain(tag),
+        notices: vec![notice("00000", message)],
+    })
 }
 
 fn refuse_replace(or_replace: bool) -> Result<(), EngineError> {

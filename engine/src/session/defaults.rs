@@ -15,6 +15,7 @@ use crate::error::EngineError;
 use crate::query::compatible::compatible;
 use crate::query::names::folded;
 use crate::session::Session;
+use crate::session::computed::{self, is_computed};
 use crate::session::modify::parsed;
 
 /// Whether every default of a new table, if `kind` makes one, is an expression that its column can
@@ -87,14 +88,19 @@ pub(crate) fn columns(catalog: &CatalogSnapshot, table: ObjectNumber) -> &[Colum
 /// # Errors
 /// Those of a default that no longer parses.
 pub(super) fn fill(insert: &mut Insert, columns: &[ColumnDef]) -> Result<(), EngineError> {
+    let physical: Vec<&ColumnDef> = columns
+        .iter()
+        .filter(|column| !is_computed(column))
+        .collect();
     if insert.source.is_none() && insert.assignments.is_empty() {
         // DEFAULT VALUES
         let mut query = parsed("VALUES (1)")?;
         if let SqlStatement::Query(query) = &mut query
             && let SetExpr::Values(values) = query.body.as_mut()
         {
-            let row = columns.iter().map(value).collect::<Result<Vec<_>, _>>()?;
-            insert.columns = columns.iter().map(named).collect();
+            let row = physical.iter().map(|column| value(column));
+            let row = row.collect::<Result<Vec<_>, _>>()?;
+            insert.columns = physical.iter().map(|column| named(column)).collect();
             values.rows = vec![Parens::with_empty_span(row)];
             insert.source = Some(query.clone());
         }
@@ -104,17 +110,23 @@ pub(super) fn fill(insert: &mut Insert, columns: &[ColumnDef]) -> Result<(), Eng
         return Ok(());
     };
     let given: Option<Vec<&ColumnDef>> = match insert.columns.as_slice() {
-        [] => Some(columns.iter().take(width(source, columns.len())).collect()),
+        [] => Some(match width(source, columns.len()) {
+            // Values for all columns, also for those that are computed.
+            all if all == columns.len() && writes_values(source) => columns.iter().collect(),
+            width => physical.iter().copied().take(width).collect(),
+        }),
         names => names.iter().map(|name| find(columns, name)).collect(),
     };
     // An unknown column is the planner's to report.
-    let Some(given) = given else {
+    let Some(mut given) = given else {
         return Ok(());
     };
+    drop_computed(source, &mut given)?;
     let is_left_out = |column: &&ColumnDef| !given.iter().any(|given| given.name == column.name);
     let left_out = columns.iter().filter(is_left_out);
     let left_out: Vec<&ColumnDef> = left_out.filter(|column| column.default.is_some()).collect();
     let short = given.len() < columns.len() && insert.columns.is_empty();
+    let written = physical.len() < columns.len();
     let defaults = left_out.iter().map(|column| value(column));
     let defaults = defaults.collect::<Result<Vec<Expr>, _>>()?;
     if let SetExpr::Values(values) = source.body.as_mut() {
@@ -129,12 +141,38 @@ pub(super) fn fill(insert: &mut Insert, columns: &[ColumnDef]) -> Result<(), Eng
     } else if !defaults.is_empty() {
         *source = beside(source, defaults)?;
     }
-    if short || !left_out.is_empty() {
+    if short || written || !left_out.is_empty() {
         insert.columns = given
             .iter()
             .chain(&left_out)
             .map(|column| named(column))
             .collect();
+    }
+    Ok(())
+}
+
+fn writes_values(source: &Query) -> bool {
+    matches!(source.body.as_ref(), SetExpr::Values(_))
+}
+
+/// Takes computed columns out of those that are given: only `DEFAULT` may be written for them.
+///
+/// # Errors
+/// `428C9` for another value.
+fn drop_computed(source: &mut Query, given: &mut Vec<&ColumnDef>) -> Result<(), EngineError> {
+    while let Some(at) = given.iter().position(|column| is_computed(column)) {
+        let column = given.remove(at);
+        let SetExpr::Values(values) = source.body.as_mut() else {
+            return Err(computed::given(column));
+        };
+        for row in &mut values.rows {
+            if row.get(at).is_some_and(|cell| !is_default(cell)) {
+                return Err(computed::given(column));
+            }
+            if at < row.len() {
+                row.remove(at);
+            }
+        }
     }
     Ok(())
 }
@@ -153,10 +191,15 @@ pub(super) fn assign(update: &mut Update, columns: &[ColumnDef]) -> Result<(), E
             }
             (AssignmentTarget::Tuple(_), _) => Vec::new(),
         };
-        for (name, given) in pairs.into_iter().filter(|(_, given)| is_default(given)) {
+        for (name, given) in pairs {
             // An unknown column is reported with all others.
-            if let Some(column) = find(columns, name) {
+            let Some(column) = find(columns, name) else {
+                continue;
+            };
+            if is_default(given) {
                 *given = value(column)?;
+            } else if is_computed(column) {
+                return Err(computed::assigned(column));
             }
         }
     }

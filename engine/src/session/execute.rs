@@ -22,7 +22,7 @@ use crate::response::{BatchStream, CommandTag, Response};
 use crate::session::block::Block;
 use crate::session::change::change;
 use crate::session::prepared::{self, PlannedRead, Work};
-use crate::session::{Prepared, Session, modify, returning, table_as, writes};
+use crate::session::{Prepared, Session, computed, modify, returning, table_as, writes};
 use crate::show;
 use crate::subscribe;
 
@@ -103,6 +103,7 @@ async fn insert(
     let (name, returning) = (&table.name, returning.as_deref());
     let schema = writes::table_schema(&session.instance, *id, name)?;
     let rows = writes::collected(&session.instance, &schema, name, rows).await?;
+    let rows = computed::filled(&session.instance, *id, rows)?;
     let answer = returning::answer(session, prepared, returning, &rows, guard).await?;
     let count = writes::insert(session, *id, name, rows).await?;
     let tag = CommandTag::Affected("INSERT 0", count);

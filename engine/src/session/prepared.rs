@@ -442,6 +442,8 @@ fn plain_tag(kind: &StatementKind) -> CommandTag {
         StatementKind::CloseCursor { .. } => "CLOSE CURSOR",
         StatementKind::Deallocate { .. } => "DEALLOCATE",
         StatementKind::Unlisten => "UNLISTEN",
+        StatementKind::CreateIndex { .. } => "CREATE INDEX",
+        StatementKind::DropIndex => "DROP INDEX",
         _ => "OK",
     })
 }

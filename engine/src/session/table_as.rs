@@ -46,7 +46,7 @@ pub(super) async fn create(
         return Err(error.at(Some(create.name.position)));
     }
     let table = declared(create, found)?;
-    let schema = bind_table(&table)?.relation.schema;
+    let schema = bind_table(&table, &instance.functions)?.relation.schema;
     let rows = match create.with_data {
         true => writes::collected(&instance, &schema, name.as_str(), rows).await?,
         false => Vec::new(),
@@ -75,7 +75,8 @@ async fn made(instance: &Arc<Instance>, table: &CreateTable) -> Result<Outcome, 
     let work = async move {
         let (name, sql) = (&table.name, text(&table));
         sequence::create(&instance, name, false, sql, "CREATE TABLE AS", |_, id| {
-            Ok(define::table(&name.name, id, bind_table(&table)?))
+            let bound = bind_table(&table, &instance.functions)?;
+            Ok(define::table(&name.name, id, bound))
         })
         .await
     };

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
+use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::LogicalPlan;
@@ -191,18 +193,8 @@ pub(crate) fn fitted(
 ) -> Result<RecordBatch, EngineError> {
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for (field, column) in schema.fields().iter().zip(given) {
-        let column = cast_array(column, field.data_type()).map_err(|error| {
-            let name = field.name();
-            if let Some(refusal) = FunctionError::find(&error) {
-                let detail = format!("It is a value of column \"{name}\".");
-                return EngineError::invalid("RT0536", refusal.to_string())
-                    .sqlstate(refusal.sqlstate())
-                    .detail(detail);
-            }
-            let why = tidy(&error.to_string());
-            let message = format!("cannot write column \"{name}\": {why}");
-            EngineError::invalid("RT0536", message).sqlstate("22P02")
-        })?;
+        let column = cast_array(column, field.data_type());
+        let column = column.map_err(|error| unfit(field.name(), &error))?;
         if !field.is_nullable() && column.null_count() > 0 {
             let message = format!(
                 "null value in column \"{}\" of relation \"{table}\" violates not-null constraint",
@@ -216,6 +208,26 @@ pub(crate) fn fitted(
         EngineError::invalid("RT0536", format!("cannot write into \"{table}\": {error}"))
             .sqlstate("22000")
     })
+}
+
+/// `RT0536` for a value that the column `name` cannot have.
+pub(super) fn unfit(name: &str, error: &DataFusionError) -> EngineError {
+    if let Some(refusal) = FunctionError::find(error) {
+        let detail = format!("It is a value of column \"{name}\".");
+        return EngineError::invalid("RT0536", refusal.to_string())
+            .sqlstate(refusal.sqlstate())
+            .detail(detail);
+    }
+    if let DataFusionError::ArrowError(error, _) = error.find_root()
+        && matches!(**error, ArrowError::DivideByZero)
+    {
+        return EngineError::invalid("RT0536", "division by zero".to_owned())
+            .sqlstate("22012")
+            .detail(format!("It is a value of column \"{name}\"."));
+    }
+    let why = tidy(&error.to_string());
+    let message = format!("cannot write column \"{name}\": {why}");
+    EngineError::invalid("RT0536", message).sqlstate("22P02")
 }
 
 /// Refuses to read a table that the open block has written: its rows are not there before `COMMIT`.

@@ -2,6 +2,9 @@
 //! planned as others: rewritten in sqlparser's tree, for reads and for views. Idempotent.
 
 mod build;
+mod flink;
+mod lists;
+mod quantified;
 mod time;
 
 use std::ops::ControlFlow;
@@ -181,7 +184,7 @@ fn rewritten(expr: &Expr) -> Option<Expr> {
             high,
         } => symmetric(expr, *negated, low, high),
         Expr::Function(function) => of_function(function),
-        _ => None,
+        _ => quantified::rewritten(expr),
     }
 }
 
@@ -273,8 +276,23 @@ fn of_function(function: &Function) -> Option<Expr> {
             given,
         ) => documents(name, given),
         (name, given) => {
-            time::of_call(name, function, given).or_else(|| other_name(function, name))
+            let of_time = time::of_call(name, function, given);
+            of_time
+                .or_else(|| flink::of_call(name, given))
+                .or_else(|| lists::of_call(name, function, given))
+                .or_else(|| whole(name, function, given))
+                .or_else(|| other_name(function, name))
         }
+    }
+}
+
+/// `trunc(x, 0)`: without digits behind the point a numeric shows none.
+fn whole(name: &str, function: &Function, given: &[Expr]) -> Option<Expr> {
+    match (name, given) {
+        ("trunc", [_, digits]) if !build::is_positive(digits) => {
+            Some(call("trunc", vec![Expr::Function(function.clone())]))
+        }
+        _ => None,
     }
 }
 

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 
 use crate::error::PlanError;
 
-/// `asof(condition [, tolerance])`.
+/// `asof(condition [, tolerance or null])`.
 pub const ASOF: &str = "__asof_join";
 /// `implied(condition, strict, tolerance or null)`: as `asof`, by the event times of both sides.
 pub const IMPLIED: &str = "__asof_implied";
@@ -74,7 +74,8 @@ pub fn of(expr: &Expr) -> Option<Marker<'_>> {
     };
     let argument = match mark {
         Mark::Implied { .. } => call.args.get(2).filter(|given| !is_null(given)),
-        Mark::Asof | Mark::Version | Mark::Arrival => call.args.get(1),
+        Mark::Asof => call.args.get(1).filter(|given| !is_null(given)),
+        Mark::Version | Mark::Arrival => call.args.get(1),
     };
     Some(Marker {
         mark,

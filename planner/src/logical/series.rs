@@ -1,18 +1,22 @@
-//! `generate_series(a, b [, step])` in FROM and in the list of a SELECT, as the elements of a list;
+//! `generate_series(a, b [, step])` and other functions that give rows, in FROM and in the list of a
+//! SELECT, as the elements of lists;
 //! and elements of lists that depend on the row beside them, in reads, as lateral subqueries, as
 //! views have them.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Select, SelectItem, Statement, TableAlias,
-    TableAliasColumnDef, TableFactor, UnaryOperator, Value, Visit, Visitor, VisitorMut,
+    Expr, Ident, ObjectName, Select, SelectItem, Statement, TableAlias, TableAliasColumnDef,
+    TableFactor, UnaryOperator, Value, Visit, Visitor, VisitorMut,
 };
 
 use crate::error::PlanError;
 use crate::logical::function_spelling::{arguments, by_position, call};
+use crate::logical::set_returning;
 use crate::logical::view_spelling::elements;
 use crate::logical::walk::{outside_subqueries, replace, walk};
+
+const SERIES: &str = "generate_series";
 
 /// Rewrites a statement that reads.
 ///
@@ -28,7 +32,7 @@ impl VisitorMut for Rewriter {
     type Break = PlanError;
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
-        in_list(select);
+        in_select(select);
         ControlFlow::Continue(())
     }
 
@@ -57,15 +61,20 @@ impl VisitorMut for Rewriter {
     }
 }
 
-/// `SELECT generate_series(…)` as `SELECT unnest(series_list(…)) AS generate_series`.
-pub(super) fn in_list(select: &mut Select) {
+/// `SELECT generate_series(…)` as `SELECT unnest(series_list(…)) AS generate_series`, and likewise
+/// the other functions that give rows of one column.
+pub(super) fn in_select(select: &mut Select) {
+    set_returning::spell_whole_rows(select);
     for item in &mut select.projection {
         match item {
             SelectItem::UnnamedExpr(expr) => {
-                let named = matches!(&expr, Expr::Function(call) if is_series(&call.name));
+                let name = match &expr {
+                    Expr::Function(call) => set_returning::name_of(&call.name),
+                    _ => None,
+                };
                 outside_subqueries(expr, as_elements);
-                if named {
-                    let (expr, alias) = (expr.clone(), Ident::new("generate_series"));
+                if let Some(name) = name {
+                    let (expr, alias) = (expr.clone(), Ident::new(name));
                     *item = SelectItem::ExprWithAlias { expr, alias };
                 }
             }
@@ -77,18 +86,26 @@ pub(super) fn in_list(select: &mut Select) {
     }
 }
 
-/// Puts elements in the place of a call of `generate_series`.
+/// Puts elements in the place of a call that gives rows.
 fn as_elements(expr: &mut Expr) {
     if let Expr::Function(function) = expr
-        && is_series(&function.name)
-        && let Some(args) = arguments(function).filter(|args| (2..=3).contains(&args.len()))
+        && let Some(args) = arguments(function)
+        && let Some(rows) = set_returning::rows_of(&function.name, &args)
+        && let [list] = rows.lists.as_slice()
     {
-        *expr = call("unnest", vec![call("series_list", args)]);
+        *expr = call("unnest", vec![list.clone()]);
     }
 }
 
-/// The arguments of a call of `generate_series`, and what it is called.
-fn series(factor: &TableFactor) -> Option<(Vec<Expr>, bool, Option<&TableAlias>)> {
+/// A call in FROM of a function that gives rows.
+struct Called<'a> {
+    name: &'a ObjectName,
+    args: Vec<Expr>,
+    ordinality: bool,
+    alias: Option<&'a TableAlias>,
+}
+
+fn called(factor: &TableFactor) -> Option<Called<'_>> {
     let (name, args, ordinality, alias) = match factor {
         TableFactor::Table {
             name,
@@ -106,34 +123,35 @@ fn series(factor: &TableFactor) -> Option<(Vec<Expr>, bool, Option<&TableAlias>)
         } => (name, args, *with_ordinality, alias),
         _ => return None,
     };
-    if !is_series(name) || !(2..=3).contains(&args.len()) {
-        return None;
-    }
-    Some((by_position(args)?, ordinality, alias.as_ref()))
-}
-
-fn is_series(name: &ObjectName) -> bool {
-    match name.0.as_slice() {
-        [.., ObjectNamePart::Identifier(name)] => {
-            name.value.eq_ignore_ascii_case("generate_series")
-        }
-        _ => false,
-    }
+    set_returning::name_of(name)?;
+    Some(Called {
+        name,
+        args: by_position(args)?,
+        ordinality,
+        alias: alias.as_ref(),
+    })
 }
 
 /// `generate_series(…) AS g` as `UNNEST(series_list(…)) AS g (g)`; `None` for another relation.
 pub(super) fn as_unnest(factor: &TableFactor) -> Option<TableFactor> {
-    let (args, with_ordinality, alias) = series(factor)?;
-    let mut alias = alias.cloned().unwrap_or_else(|| named("generate_series"));
-    if alias.columns.is_empty() {
+    let called = called(factor)?;
+    let with_ordinality = called.ordinality;
+    let rows = set_returning::rows_of(called.name, &called.args)?;
+    let name = set_returning::name_of(called.name)?;
+    let mut alias = called.alias.cloned().unwrap_or_else(|| named(name));
+    if alias.columns.is_empty() && rows.columns.is_empty() {
         alias.columns.push(column(alias.name.clone()));
     }
-    if with_ordinality && alias.columns.len() == 1 {
+    let more = rows.columns.iter().skip(alias.columns.len());
+    alias
+        .columns
+        .extend(more.map(|name| column(Ident::new(*name))));
+    if with_ordinality && alias.columns.len() == rows.lists.len() {
         alias.columns.push(column(Ident::new("ordinality")));
     }
     Some(TableFactor::UNNEST {
         alias: Some(alias),
-        array_exprs: vec![call("series_list", args)],
+        array_exprs: rows.lists,
         with_offset: false,
         with_offset_alias: None,
         with_ordinality,
@@ -159,10 +177,14 @@ fn column(name: Ident) -> TableAliasColumnDef {
 /// Whether it is a series of numbers that are written down and lead from one to the other: these
 /// are made while they are read, however many they are.
 fn is_lazy(factor: &TableFactor) -> bool {
-    let Some((args, false, _)) = series(factor) else {
+    let Some(called) = called(factor).filter(|called| !called.ordinality) else {
         return false;
     };
-    let numbers: Option<Vec<i64>> = args.iter().map(whole_number).collect();
+    if set_returning::name_of(called.name) != Some(SERIES) || !(2..=3).contains(&called.args.len())
+    {
+        return false;
+    }
+    let numbers: Option<Vec<i64>> = called.args.iter().map(whole_number).collect();
     match numbers.as_deref() {
         Some([start, stop]) => start <= stop,
         Some([start, stop, step]) => (*step > 0 && start <= stop) || (*step < 0 && start >= stop),
@@ -187,7 +209,7 @@ fn whole_number(expr: &Expr) -> Option<i64> {
 /// Its column is called as PostgreSQL calls it.
 fn name_column(factor: &mut TableFactor) {
     if let TableFactor::Table { alias, .. } | TableFactor::Function { alias, .. } = factor {
-        let alias = alias.get_or_insert_with(|| named("generate_series"));
+        let alias = alias.get_or_insert_with(|| named(SERIES));
         if alias.columns.is_empty() {
             alias.columns.push(column(alias.name.clone()));
         }

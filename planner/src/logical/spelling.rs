@@ -59,7 +59,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<PlanError> {
         fetch(query);
-        ControlFlow::Continue(())
+        step(super::ties::rewrite(query))
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {

@@ -5,6 +5,7 @@
 //! DataFusion takes `k` from the relation whose name comes first in the alphabet, which has nulls
 //! where an outer join found no partner.
 
+mod asof;
 mod columns;
 mod shown;
 
@@ -85,7 +86,9 @@ impl Rewriter<'_> {
         if !from.iter_mut().any(|from| any_join(from, &shares)) {
             return Ok(BTreeMap::new());
         }
-        let outer = from.iter_mut().any(|from| any_join(from, &is_outer));
+        let outer = from
+            .iter_mut()
+            .any(|from| any_join(from, &|kind, of| is_outer(kind) || asof::has_names(of)));
         let as_written = select.clone();
         let rewritten = self.rewritten(select);
         if rewritten.is_ok() || outer {
@@ -102,7 +105,7 @@ impl Rewriter<'_> {
         }
         let mut merged = BTreeMap::new();
         for column in &shown {
-            if let Shown::Merged(name, expr) = column {
+            if let Shown::Merged(name, expr) | Shown::Named(name, expr) = column {
                 merged.insert(folded(name), expr.as_ref().clone());
             }
         }
@@ -129,6 +132,11 @@ impl Rewriter<'_> {
                     shared.iter().map(|name| quoted(name)).collect()
                 }
                 JoinConstraint::On(_) | JoinConstraint::None => {
+                    let names = asof::taken_names(constraint);
+                    if !names.is_empty() {
+                        left = asof::shown(left, right, &names)?;
+                        continue;
+                    }
                     match kind {
                         Kind::Half { left: false } => left = right,
                         Kind::Half { left: true } => {}
@@ -193,13 +201,14 @@ fn any_join(from: &mut TableWithJoins, wanted: &dyn Fn(Kind, &mut JoinConstraint
 }
 
 fn shares(_kind: Kind, constraint: &mut JoinConstraint) -> bool {
-    matches!(
-        constraint,
-        JoinConstraint::Using(_) | JoinConstraint::Natural
-    )
+    match constraint {
+        JoinConstraint::Using(_) | JoinConstraint::Natural => true,
+        JoinConstraint::On(_) => asof::has_names(constraint),
+        JoinConstraint::None => false,
+    }
 }
 
-fn is_outer(kind: Kind, _constraint: &mut JoinConstraint) -> bool {
+fn is_outer(kind: Kind) -> bool {
     matches!(kind, Kind::Left | Kind::Right | Kind::Full)
 }
 

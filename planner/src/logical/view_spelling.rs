@@ -28,7 +28,7 @@ impl VisitorMut for Rewriter {
     type Break = PlanError;
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
-        series::in_list(select);
+        series::in_select(select);
         ControlFlow::Continue(())
     }
 
@@ -101,7 +101,7 @@ fn row_number_is_one() -> Result<Expr, PlanError> {
         .ok_or_else(|| PlanError::internal("a QUALIFY is none"))
 }
 
-fn parsed(sql: &str) -> Result<Select, PlanError> {
+pub(super) fn parsed(sql: &str) -> Result<Select, PlanError> {
     let query = Parser::new(&PostgreSqlDialect {})
         .try_with_sql(sql)
         .and_then(|mut parser| parser.parse_query());

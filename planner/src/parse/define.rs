@@ -4,7 +4,7 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 use rtsap_catalog::object::{ColumnKind, WatermarkDef};
 
-use crate::data_type::SqlType;
+use crate::data_type::{SEQUENCES, SqlType};
 use crate::duration::{nanos_of, unit_nanos};
 use crate::error::{Cause, PlanError};
 use crate::parse::cursor::{Cursor, slice};
@@ -218,6 +218,11 @@ fn column(cursor: &mut Cursor<'_>, body: &mut TableBody) -> Result<ColumnClause,
             };
             cursor.eat(&["VIRTUAL"]);
             column.kind = ColumnKind::Metadata(key.to_lowercase());
+        } else if cursor.at(&["GENERATED", "ALWAYS", "AS", "IDENTITY"])
+            || cursor.at(&["GENERATED", "BY", "DEFAULT", "AS", "IDENTITY"])
+        {
+            let error = cursor.unsupported("GENERATED … AS IDENTITY");
+            return Err(error.hint(SEQUENCES));
         } else if cursor.eat(&["GENERATED", "ALWAYS", "AS"]) {
             let expression = cursor.parenthesised()?;
             let _ = cursor.eat(&["STORED"]) || cursor.eat(&["VIRTUAL"]);
@@ -288,9 +293,16 @@ fn refuse_constraint(cursor: &Cursor<'_>) -> Option<PlanError> {
     Some(cursor.unsupported(what).hint(*hint))
 }
 
-/// After `WATERMARK FOR`: `c AS c [- INTERVAL '2' SECOND]`, the expression also in brackets.
+/// After `WATERMARK FOR`: `c [AS c [- INTERVAL '2' SECOND]]`, the expression also in brackets.
 fn watermark(cursor: &mut Cursor<'_>) -> Result<WatermarkDef, PlanError> {
     let (column, _) = cursor.identifier("the event-time column")?;
+    // RisingWave's and Arroyo's short form: `WATERMARK FOR ts`.
+    if !cursor.at(&["AS"]) {
+        return Ok(WatermarkDef {
+            column,
+            delay_nanos: 0,
+        });
+    }
     cursor.expect(&["AS"])?;
     let bracket = cursor.eat_token(&Token::LParen);
     let found = watermark_of(cursor, column)?;

@@ -123,6 +123,10 @@ fn clause(cursor: &mut Cursor<'_>) -> Result<EmitClause, PlanError> {
     if cursor.eat(&["WITH", "DELAY"]) {
         delay_nanos = positive(cursor, "the delay of EMIT ON WINDOW CLOSE", true)?;
     }
+    // A window that shows once must wait for the rows that are allowed to be late.
+    if cursor.eat(&["ALLOW", "LATENESS"]) {
+        delay_nanos = delay_nanos.max(positive(cursor, "allowed lateness", true)?);
+    }
     let mut clause = EmitClause::of(Emit::OnClose { delay_nanos });
     if cursor.eat(&["AND", "TIMEOUT"]) {
         clause.timeout_nanos = Some(positive(
@@ -207,9 +211,9 @@ fn refuse_after(cursor: &Cursor<'_>) -> Result<(), PlanError> {
         ),
         (
             &["ALLOW", "LATENESS"],
-            "ALLOW LATENESS",
-            "A window that shows once waits as long as WITH DELAY says; EMIT CHANGES ALLOW \
-             LATENESS keeps windows that show as they change.",
+            "ALLOW LATENESS in this place",
+            "Write EMIT ON WINDOW CLOSE ALLOW LATENESS INTERVAL '5' SECOND [AND TIMEOUT …], or \
+             EMIT CHANGES ALLOW LATENESS INTERVAL '5' SECOND.",
         ),
         (
             &["CONFLATE"],

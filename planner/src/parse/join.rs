@@ -3,6 +3,8 @@
 //!
 //! `LEFT ASOF JOIN q MATCH_CONDITION (t.ts >= q.ts) ON t.k = q.k TOLERANCE INTERVAL '5' SECOND`
 //! becomes `LEFT JOIN q ON __asof_join((t.k = q.k) AND (t.ts >= q.ts), INTERVAL …)`;
+//! `ASOF JOIN q USING (k, ts)` becomes `JOIN q ON __asof_join(t.k = q.k AND t.ts >= q.ts, NULL, k,
+//! ts)`, of which [`crate::logical::using`] takes the names off;
 //! `JOIN r FOR SYSTEM_TIME AS OF t.ts AS x ON …` becomes `JOIN r AS x ON __version_join((…),
 //! t.ts)`. `HORIZON JOIN` is in [`super::horizon`].
 
@@ -113,6 +115,11 @@ struct Condition {
     parts: Vec<(usize, usize)>,
     /// Columns of `USING (a, b)` and `ON (a, b)`.
     columns: Vec<Lexeme>,
+    /// Whether each of the columns shows once, as the left one.
+    shared: bool,
+    /// Whether the last column is the time, as DuckDB and ClickHouse have it: at or after the
+    /// other side's, not equal to it.
+    ends_with_time: bool,
 }
 
 pub(super) fn words(tokens: &[Lexeme], at: usize, wanted: &[&str]) -> bool {
@@ -179,10 +186,9 @@ impl Rewriter<'_> {
             .and_then(|from| name_of(&self.out[from..]));
         self.at = end;
         let condition = self.condition(prefix.past)?;
-        let compared = condition
-            .parts
-            .iter()
-            .any(|(start, end)| self.compares(*start, *end));
+        let mut parts = condition.parts.iter();
+        let compared =
+            condition.ends_with_time || parts.any(|(start, end)| self.compares(*start, *end));
         if prefix.past == Past::Horizon {
             if compared {
                 let error = PlanError::unsupported("HORIZON JOIN with a condition on time");
@@ -216,9 +222,15 @@ impl Rewriter<'_> {
             self.at += 1;
             self.push(Token::Comma, anchor);
             self.tolerance()?;
-        } else if !compared {
+        } else if !compared || condition.shared {
             self.push(Token::Comma, anchor);
             self.push_word("NULL", anchor);
+        }
+        if compared && condition.shared {
+            for column in condition.columns {
+                self.push(Token::Comma, anchor);
+                self.out.push(column);
+            }
         }
         self.push(Token::RParen, anchor);
         Ok(())
@@ -243,13 +255,25 @@ impl Rewriter<'_> {
             self.at = close + 1;
         }
         let using = words(self.tokens, self.at, &["USING"]);
+        if using && past != Past::Asof {
+            let error = PlanError::unsupported("USING of an LT or HORIZON JOIN");
+            let hint = "Write ON (symbol): the event times are compared by themselves.";
+            return Err(error.at(self.tokens[self.at].position).hint(hint));
+        }
         if using || words(self.tokens, self.at, &["ON"]) {
+            condition.ends_with_time = using && condition.parts.is_empty();
+            condition.shared = using;
             let start = self.at + 1;
             let mut end = self.condition_end(start);
             if past == Past::Horizon {
                 end = end.min(self.range_at(start));
             }
             match self.columns(start, end) {
+                Some(columns) if condition.ends_with_time && columns.len() == 1 => {
+                    let error = PlanError::unsupported("USING of one column in an ASOF JOIN");
+                    let hint = "Write USING (symbol, ts), ON t.ts >= q.ts, or ON (symbol).";
+                    return Err(error.at(columns[0].position).hint(hint));
+                }
                 Some(columns) => condition.columns = columns,
                 None if using => return Err(self.expected(start, "Expected (column, …).")),
                 None => condition.parts.push((start, end)),
@@ -300,7 +324,7 @@ impl Rewriter<'_> {
             self.push(Token::RParen, anchor);
             count += 1;
         }
-        for column in &condition.columns {
+        for (place, column) in condition.columns.iter().enumerate() {
             let [Some(left), Some(right)] = &sides else {
                 let error = PlanError::unsupported("names of columns alone in this join");
                 return Err(error
@@ -314,7 +338,8 @@ impl Rewriter<'_> {
             self.out.push(left.clone());
             dot(self);
             self.out.push(column.clone());
-            self.push(Token::Eq, anchor);
+            let is_time = condition.ends_with_time && place + 1 == condition.columns.len();
+            self.push(if is_time { Token::GtEq } else { Token::Eq }, anchor);
             self.out.push(right.clone());
             dot(self);
             self.out.push(column.clone());

@@ -143,7 +143,7 @@ const STATEMENTS: [Refusal; 20] = [
 ];
 
 /// What `CREATE` cannot create yet.
-const CREATED: [Refusal; 20] = [
+const CREATED: [Refusal; 19] = [
     (&["TEMPORARY", "VIEW"], "CREATE TEMPORARY VIEW", VIEW),
     (&["TEMP", "VIEW"], "CREATE TEMPORARY VIEW", VIEW),
     (
@@ -188,11 +188,6 @@ const CREATED: [Refusal; 20] = [
         "INSERT into a table, FLUSH, and SELECT from the view.",
     ),
     (
-        &["INDEX"],
-        "CREATE INDEX",
-        "A view is kept by its key; there is nothing to index.",
-    ),
-    (
         &["UNIQUE"],
         "CREATE UNIQUE INDEX",
         "Declare a PRIMARY KEY on the table.",
@@ -235,11 +230,10 @@ const CREATED: [Refusal; 20] = [
 ];
 
 /// What `DROP` cannot drop yet.
-const DROPPED: [Refusal; 9] = [
+const DROPPED: [Refusal; 8] = [
     (&["CONNECTION"], "DROP CONNECTION", NONE),
     (&["SECRET"], "DROP SECRET", NONE),
     (&["TEST"], "DROP TEST", NONE),
-    (&["INDEX"], "DROP INDEX", NONE),
     (&["SCHEMA"], "DROP SCHEMA", NONE),
     (&["DATABASE"], "DROP DATABASE", NONE),
     (&["ROLE"], "DROP ROLE", NONE),

@@ -3,8 +3,9 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::{Cause, PlanError};
-use crate::parse::cursor::Cursor;
+use crate::parse::cursor::{Cursor, slice};
 use crate::parse::emit::{has_emit, split_emit};
+use crate::parse::lexeme::Lexeme;
 use crate::parse::query::view_sql;
 use crate::statement::named_query::CreatePlainView;
 use crate::statement::{CreateSink, CreateView, StatementKind, WithOptions};
@@ -18,11 +19,12 @@ pub fn view(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<CreateView, Pla
     let if_not_exists = cursor.eat(&["IF", "NOT", "EXISTS"]);
     let name = cursor.name("a view's name")?;
     let column_names = column_names(cursor)?;
-    let options = if cursor.eat(&["WITH"]) {
+    let mut options = if cursor.eat(&["WITH"]) {
         cursor.options()?
     } else {
         WithOptions::new()
     };
+    drop_continuous(&mut options);
     cursor.expect(&["AS"])?;
     let query_offset = cursor.position() - 1;
     let query = query(cursor)?;
@@ -36,6 +38,18 @@ pub fn view(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<CreateView, Pla
         query_offset,
     };
     Ok(view)
+}
+
+/// What TimescaleDB's continuous aggregates are told says nothing new here: every view is kept up
+/// to date, with all of its rows.
+fn drop_continuous(options: &mut WithOptions) {
+    let is_said = |key: &str, value: &str| match key {
+        "timescaledb.continuous" | "timescaledb.materialized_only" => {
+            value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
+        }
+        _ => false,
+    };
+    options.retain(|key, option| !is_said(key, &option.value));
 }
 
 /// `(a, b)` behind a view's name, if it is there.
@@ -91,10 +105,26 @@ pub fn plain_view(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<Statement
 /// [`Cause::Syntax`].
 pub fn query(cursor: &mut Cursor<'_>) -> Result<String, PlanError> {
     expect_query(cursor)?;
-    let query = cursor.rest_text().to_owned();
-    split_emit(cursor.text(), cursor.rest())?;
+    let all = cursor.rest();
+    let tokens = &all[..all.len() - populated(all)];
+    split_emit(cursor.text(), tokens)?;
+    let query = slice(cursor.text(), tokens).to_owned();
     cursor.advance(usize::MAX / 2);
     Ok(query)
+}
+
+/// How many tokens at the end are `WITH [NO] DATA`, which says nothing: a view has all of its rows.
+fn populated(tokens: &[Lexeme]) -> usize {
+    let forms: [&[&str]; 2] = [&["WITH", "NO", "DATA"], &["WITH", "DATA"]];
+    let ends = |words: &&&[&str]| {
+        let last = tokens.len().checked_sub(words.len());
+        let last = last.and_then(|at| tokens.get(at..));
+        last.is_some_and(|last| {
+            let mut pairs = last.iter().zip(words.iter());
+            pairs.all(|(next, word)| next.is_word(word))
+        })
+    };
+    forms.iter().find(ends).map_or(0, |words| words.len())
 }
 
 /// Refuses what is no query here.

@@ -6,11 +6,16 @@
 mod format;
 mod interval;
 mod json;
+mod json_parts;
+mod json_path;
 mod list;
 mod number;
+mod parts;
+mod regex;
 mod series;
 mod text;
 mod unit;
+mod whole;
 mod zone;
 
 use std::hash::{Hash, Hasher};
@@ -60,15 +65,20 @@ pub(crate) struct Entry {
 
 /// Every function.
 fn all() -> impl Iterator<Item = &'static Entry> {
-    let subjects: [&'static [Entry]; 9] = [
+    let subjects: [&'static [Entry]; 14] = [
         &format::ALL,
         &interval::ALL,
         &json::ALL,
+        &json_parts::ALL,
+        &json_path::ALL,
         &list::ALL,
         &number::ALL,
+        &parts::ALL,
+        &regex::ALL,
         &series::ALL,
         &text::ALL,
         &unit::ALL,
+        &whole::ALL,
         &zone::ALL,
     ];
     subjects.into_iter().flatten()

@@ -12,7 +12,7 @@ use super::{Modification, Target};
 use crate::error::EngineError;
 use crate::response::BatchStream;
 use crate::session::block::PendingRows;
-use crate::session::{Session, writes};
+use crate::session::{Session, computed, writes};
 
 /// The rows that a statement concerns.
 pub(in crate::session) struct Found {
@@ -48,7 +48,7 @@ pub(in crate::session) async fn found(
         let after: Result<_, EngineError> = parts(width);
         return Ok(Found {
             before: before?,
-            rows: after?,
+            rows: computed::filled(&session.instance, target.table, after?)?,
         });
     }
     if modification == Modification::Merge {
@@ -57,9 +57,16 @@ pub(in crate::session) async fn found(
             merged.check(batch)?;
         }
     }
+    let rows = match modification {
+        Modification::Update | Modification::Merge => {
+            computed::filled(&session.instance, target.table, batches)?
+        }
+        // They go as they are.
+        Modification::Delete | Modification::Truncate => batches,
+    };
     Ok(Found {
         before: Vec::new(),
-        rows: batches,
+        rows,
     })
 }
 

@@ -17,6 +17,15 @@ pub(in crate::logical) fn number(number: i64) -> Expr {
     Expr::value(Value::Number(number.to_string(), false))
 }
 
+/// Whether an expression may be a number above zero: all but zero and what begins with a sign.
+pub(super) fn is_positive(expr: &Expr) -> bool {
+    match expr {
+        Expr::UnaryOp { .. } => false,
+        Expr::Value(value) => !matches!(&value.value, Value::Number(number, _) if number == "0"),
+        _ => true,
+    }
+}
+
 /// A call with plain arguments.
 pub fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let args = arguments.into_iter().map(argument);

@@ -15,6 +15,8 @@ use crate::logical::spelling::{folded, quoted};
 pub(super) enum Shown {
     /// A column that several relations share.
     Merged(Ident, Box<Expr>),
+    /// What a bare name means that several relations have; it shows where its own relation does.
+    Named(Ident, Box<Expr>),
     /// Those of one relation.
     Of {
         name: ObjectName,
@@ -78,7 +80,7 @@ pub(super) fn joined(
 }
 
 /// The column `name` of some relations.
-fn find(among: &[Shown], name: &Ident) -> Result<Expr, PlanError> {
+pub(super) fn find(among: &[Shown], name: &Ident) -> Result<Expr, PlanError> {
     let wanted = folded(name);
     let mut unknown = Vec::new();
     let mut found = Vec::new();
@@ -87,7 +89,7 @@ fn find(among: &[Shown], name: &Ident) -> Result<Expr, PlanError> {
             Shown::Merged(merged, expr) if folded(merged) == wanted => {
                 found.push(expr.as_ref().clone());
             }
-            Shown::Merged(..) => {}
+            Shown::Merged(..) | Shown::Named(..) => {}
             Shown::Of { without, .. } if without.contains(&wanted) => {}
             Shown::Of {
                 name: of,
@@ -112,9 +114,12 @@ fn find(among: &[Shown], name: &Ident) -> Result<Expr, PlanError> {
     }
 }
 
-fn take_away(among: &mut Vec<Shown>, name: &Ident) {
+pub(super) fn take_away(among: &mut Vec<Shown>, name: &Ident) {
     let wanted = folded(name);
-    among.retain(|shown| !matches!(shown, Shown::Merged(name, _) if folded(name) == wanted));
+    among.retain(|shown| match shown {
+        Shown::Merged(name, _) | Shown::Named(name, _) => folded(name) != wanted,
+        Shown::Of { .. } => true,
+    });
     for shown in among {
         if let Shown::Of {
             columns, without, ..
@@ -135,6 +140,7 @@ pub(super) fn common(left: &[Shown], right: &[Shown]) -> Option<Vec<String>> {
         for shown in among {
             match shown {
                 Shown::Merged(name, _) => all.push(folded(name)),
+                Shown::Named(..) => {}
                 Shown::Of {
                     columns, without, ..
                 } => {
@@ -157,6 +163,7 @@ pub(super) fn common(left: &[Shown], right: &[Shown]) -> Option<Vec<String>> {
 pub(super) fn items_of(shown: &Shown) -> Vec<SelectItem> {
     match shown {
         Shown::Merged(name, expr) => vec![item_of(name, expr)],
+        Shown::Named(..) => Vec::new(),
         Shown::Of {
             name,
             columns: Some(columns),

@@ -122,7 +122,8 @@ impl Compiler<'_> {
         let Some(found) = self.time_comparisons(joined, sides) else {
             let error = PlanError::unsupported("an ASOF JOIN without t.ts >= q.ts on event times");
             let hint = "Compare the columns that WATERMARK FOR names in both relations: ON \
-                        t.symbol = q.symbol AND t.ts >= q.ts.";
+                        t.symbol = q.symbol AND t.ts >= q.ts, or USING (symbol, ts), of which \
+                        the last column is the time.";
             return Err(self.at_word(error.hint(hint), "JOIN"));
         };
         if found.rest != all {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
 use datafusion::arrow::array::{
-    ArrayRef, AsArray, IntervalMonthDayNanoArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray, BooleanArray, IntervalMonthDayNanoArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::datatypes::{
     DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
@@ -20,7 +20,24 @@ use crate::postgres::zone::Zone;
 
 const DAY_NANOS: i128 = 86_400_000_000_000;
 
-pub(super) const ALL: [Entry; 9] = [
+pub(super) const ALL: [Entry; 10] = [
+    Entry {
+        name: "isfinite",
+        signature: "isfinite(date | timestamp | interval) -> boolean",
+        description: "True: there are no infinite times.",
+        example: "SELECT isfinite(ts) FROM trades",
+        parameters: &[],
+        types: |types| match types {
+            [DataType::Date32 | DataType::Timestamp(..) | DataType::Interval(_)] => {
+                Some((types.to_vec(), DataType::Boolean))
+            }
+            _ => None,
+        },
+        compute: |columns, _| {
+            let finite = rows(columns, |_| Ok(true))?;
+            Ok(Arc::new(BooleanArray::from(finite)))
+        },
+    },
     Entry {
         name: "age",
         signature: "age(later timestamp, earlier timestamp) -> interval",

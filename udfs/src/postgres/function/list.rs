@@ -1,16 +1,17 @@
-//! What ordered-set aggregates are planned as, over the sorted list of their values.
+//! What ordered-set aggregates are planned as, over the sorted list of their values; bounds of
+//! lists.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, UInt64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int32Array, UInt64Array};
 use datafusion::arrow::compute::{partition, take};
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::common::{Result, internal_err};
 
-use super::{Entry, Types, is_number};
+use super::{Entry, Types, is_number, rows};
 use crate::error::FunctionError;
 
-pub(super) const ALL: [Entry; 3] = [
+pub(super) const ALL: [Entry; 5] = [
     Entry {
         name: "list_mode",
         signature: "list_mode(sorted list) -> value",
@@ -54,6 +55,26 @@ pub(super) const ALL: [Entry; 3] = [
         },
         compute: |columns, _| picked(columns, |values, row| share(columns, values, row)),
     },
+    Entry {
+        name: "array_upper",
+        signature: "array_upper(list, dimension) -> integer",
+        description: "The place of the last element of a list; null of an empty one, and of \
+                      another dimension than 1.",
+        example: "SELECT array_upper(string_to_array(symbol, '-'), 1) FROM trades",
+        parameters: &[],
+        types: bound_types,
+        compute: |columns, _| bounds(columns, |length| length),
+    },
+    Entry {
+        name: "array_lower",
+        signature: "array_lower(list, dimension) -> integer",
+        description: "The place of the first element of a list, which is 1; null of an empty one, \
+                      and of another dimension than 1.",
+        example: "SELECT array_lower(string_to_array(symbol, '-'), 1) FROM trades",
+        parameters: &[],
+        types: bound_types,
+        compute: |columns, _| bounds(columns, |_| 1),
+    },
 ];
 
 fn of_list(list: &DataType, rest: Vec<DataType>) -> Option<Types> {
@@ -63,6 +84,29 @@ fn of_list(list: &DataType, rest: Vec<DataType>) -> Option<Types> {
     let mut types = vec![list.clone()];
     types.extend(rest);
     Some((types, item.data_type().clone()))
+}
+
+fn bound_types(types: &[DataType]) -> Option<Types> {
+    match types {
+        [list @ DataType::List(_), dimension]
+            if dimension.is_integer() || *dimension == DataType::Null =>
+        {
+            Some((vec![list.clone(), DataType::Int64], DataType::Int32))
+        }
+        _ => None,
+    }
+}
+
+fn bounds(columns: &[ArrayRef], of: fn(i32) -> i32) -> Result<ArrayRef> {
+    let lists = columns[0].as_list::<i32>();
+    let dimensions = columns[1].as_primitive::<Int64Type>();
+    let found = rows(columns, |row| {
+        let length = lists.value_length(row);
+        let known = dimensions.value(row) == 1 && length > 0;
+        Ok(known.then(|| of(length)))
+    })?;
+    let found: Int32Array = found.into_iter().map(Option::flatten).collect();
+    Ok(Arc::new(found))
 }
 
 /// The element that `place` finds in the list of each row.

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use chrono::{Datelike, Months};
 use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray};
-use datafusion::arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{
+    DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
 use datafusion::common::Result;
 
-use super::{Entry, TIMESTAMP, Types, is_number, is_text, rows};
+use super::{Entry, TIMESTAMP, Types, is_number, is_text, rows, timestamptz};
 use crate::error::FunctionError;
 
-pub(super) const ALL: [Entry; 3] = [
+pub(super) const ALL: [Entry; 5] = [
     Entry {
         name: "date_diff",
         signature: "date_diff(unit, from timestamp, to timestamp) -> bigint",
@@ -59,6 +62,45 @@ pub(super) const ALL: [Entry; 3] = [
             _ => None,
         },
         compute: sum,
+    },
+    Entry {
+        name: "to_timestamp_ltz",
+        signature: "to_timestamp_ltz(count, digits) -> timestamptz",
+        description: "The instant so many units after 1970: seconds for 0 digits, milliseconds for \
+                      3, microseconds for 6, nanoseconds for 9, as Flink has it. Without digits \
+                      it is 3.",
+        example: "SELECT to_timestamp_ltz(1704189600000, 3) FROM trades",
+        parameters: &[],
+        types: |types| {
+            let value = |found: &DataType| match found.is_integer() || *found == DataType::Null {
+                true => DataType::Int64,
+                false => DataType::Float64,
+            };
+            match types {
+                [count] if is_number(count) => Some((vec![value(count)], timestamptz())),
+                [count, digits] if is_number(count) && digits.is_integer() => {
+                    Some((vec![value(count), DataType::Int64], timestamptz()))
+                }
+                _ => None,
+            }
+        },
+        compute: instants,
+    },
+    Entry {
+        name: "to_timestamp_ltz_nanos",
+        signature: "to_timestamp_ltz_nanos(count bigint) -> timestamptz",
+        description: "The instant so many nanoseconds after 1970, exactly: what \
+                      to_timestamp_ltz(count, 9) is planned as.",
+        example: "SELECT to_timestamp_ltz_nanos(1704189600000000000) FROM trades",
+        parameters: &[],
+        types: |types| match types {
+            [count] if count.is_integer() || *count == DataType::Null => {
+                let nanos = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+                Some((vec![DataType::Int64], nanos))
+            }
+            _ => None,
+        },
+        compute: |columns, result| Ok(cast(&columns[0], result)?),
     },
 ];
 
@@ -190,4 +232,53 @@ fn sum(columns: &[ArrayRef], result: &DataType) -> Result<ArrayRef> {
     })?;
     let sums = TimestampMicrosecondArray::from(sums);
     Ok(Arc::new(sums.with_data_type(result.clone())))
+}
+
+/// Microseconds of a unit, and how many units are a microsecond, by the digits of a second.
+fn scale_of(digits: i64) -> Result<(i64, i64), FunctionError> {
+    Ok(match digits {
+        0 => (1_000_000, 1),
+        3 => (1_000, 1),
+        6 => (1, 1),
+        9 => (1, 1_000),
+        _ => {
+            let message = format!("precision {digits} of to_timestamp_ltz is not 0, 3, 6 or 9");
+            return Err(FunctionError::value("22023", message));
+        }
+    })
+}
+
+fn instants(columns: &[ArrayRef], result: &DataType) -> Result<ArrayRef> {
+    let digits = columns
+        .get(1)
+        .map(|digits| digits.as_primitive::<Int64Type>());
+    let scale = |row: usize| scale_of(digits.map_or(3, |digits| digits.value(row)));
+    let times = match columns[0].data_type() {
+        DataType::Int64 => {
+            let counts = columns[0].as_primitive::<Int64Type>();
+            rows(columns, |row| {
+                let (factor, divisor) = scale(row)?;
+                let scaled = counts.value(row).checked_mul(factor);
+                Ok(scaled.ok_or_else(out_of_range)?.div_euclid(divisor))
+            })?
+        }
+        _ => {
+            let counts = columns[0].as_primitive::<Float64Type>();
+            rows(columns, |row| {
+                let (factor, divisor) = scale(row)?;
+                #[expect(clippy::cast_precision_loss, reason = "powers of ten")]
+                let micros = (counts.value(row) * factor as f64 / divisor as f64).round();
+                // Beyond it a double no longer counts microseconds.
+                const MICROS_MAX: f64 = 9e18;
+                if !micros.is_finite() || micros.abs() > MICROS_MAX {
+                    return Err(out_of_range().into());
+                }
+                #[expect(clippy::cast_possible_truncation, reason = "within the bound above")]
+                let micros = micros as i64;
+                Ok(micros)
+            })?
+        }
+    };
+    let times = TimestampMicrosecondArray::from(times);
+    Ok(Arc::new(times.with_data_type(result.clone())))
 }
