@@ -17,7 +17,7 @@ use super::step::Step;
 use tail::{Reach, Tail};
 
 /// Names that stay prefixed, because DataFusion, PostgreSQL or one of our own functions has them.
-const PREFIXED: [&str; 27] = [
+const PREFIXED: [&str; 28] = [
     "acos",
     "add",
     "asin",
@@ -28,6 +28,7 @@ const PREFIXED: [&str; 27] = [
     "div",
     "exp",
     "floor",
+    "kurtosis",
     "ln",
     "log10",
     "max",
