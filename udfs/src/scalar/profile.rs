@@ -44,14 +44,12 @@ pub(crate) const DOCS: [FunctionDoc; 2] = [
 pub(crate) fn functions() -> [Arc<ScalarUDF>; 2] {
     let poc = Plain {
         call: POC.call(),
-        names: &[],
         coerce: |types| POC.coerce(types),
         return_type: |_| Ok(DataType::Float64),
         evaluate: |columns, row_count| POC.read(columns, row_count),
     };
     let area = Plain {
         call: VALUE_AREA.call(),
-        names: &[],
         coerce: |types| VALUE_AREA.coerce(types),
         return_type: |_| Ok(DataType::Struct(area_fields())),
         evaluate: |columns, row_count| VALUE_AREA.read(columns, row_count),

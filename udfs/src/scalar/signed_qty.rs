@@ -34,7 +34,6 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
 pub(crate) fn function() -> Arc<ScalarUDF> {
     let plain = Plain {
         call: CALL,
-        names: &["side", "quantity"],
         coerce,
         return_type: |types| Ok(types[1].clone()),
         evaluate: signed,
