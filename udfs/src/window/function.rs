@@ -107,7 +107,7 @@ impl Function {
         let parameters = self.parameters(arguments)?;
         if Course::begin(self.entry, &parameters)?.is_some() {
             let series = self.entry.definition.inputs.len();
-            return Ok(Along::Running { series });
+            return Ok(Along::Running { series, layout: 1 });
         }
         Ok(match self.entry.definition.compute {
             Compute::Whole(_) => Along::Refused(
