@@ -76,3 +76,6 @@ fn signed(columns: &[ArrayRef], row_count: usize) -> Result<ArrayRef> {
     };
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests;
