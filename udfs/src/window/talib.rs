@@ -112,6 +112,28 @@ pub(super) fn begin(id: FuncId, parameters: &[f64]) -> Result<Option<Box<dyn Ste
     })
 }
 
+/// What a function keeps of a partition while it runs along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// A state of its own.
+    Own,
+    /// So many of the last rows.
+    Rows(usize),
+    /// All rows: it does not run along.
+    All,
+}
+
+/// Says what a function keeps with these parameters, which TA-Lib takes.
+pub(super) fn kept_along(id: FuncId, parameters: &[f64]) -> Kept {
+    if own::begin(id, parameters).is_some() {
+        return Kept::Own;
+    }
+    match tail::reach(id, parameters) {
+        Ok(Reach::Rows(rows)) => Kept::Rows(rows),
+        Ok(Reach::All) | Err(_) => Kept::All,
+    }
+}
+
 fn definition(info: &'static FuncInfo) -> Definition {
     let bare = info.name.to_lowercase();
     let prefixed: &'static str = kept(format!("ta_{bare}"));
