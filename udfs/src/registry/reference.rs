@@ -47,12 +47,12 @@ these disagree:
 - `maxindex`, `minindex` and `minmaxindex` give the last of equal values, the C library the first.
 - `ta_percentile` has a default window of 100 rows, the C library one of 30; pass the parameters.
 - A candle pattern (`cdl*`) compares a bar with averages of bars before it. Where the two are equal
-  but for rounding it may be found in one library and not in the other, and in a view, which sums the
-  last rows only, and not in a read.
+  but for rounding it may be found in one library and not in the other, and in a view, which sums
+  the last rows only, and not in a read.
 - talipp defines some otherwise, and they are not compared with it: `zlema` (another lag), `kc`
-  (another average of the range), `kvo` and `trix` (another scale), `stc` (another smoothing). `alma`
-  rounds the centre of its weights down to a row in TA-Lib. Averages that the two start from other
-  values (`atr`, `macd`, `sar`, `supertrend`, `mcgd`) agree once that has faded.
+  (another average of the range), `kvo` and `trix` (another scale), `stc` (another smoothing).
+  `alma` rounds the centre of its weights down to a row in TA-Lib. Averages that the two start from
+  other values (`atr`, `macd`, `sar`, `supertrend`, `mcgd`) agree once that has faded.
 - `beta` is by the variance of the first series and on rates of change, `correl` on levels,
   `ta_stddev` and `ta_var` those of a population; for others see `rolling_beta`, `rolling_corr` and
   the aggregates.

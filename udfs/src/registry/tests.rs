@@ -92,9 +92,8 @@ fn calls<'a>(name: &str, sql: &'a str) -> Vec<(std::ops::Range<usize>, Vec<&'a s
     found
 }
 
-#[test]
-fn every_documented_argument_may_be_named() {
-    let registry = FunctionRegistry::with_builtins();
+/// Returns the names of the arguments of every function, aliases included.
+fn parameters(registry: &FunctionRegistry) -> BTreeMap<(String, FunctionKind), Vec<String>> {
     let mut known: BTreeMap<(String, FunctionKind), Vec<String>> = BTreeMap::new();
     let mut add = |names: Vec<String>, kind, signature: &Signature| {
         let parameters = signature.parameter_names.clone().unwrap_or_default();
@@ -126,6 +125,13 @@ fn every_documented_argument_may_be_named() {
             f.signature(),
         );
     }
+    known
+}
+
+#[test]
+fn every_documented_argument_may_be_named() {
+    let registry = FunctionRegistry::with_builtins();
+    let known = parameters(&registry);
     let ctx = session();
     let mut ran = 0;
     // PostgreSQL's functions have the names of PostgreSQL's, which are none for most.

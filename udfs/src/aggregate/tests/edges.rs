@@ -19,15 +19,16 @@ const TABLES: [(&str, &str); 4] = [
 ];
 
 /// Rows of which every other has no value.
-const GAPS: &str = "(1, 10, 2), (2, NULL, NULL), (3, 12, 3), (3, 'NaN'::double, 'NaN'::double), (4, 11, 1), \
-                    (5, 'Infinity'::double, 'Infinity'::double), (6, 13, 2), (7, '-Infinity'::double, '-Infinity'::double), \
-                    (8, 12.5, 4)";
+const GAPS: &str = "(1, 10, 2), (2, NULL, NULL), (3, 12, 3), (3, 'NaN'::double, 'NaN'::double), \
+                    (4, 11, 1), (5, 'Infinity'::double, 'Infinity'::double), (6, 13, 2), \
+                    (7, '-Infinity'::double, '-Infinity'::double), (8, 12.5, 4)";
 
 /// The same without those.
 const CLEAN: &str = "(1, 10, 2), (3, 12, 3), (4, 11, 1), (6, 13, 2), (8, 12.5, 4)";
 
 /// No row with a value.
-const NOTHING: &str = "(1, NULL, NULL), (2, 'NaN'::double, 'NaN'::double), (3, 'Infinity'::double, 'Infinity'::double)";
+const NOTHING: &str = "(1, NULL, NULL), (2, 'NaN'::double, 'NaN'::double), \
+                       (3, 'Infinity'::double, 'Infinity'::double)";
 
 /// Calls, and what they give over each of [`TABLES`]; `-` is null.
 const EDGES: &[(&str, [&str; 4])] = &[

@@ -356,7 +356,10 @@ proptest! {
         };
         let found = position.advance(&columns, trades.len()).unwrap();
         let found = found.as_struct();
-        let part = |name: &str| found.column_by_name(name).unwrap().as_primitive::<Decimal128Type>();
+        let part = |name: &str| {
+            let part = found.column_by_name(name).unwrap();
+            part.as_primitive::<Decimal128Type>()
+        };
         let (averages, realized, bases) =
             (part("avg_cost"), part("realized_pnl"), part("cost_basis"));
         let (times, mut cash, mut before) = (multiplier.unwrap_or(1), 0, None);

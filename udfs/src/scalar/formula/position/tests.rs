@@ -1,5 +1,5 @@
-//! Tests of profit read from positions: it is the cash that flowed and the value of what is held, to
-//! the last digit.
+//! Tests of profit read from positions: it is the cash that flowed and the value of what is held,
+//! to the last digit.
 
 use std::sync::LazyLock;
 
