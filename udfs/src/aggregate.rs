@@ -25,11 +25,10 @@ use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, Signature,
-    Volatility,
 };
 use datafusion::physical_plan::PhysicalExpr;
 
-use crate::arguments::Call;
+use crate::arguments::{self, Call};
 use crate::error::FunctionError;
 use crate::fold::AnyFold;
 use crate::registry::{self, FunctionKind};
@@ -44,9 +43,9 @@ pub(crate) trait Aggregate: Debug + Eq + Hash + Send + Sync + 'static {
         &[]
     }
 
-    /// Returns the names of the arguments in order, if calls may use them.
+    /// Returns the names of the arguments in order, which calls may use.
     fn argument_names(&self) -> Vec<&'static str> {
-        Vec::new()
+        arguments::argument_names(self.call().signature)
     }
 
     /// Returns the types that arguments of `types` are coerced to.
@@ -100,12 +99,7 @@ pub(crate) fn function(aggregate: impl Aggregate) -> Arc<AggregateUDF> {
         .iter()
         .map(|&alias| alias.to_owned())
         .collect();
-    let unnamed = Signature::user_defined(Volatility::Immutable);
-    let names = aggregate.argument_names();
-    let signature = match unnamed.clone().with_parameter_names(names.clone()) {
-        Ok(named) if !names.is_empty() => named,
-        _ => unnamed,
-    };
+    let signature = arguments::named(aggregate.argument_names());
     Arc::new(AggregateUDF::new_from_impl(Function {
         aggregate,
         aliases,

@@ -3,11 +3,11 @@
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::{Result, ScalarValue, internal_err};
-use datafusion::logical_expr::{Signature, Volatility};
+use datafusion::logical_expr::Signature;
 use datafusion::physical_plan::PhysicalExpr;
 use std::sync::Arc;
 
-use crate::arguments::Call;
+use crate::arguments::{self, Call};
 use crate::error::FunctionError;
 use crate::side;
 
@@ -241,12 +241,7 @@ pub(crate) fn names(arguments: &[Argument], constants: &[Argument]) -> Vec<&'sta
 
 /// Returns a signature with the names of the arguments.
 pub(crate) fn signature(arguments: &[Argument]) -> Signature {
-    let unnamed = Signature::user_defined(Volatility::Immutable);
-    let names = arguments.iter().map(|argument| argument.name).collect();
-    unnamed
-        .clone()
-        .with_parameter_names(names)
-        .unwrap_or(unnamed)
+    arguments::named(names(arguments, &[]))
 }
 
 /// Returns the call in `call -> result`.

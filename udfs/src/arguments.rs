@@ -4,7 +4,7 @@
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Schema, TimeUnit};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::{ColumnarValue, Signature, Volatility};
 use datafusion::physical_plan::PhysicalExpr;
 use std::sync::Arc;
 
@@ -19,7 +19,38 @@ pub(crate) struct Call {
     pub(crate) signature: &'static str,
 }
 
+/// Returns the signature of a function that coerces its arguments itself, whose calls may use
+/// these names of arguments; none if they may not.
+pub(crate) fn named(names: Vec<&'static str>) -> Signature {
+    let unnamed = Signature::user_defined(Volatility::Immutable);
+    if names.is_empty() {
+        return unnamed;
+    }
+    unnamed
+        .clone()
+        .with_parameter_names(names)
+        .unwrap_or(unnamed)
+}
+
+/// Returns the names of the arguments in a signature such as `vwap(price, size [, scale = 1])`:
+/// the first word of each.
+pub(crate) fn argument_names(signature: &'static str) -> Vec<&'static str> {
+    let (_, list) = signature.split_once('(').unwrap_or_default();
+    let (list, _) = list.split_once(')').unwrap_or((list, ""));
+    let arguments = list.split(',');
+    let words = arguments.filter_map(|argument| {
+        let argument = argument.trim_matches([' ', '[', ']']);
+        argument.split_whitespace().next()
+    });
+    words.collect()
+}
+
 impl Call {
+    /// Returns a DataFusion signature with the names of the arguments.
+    pub(crate) fn named(&self) -> Signature {
+        named(argument_names(self.signature))
+    }
+
     /// Checks the number of arguments.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{AggregateUDF, DocSection, Documentation, ScalarUD
 use crate::aggregate::candlestick::CandlestickAgg;
 use crate::aggregate::candlestick::ohlcv::Ohlcv;
 use crate::aggregate::digest::{self, TDigest};
-use crate::aggregate::mean::Mean;
+use crate::aggregate::mean::{AMIHUD_DOC, Mean};
 use crate::aggregate::pick::Pick;
 use crate::aggregate::rollup::{self, Rollup};
 use crate::aggregate::series::{Measure, asap, downsample, time_weight};
@@ -176,7 +176,7 @@ fn all_docs() -> Vec<FunctionDoc> {
     docs.extend(sketch::DOCS);
     docs.extend([digest::DOC, rollup::DOC, rollup::ALIAS]);
     docs.extend(percentile::DOCS);
-    docs.push(linear::stats::DOC);
+    docs.extend([linear::stats::DOC, AMIHUD_DOC]);
     docs.extend(crate::scalar::profile::DOCS);
     docs.extend(crate::postgres::function::docs());
     docs.extend(linear::all().flat_map(linear::Linear::docs));
@@ -215,6 +215,7 @@ pub fn keeps_rows(aggregate: &str, arguments: &[DataType]) -> bool {
     let areas = || arguments.first().and_then(time_weight::time_of);
     measures.contains(&aggregate)
         || (aggregate == rollup::DOC.name && areas().is_some())
+        || (aggregate == AMIHUD_DOC.name && arguments.get(2).is_some_and(DataType::is_temporal))
         || [time_weight::DOC.name, downsample::DOC.name, asap::DOC.name].contains(&aggregate)
         || sample::all().any(|sample| sample.doc().name == aggregate)
 }

@@ -44,6 +44,9 @@ pub enum Along {
     Running {
         /// How many of the call's arguments are series; constants follow.
         series: usize,
+        /// The form of what [`Running::save`] returns, from 1; raised when it changes, so that a
+        /// view does not go on from a state of another form.
+        layout: u32,
     },
     /// It cannot, for this reason and with this advice.
     Refused(&'static str, &'static str),

@@ -34,7 +34,8 @@ use datafusion::logical_expr::WindowUDF;
 use datafusion::physical_plan::PhysicalExpr;
 
 use crate::running::{Along, Running};
-use definition::Entry;
+use definition::{Compute, Entry};
+use parameter::Parameter;
 
 /// Returns every window function of ours, sorted by name.
 pub(crate) fn all() -> &'static [Entry] {
@@ -50,6 +51,34 @@ pub(crate) fn all() -> &'static [Entry] {
         entries
     });
     &ALL
+}
+
+/// Returns what a streaming view keeps for a function with its usual parameters, in words; `None`
+/// for a name of no window function.
+pub(crate) fn in_views(name: &str) -> Option<String> {
+    let own = "own state".to_owned();
+    let is_named = |entry: &&Entry| {
+        let definition = &entry.definition;
+        definition.name == name || definition.alias == Some(name)
+    };
+    let Some(entry) = all().iter().find(is_named) else {
+        let mut positions = position::docs();
+        return positions.any(|doc| doc.name == name).then_some(own);
+    };
+    let definition = &entry.definition;
+    Some(match definition.compute {
+        Compute::Ours(_) => own,
+        Compute::Whole(_) => "refused".to_owned(),
+        Compute::TaLib(id, _) => {
+            let parameters = definition.parameters.iter().map(Parameter::usual);
+            match talib::kept_along(id, &parameters.collect::<Vec<_>>()) {
+                talib::Kept::Own => own,
+                talib::Kept::Rows(1) => "ring of 1 row".to_owned(),
+                talib::Kept::Rows(rows) => format!("ring of {rows} rows"),
+                talib::Kept::All => "refused".to_owned(),
+            }
+        }
+    })
 }
 
 /// See [`crate::running::along`].

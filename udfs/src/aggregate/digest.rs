@@ -84,10 +84,6 @@ impl Aggregate for TDigest {
         CALL
     }
 
-    fn argument_names(&self) -> Vec<&'static str> {
-        vec!["size", "value"]
-    }
-
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         CALL.count(types, 2, 2)?;
         if !types[0].is_integer() {

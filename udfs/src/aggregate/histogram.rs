@@ -49,10 +49,6 @@ impl Aggregate for Histogram {
         CALL
     }
 
-    fn argument_names(&self) -> Vec<&'static str> {
-        vec!["value", "low", "high", "buckets"]
-    }
-
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         CALL.count(types, 4, 4)?;
         for (name, found) in ["value", "low", "high"].into_iter().zip(types) {

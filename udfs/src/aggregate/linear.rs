@@ -38,7 +38,7 @@ const SUMS: usize = 6;
 const COLUMNS: usize = 2 * SUMS;
 
 /// The most arguments of a row.
-const ARGUMENTS_MAX: usize = 5;
+const ARGUMENTS_MAX: usize = 7;
 
 /// The sums of one group.
 type Sums = [Compensated; SUMS];

@@ -15,10 +15,29 @@ use datafusion::common::Result;
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::Aggregate;
+use super::sample::Sample;
+use super::sample::order::AMIHUD;
 use super::series::factor;
 use crate::arguments::Call;
 use crate::fold::{AnyFold, Fold, Rows, column};
+use crate::registry::{FunctionDoc, FunctionKind};
 use crate::weighting::{Compensated, RunningSum};
+
+/// What a person wants to know about `amihud`, which has two forms.
+pub(crate) const AMIHUD_DOC: FunctionDoc = FunctionDoc {
+    name: "amihud",
+    kind: FunctionKind::Aggregate,
+    signature: "amihud(ret, dollar_volume [, scale = 1]) | amihud(price, dollar_volume, ts [, \
+                scale = 1]) -> double precision",
+    description: "Illiquidity: the mean move per unit of money traded.",
+    formula: "scale * mean of |ret| / dollar_volume, scale often 1e6; rows without volume do not \
+              count; of prices in order of time ret is price / previous price - 1, of which the \
+              first row has none; prices at or below zero do not count",
+    reference: "Amihud 2002",
+    example: "SELECT symbol, amihud(simple_return(close(candle), open(candle)), vwap(candle) * \
+              volume(candle)), amihud(close(candle), volume(candle), ts, 1e6) FROM bars GROUP BY \
+              symbol",
+};
 
 /// Which quotient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,11 +67,17 @@ impl Mean {
     /// The names of the arguments of every row.
     fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Amihud => &["return", "dollar_volume"],
+            Self::Amihud => &["ret", "dollar_volume"],
             Self::EffectiveSpread => &["price", "mid", "size"],
             Self::Parkinson => &["high", "low"],
             Self::GarmanKlass | Self::RogersSatchell => &["open", "high", "low", "close"],
         }
+    }
+
+    /// The form that takes prices in order of time, if the arguments are those.
+    fn over_time(self, types: &[DataType]) -> Option<Sample> {
+        let is_time = types.get(2).is_some_and(DataType::is_temporal);
+        (self == Self::Amihud && is_time).then_some(AMIHUD)
     }
 
     /// The name of the factor that may follow, 1 if it is left out.
@@ -68,7 +93,10 @@ impl Mean {
 impl Aggregate for Mean {
     fn call(&self) -> Call {
         let (function, signature) = match self {
-            Self::Amihud => ("amihud", "amihud(return, dollar_volume [, scale])"),
+            Self::Amihud => (
+                "amihud",
+                "amihud(ret, dollar_volume [, scale]) | amihud(price, dollar_volume, ts [, scale])",
+            ),
             Self::EffectiveSpread => ("effective_spread", "effective_spread(price, mid, size)"),
             Self::Parkinson => (
                 "parkinson_vol",
@@ -90,6 +118,9 @@ impl Aggregate for Mean {
     }
 
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        if let Some(form) = self.over_time(types) {
+            return form.coerce(types);
+        }
         let (call, names) = (self.call(), self.arguments());
         call.count(
             types,
@@ -109,9 +140,12 @@ impl Aggregate for Mean {
 
     fn fold(
         &self,
-        _types: &[DataType],
+        types: &[DataType],
         constants: Option<&[Arc<dyn PhysicalExpr>]>,
     ) -> Result<Box<dyn AnyFold>> {
+        if let Some(form) = self.over_time(types) {
+            return form.fold(types, constants);
+        }
         let given = constants.and_then(|exprs| exprs.get(self.arguments().len()));
         let factor = match given {
             Some(expr) => factor(self.call(), self.factor().unwrap_or_default(), expr)?,

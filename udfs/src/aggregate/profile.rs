@@ -55,10 +55,6 @@ impl Aggregate for VolumeProfile {
         CALL
     }
 
-    fn argument_names(&self) -> Vec<&'static str> {
-        argument::names(ARGUMENTS, TICK)
-    }
-
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         argument::coerce(CALL, &[ARGUMENTS, TICK].concat(), types)
     }

@@ -6,7 +6,7 @@
 //! null, NaN or infinite argument do not count.
 
 mod cash;
-mod order;
+pub(crate) mod order;
 mod risk;
 
 use std::sync::Arc;

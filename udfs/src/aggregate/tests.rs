@@ -55,3 +55,4 @@ fn one_group_over_all_partitions_agrees_too() {
 }
 
 mod cuts;
+mod edges;

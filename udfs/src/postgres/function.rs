@@ -27,9 +27,9 @@ use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
 };
 
+use crate::arguments;
 use crate::error::FunctionError;
 use crate::postgres::type_name;
 use crate::registry::{self, FunctionDoc, FunctionKind};
@@ -121,14 +121,7 @@ struct PgFunction {
 
 impl PgFunction {
     fn new(entry: &'static Entry) -> Self {
-        let unnamed = Signature::user_defined(Volatility::Immutable);
-        let signature = match entry.parameters {
-            [] => unnamed,
-            names => unnamed
-                .clone()
-                .with_parameter_names(names.to_vec())
-                .unwrap_or(unnamed),
-        };
+        let signature = arguments::named(entry.parameters.to_vec());
         Self { entry, signature }
     }
 

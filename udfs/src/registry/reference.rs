@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use super::{FunctionDoc, FunctionKind};
+use super::{FunctionDoc, FunctionKind, keeps_rows};
+use crate::window;
 
 /// What stands above the functions.
 const HEAD: &str = "# Functions
@@ -25,6 +26,37 @@ Rules that hold for all:
 - Window functions need `OVER (… ORDER BY …)` and always run from the first row of the partition.
   A function with several outputs gives a struct: `(macd(price) OVER w).macdsignal`, or
   `(macd(price) OVER w)['macdsignal']`.
+- In a streaming view a window function goes on from row to row. What it keeps for each partition
+  is said with its usual parameters: a state of its own, whose size does not depend on how many rows
+  have passed (some numbers, or a window of rows); a ring of the last rows, over which TA-Lib is
+  asked anew; or `refused`, because no bounded state stands for the rows before, or because it reads
+  rows that come later. An aggregate that keeps the rows of its group needs a window of time there.
+";
+
+/// What stands below TA-Lib's functions.
+const DIFFERENCES: &str = "
+### Known differences
+
+The functions are those of the crate `ta-lib` 0.8.3, compared with the C library (the wheel `ta-lib`
+0.8.2 of PyPI, which has 201 of them) and with talipp 2.7 on daily bars, to 1e-9 of the value. Where
+these disagree:
+
+- `rsi` of a series that does not move is 50 here, in a read and in a view; the C library says 0
+  (issue 480 of the crate). `cmo`, `cci`, `willr`, `stoch`, `adx`, `mfi`, `cmf`, `bop` and `natr` of
+  one are 0 in both; null would be the rule of our own functions.
+- `maxindex`, `minindex` and `minmaxindex` give the last of equal values, the C library the first.
+- `ta_percentile` has a default window of 100 rows, the C library one of 30; pass the parameters.
+- A candle pattern (`cdl*`) compares a bar with averages of bars before it. Where the two are equal
+  but for rounding it may be found in one library and not in the other, and in a view, which sums
+  the last rows only, and not in a read.
+- talipp defines some otherwise, and they are not compared with it: `zlema` (another lag), `kc`
+  (another average of the range), `kvo` and `trix` (another scale), `stc` (another smoothing).
+  `alma` rounds the centre of its weights down to a row in TA-Lib. Averages that the two start from
+  other values (`atr`, `macd`, `sar`, `supertrend`, `mcgd`) agree once that has faded.
+- `beta` is by the variance of the first series and on rates of change, `correl` on levels,
+  `ta_stddev` and `ta_var` those of a population; for others see `rolling_beta`, `rolling_corr` and
+  the aggregates.
+- A row without a value is passed over, where the C library gives NaN from there on.
 ";
 
 /// Returns the page.
@@ -46,19 +78,33 @@ pub(super) fn page(docs: &[FunctionDoc]) -> String {
     page.push_str(
         "\n## TA-Lib\n\nEvery function of TA-Lib 0.8 as a window function, with the library's own \
          arguments, defaults and ranges.\nA bare name is also called `ta_<name>`.\n\n\
-         | call | what | rules |\n|---|---|---|\n",
+         | call | what | rules | in views |\n|---|---|---|---|\n",
     );
     for doc in docs.iter().filter(|doc| is_talib(doc) && is_own_name(doc)) {
         let cell = |text: &str| text.replace('|', "\\|");
         let _ = writeln!(
             page,
-            "| `{}` | {} | {} |",
+            "| `{}` | {} | {} | {} |",
             cell(doc.signature),
             cell(doc.description),
-            cell(doc.formula)
+            cell(doc.formula),
+            in_views(doc).unwrap_or_default(),
         );
     }
+    page.push_str(DIFFERENCES);
     page
+}
+
+/// Returns what a streaming view keeps for a function, in words; `None` where that goes without
+/// saying.
+fn in_views(doc: &FunctionDoc) -> Option<String> {
+    match doc.kind {
+        FunctionKind::Scalar => None,
+        FunctionKind::Window => window::in_views(doc.name),
+        FunctionKind::Aggregate => {
+            keeps_rows(doc.name, &[]).then(|| "the rows of its group".to_owned())
+        }
+    }
 }
 
 /// Returns whether an entry stands under its function's first name.
@@ -84,5 +130,8 @@ fn entry(page: &mut String, doc: &FunctionDoc, docs: &[FunctionDoc]) {
     }
     let _ = writeln!(page, "\nDefinition: {}.", doc.formula);
     let _ = writeln!(page, "Source: {}.", doc.reference);
+    if let Some(kept) = in_views(doc) {
+        let _ = writeln!(page, "In views: {kept}.");
+    }
     let _ = write!(page, "\n```sql\n{}\n```\n", doc.example);
 }

@@ -1,9 +1,13 @@
 //! Tests of the registry: everything registered is documented, and every example runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::logical_expr::Signature;
 
 use super::{FunctionKind, FunctionRegistry};
-use crate::trial::{run, session};
+use crate::arguments::argument_names;
+use crate::trial::{lines, rows, run, session};
 use crate::window;
 
 #[test]
@@ -51,6 +55,143 @@ fn every_example_runs() {
             doc.example
         );
     }
+}
+
+/// Returns the arguments of every call of `name` in a query, as written.
+fn calls<'a>(name: &str, sql: &'a str) -> Vec<(std::ops::Range<usize>, Vec<&'a str>)> {
+    let mut found = Vec::new();
+    let opening = format!("{name}(");
+    let begins = sql.match_indices(&opening).filter(|(at, _)| {
+        let before = sql[..*at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+    });
+    for (at, text) in begins {
+        let start = at + text.len();
+        let (mut depth, mut quoted, mut from) = (0, false, start);
+        let mut arguments = Vec::new();
+        for (place, c) in sql[start..].char_indices() {
+            let place = start + place;
+            match c {
+                '\'' => quoted = !quoted,
+                _ if quoted => {}
+                '(' | '[' => depth += 1,
+                ',' if depth == 0 => {
+                    arguments.push(sql[from..place].trim());
+                    from = place + 1;
+                }
+                ')' if depth == 0 => {
+                    arguments.push(sql[from..place].trim());
+                    found.push((start..place, arguments));
+                    break;
+                }
+                ')' | ']' => depth -= 1,
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Returns the names of the arguments of every function, aliases included.
+fn parameters(registry: &FunctionRegistry) -> BTreeMap<(String, FunctionKind), Vec<String>> {
+    let mut known: BTreeMap<(String, FunctionKind), Vec<String>> = BTreeMap::new();
+    let mut add = |names: Vec<String>, kind, signature: &Signature| {
+        let parameters = signature.parameter_names.clone().unwrap_or_default();
+        known.extend(
+            names
+                .into_iter()
+                .map(|name| ((name, kind), parameters.clone())),
+        );
+    };
+    let all = |name: &str, aliases: &[String]| [&[name.to_owned()], aliases].concat();
+    for f in &registry.scalars {
+        add(
+            all(f.name(), f.aliases()),
+            FunctionKind::Scalar,
+            f.signature(),
+        );
+    }
+    for f in &registry.aggregates {
+        add(
+            all(f.name(), f.aliases()),
+            FunctionKind::Aggregate,
+            f.signature(),
+        );
+    }
+    for f in &registry.windows {
+        add(
+            all(f.name(), f.aliases()),
+            FunctionKind::Window,
+            f.signature(),
+        );
+    }
+    known
+}
+
+#[test]
+fn every_documented_argument_may_be_named() {
+    let registry = FunctionRegistry::with_builtins();
+    let known = parameters(&registry);
+    let ctx = session();
+    let mut ran = 0;
+    // PostgreSQL's functions have the names of PostgreSQL's, which are none for most.
+    let ours = registry
+        .docs
+        .iter()
+        .filter(|doc| doc.reference != "PostgreSQL 15");
+    for doc in ours {
+        let names = argument_names(doc.signature);
+        // The accessor `vwap` is called through the aggregate of the name.
+        let Some(found) = known.get(&(doc.name.to_owned(), doc.kind)) else {
+            continue;
+        };
+        assert!(found.len() >= names.len(), "{}: {found:?}", doc.signature);
+        assert_eq!(found[..names.len()], names, "{}", doc.signature);
+        let calls = calls(doc.name, doc.example);
+        // Of a function with two forms the names are those of the first.
+        let calls = calls.iter().filter(|(_, a)| a.len() <= names.len());
+        let Some((place, arguments)) = calls.max_by_key(|(_, a)| a.len()) else {
+            continue;
+        };
+        let named = names
+            .iter()
+            .zip(arguments)
+            .map(|(name, argument)| format!("{name} => {argument}"));
+        let named = named.collect::<Vec<_>>().join(", ");
+        let mut sql = doc.example.to_owned();
+        sql.replace_range(place.clone(), &named);
+        let found = run(&ctx, &sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let expected = run(&ctx, doc.example).unwrap();
+        let sorted = |batches: &[RecordBatch]| {
+            let mut lines = lines(batches);
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(&found), sorted(&expected), "{sql}");
+        ran += 1;
+    }
+    assert!(ran > 400, "only {ran}");
+}
+
+#[test]
+fn constants_are_named_after_the_arguments_that_are_not() {
+    let by_name = "SELECT realized_vol(price, ts, annualization => 252), parkinson_vol(price + 1, \
+                   price, annualization => 12), twap(price, ts, start => TIMESTAMP \
+                   '2026-03-02 09:30:05', end => TIMESTAMP '2026-03-02 09:32:00'), \
+                   amihud(price, size, scale => 1e6) FROM trades";
+    let by_place = "SELECT realized_vol(price, ts, 252), parkinson_vol(price + 1, price, 12), \
+                    twap(price, ts, TIMESTAMP '2026-03-02 09:30:05', TIMESTAMP \
+                    '2026-03-02 09:32:00'), amihud(price, size, 1e6) FROM trades";
+    assert_eq!(rows(by_name), rows(by_place));
+    let unknown = run(
+        &session(),
+        "SELECT realized_vol(price, ts, factor => 252) FROM trades",
+    );
+    let unknown = unknown.unwrap_err().to_string();
+    assert!(
+        unknown.contains("Unknown parameter name 'factor'"),
+        "{unknown}"
+    );
 }
 
 #[test]

@@ -10,12 +10,11 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
 };
 
 use super::columnar::columnar;
 use crate::aggregate::candlestick::shape::{FIELDS, Shape};
-use crate::arguments::Call;
+use crate::arguments::{Call, named};
 use crate::registry::{self, FunctionKind};
 
 /// The name under which the accessor of `vwap` is registered.
@@ -28,7 +27,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
 
 /// Returns the accessor of `field`.
 pub(crate) fn function(field: &'static str) -> Arc<ScalarUDF> {
-    let signature = Signature::user_defined(Volatility::Immutable);
+    let signature = named(vec!["candlestick"]);
     Arc::new(ScalarUDF::new_from_impl(Accessor { field, signature }))
 }
 

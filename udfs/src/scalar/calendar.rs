@@ -16,11 +16,11 @@ use datafusion::arrow::datatypes::{Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    Signature,
 };
 
 use super::columnar::columnar;
-use crate::arguments::Call;
+use crate::arguments::{Call, named};
 use crate::error::FunctionError;
 use crate::registry::{self, FunctionDoc, FunctionKind};
 use sessions::Calendar;
@@ -81,14 +81,9 @@ pub(crate) const DOCS: [FunctionDoc; 3] = [
 /// Makes the functions.
 pub(crate) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
     ALL.into_iter().map(|question| {
-        let unnamed = Signature::user_defined(Volatility::Immutable);
-        let signature = unnamed
-            .clone()
-            .with_parameter_names(vec!["ts", "exchange"])
-            .unwrap_or(unnamed);
         Arc::new(ScalarUDF::new_from_impl(Asked {
             question,
-            signature,
+            signature: named(vec!["ts", "exchange"]),
         }))
     })
 }

@@ -39,7 +39,6 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
 pub(crate) fn function() -> Arc<ScalarUDF> {
     let plain = Plain {
         call: CALL,
-        names: &["ts", "open", "high", "low", "close", "volume"],
         coerce,
         return_type: |types| Ok(shape(&types[0]).data_type()),
         evaluate: bars,

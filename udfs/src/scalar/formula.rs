@@ -6,6 +6,7 @@
 mod amount;
 mod execution;
 mod option;
+mod position;
 mod quote;
 mod returns;
 mod risk;
@@ -47,6 +48,9 @@ pub(crate) struct Formula {
     evaluate: fn(&[f64; ARGUMENTS_MAX]) -> [f64; 3],
     /// The same over decimals, if it is an amount of money.
     amount: Option<Amount>,
+    /// The formula of calls whose first argument is a position; what it reads of it stands before
+    /// its other arguments.
+    of_position: Option<&'static Formula>,
 }
 
 /// What a formula gives.
@@ -106,6 +110,7 @@ const fn number(
         outputs: Outputs::Number,
         evaluate,
         amount: None,
+        of_position: None,
     }
 }
 
@@ -154,6 +159,11 @@ impl Formula {
 
     /// Returns the types that arguments of `types` are coerced to.
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        if let Some((inner, opened)) = position::form(self, types)? {
+            // The position stays one; its parts are cast when they are read.
+            let rest = inner.coerce(&opened)?.split_off(position::READ.len());
+            return Ok([&types[..1], &rest].concat());
+        }
         let floats = argument::coerce(self.call(), self.arguments, types)?;
         let exact = self.amount.and_then(|_| amount::coerce(types));
         Ok(exact.unwrap_or(floats))
@@ -161,6 +171,9 @@ impl Formula {
 
     /// Returns the type of the result for coerced arguments.
     fn data_type(&self, types: &[DataType]) -> Result<DataType> {
+        if let Some((inner, opened)) = position::form(self, types)? {
+            return inner.data_type(&inner.coerce(&opened)?);
+        }
         let exact = self
             .amount
             .map(|exact| amount::data_type(self.call(), exact, self.arguments, types));
@@ -297,7 +310,11 @@ impl ScalarUDFImpl for FormulaFunction {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let data_type = args.return_type().clone();
         columnar(&args, |columns, row_count| {
-            let formula = self.formula;
+            let opened = position::opened(self.formula, columns)?;
+            let (formula, columns) = match &opened {
+                Some((inner, columns)) => (*inner, columns.as_slice()),
+                None => (self.formula, columns),
+            };
             if let (Some(exact), DataType::Decimal128(..)) = (formula.amount, &data_type) {
                 let (call, arguments) = (formula.call(), formula.arguments);
                 return amount::rows(call, exact, arguments, columns, &data_type);

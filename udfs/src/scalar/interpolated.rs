@@ -46,7 +46,6 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
 pub(crate) fn function() -> Arc<ScalarUDF> {
     let plain = Plain {
         call: CALL,
-        names: &["area", "start", "width", "previous", "next"],
         coerce,
         return_type: |_| Ok(DataType::Float64),
         evaluate: averages,

@@ -17,12 +17,11 @@ use datafusion::arrow::datatypes::{DataType, Field, Float64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
 };
 
 use super::columnar::columnar;
 use crate::argument::before_arrow;
-use crate::arguments::Call;
+use crate::arguments::{Call, named};
 use crate::registry::{self, FunctionDoc, FunctionKind};
 
 /// One function.
@@ -118,15 +117,10 @@ impl ListFunction {
 
 /// Makes the scalar function.
 pub(crate) fn function(definition: &'static ListFunction) -> Arc<ScalarUDF> {
-    let unnamed = Signature::user_defined(Volatility::Immutable);
-    let names = definition.arguments.iter().map(|(name, _)| *name).collect();
-    let signature = unnamed
-        .clone()
-        .with_parameter_names(names)
-        .unwrap_or(unnamed);
+    let names = definition.arguments.iter().map(|(name, _)| *name);
     Arc::new(ScalarUDF::new_from_impl(Function {
         definition,
-        signature,
+        signature: named(names.collect()),
     }))
 }
 

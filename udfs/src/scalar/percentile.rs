@@ -43,7 +43,6 @@ pub(crate) const DOCS: [FunctionDoc; 2] = [
 pub(crate) fn functions() -> [Arc<ScalarUDF>; 2] {
     let percentile = Plain {
         call: PERCENTILE.call(),
-        names: &[],
         coerce: |types| PERCENTILE.coerce(types),
         return_type: |_| Ok(DataType::Float64),
         evaluate: |columns, row_count| PERCENTILE.answers(columns, row_count),

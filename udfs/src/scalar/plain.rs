@@ -9,7 +9,6 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
 };
 
 use super::columnar::columnar;
@@ -21,8 +20,6 @@ use crate::registry::{self, FunctionKind};
 pub(super) struct Plain {
     /// Its name and the way it is called.
     pub(super) call: Call,
-    /// The names of the arguments in order; none if calls may not use them.
-    pub(super) names: &'static [&'static str],
     /// Returns the types that arguments are coerced to.
     pub(super) coerce: fn(&[DataType]) -> Result<Vec<DataType>>,
     /// Returns the type of the result for coerced arguments.
@@ -34,14 +31,9 @@ pub(super) struct Plain {
 impl Plain {
     /// Makes the function.
     pub(super) fn function(self) -> Arc<ScalarUDF> {
-        let unnamed = Signature::user_defined(Volatility::Immutable);
-        let signature = match unnamed.clone().with_parameter_names(self.names.to_vec()) {
-            Ok(named) if !self.names.is_empty() => named,
-            _ => unnamed,
-        };
         Arc::new(ScalarUDF::new_from_impl(Function {
             plain: self,
-            signature,
+            signature: self.call.named(),
         }))
     }
 }

@@ -44,14 +44,12 @@ pub(crate) const DOCS: [FunctionDoc; 2] = [
 pub(crate) fn functions() -> [Arc<ScalarUDF>; 2] {
     let poc = Plain {
         call: POC.call(),
-        names: &[],
         coerce: |types| POC.coerce(types),
         return_type: |_| Ok(DataType::Float64),
         evaluate: |columns, row_count| POC.read(columns, row_count),
     };
     let area = Plain {
         call: VALUE_AREA.call(),
-        names: &[],
         coerce: |types| VALUE_AREA.coerce(types),
         return_type: |_| Ok(DataType::Struct(area_fields())),
         evaluate: |columns, row_count| VALUE_AREA.read(columns, row_count),
@@ -154,15 +152,22 @@ struct Area {
     high: f64,
 }
 
-/// Returns the area of a row; `None` without a profile or with a share outside [0, 1].
+/// Returns the area of a row; `None` without a profile, for one with a null, NaN or infinite price
+/// or volume, and with a share outside [0, 1].
 fn area(profiles: &ArrayRef, row: usize, share: f64) -> Option<Area> {
     let profiles = profiles
         .as_list_opt::<i32>()
         .filter(|list| list.is_valid(row))?;
     let levels = profiles.value(row);
     let levels = levels.as_struct();
-    let prices = levels.column(0).as_primitive::<Float64Type>().values();
-    let volumes = levels.column(1).as_primitive::<Float64Type>().values();
+    let [prices, volumes] = [0, 1].map(|part| levels.column(part).as_primitive::<Float64Type>());
+    let is_known = |part: &Float64Array| {
+        part.null_count() == 0 && part.values().iter().all(|value| value.is_finite())
+    };
+    if levels.null_count() > 0 || !is_known(prices) || !is_known(volumes) {
+        return None;
+    }
+    let (prices, volumes) = (prices.values(), volumes.values());
     let mut center = 0;
     for (level, volume) in volumes.iter().enumerate() {
         if *volume > volumes[center] {
@@ -188,3 +193,6 @@ fn area(profiles: &ArrayRef, row: usize, share: f64) -> Option<Area> {
         high: prices[high],
     })
 }
+
+#[cfg(test)]
+mod tests;

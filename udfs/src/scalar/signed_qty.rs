@@ -34,7 +34,6 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
 pub(crate) fn function() -> Arc<ScalarUDF> {
     let plain = Plain {
         call: CALL,
-        names: &["side", "quantity"],
         coerce,
         return_type: |types| Ok(types[1].clone()),
         evaluate: signed,
@@ -77,3 +76,6 @@ fn signed(columns: &[ArrayRef], row_count: usize) -> Result<ArrayRef> {
     };
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests;

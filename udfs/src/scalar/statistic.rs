@@ -13,14 +13,13 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
 };
 
 use super::columnar::columnar;
 use crate::aggregate::digest::is_digest;
 use crate::aggregate::series::time_weight::{self, FIELDS};
 use crate::aggregate::sketch::rollup::is_sketch;
-use crate::arguments::Call;
+use crate::arguments::{Call, argument_names, named};
 use crate::registry::{self, FunctionDoc, FunctionKind};
 
 /// One accessor: its name, which is that of the field, and its words.
@@ -93,7 +92,7 @@ const PARTS: [Part; 9] = [
 /// Returns every accessor.
 pub(crate) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
     PARTS.into_iter().map(|part| {
-        let signature = Signature::user_defined(Volatility::Immutable);
+        let signature = named(argument_names(part.signature));
         Arc::new(ScalarUDF::new_from_impl(Accessor { part, signature }))
     })
 }

@@ -23,10 +23,10 @@ use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    Signature,
 };
 
-use crate::arguments::Call;
+use crate::arguments::{Call, named};
 use crate::error::FunctionError;
 use crate::registry::{self, FunctionKind};
 use buckets::{Alignment, Buckets};
@@ -42,12 +42,7 @@ const ARGUMENTS_MAX: usize = 5;
 
 /// Makes the function.
 pub(crate) fn function() -> Arc<ScalarUDF> {
-    let unnamed = Signature::user_defined(Volatility::Immutable);
-    let names = vec!["width", "ts", "timezone", "origin", "offset"];
-    let signature = unnamed
-        .clone()
-        .with_parameter_names(names)
-        .unwrap_or(unnamed);
+    let signature = named(vec!["width", "ts", "timezone", "origin", "offset"]);
     Arc::new(ScalarUDF::new_from_impl(TimeBucket { signature }))
 }
 

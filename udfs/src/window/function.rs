@@ -11,27 +11,24 @@ use datafusion::logical_expr::function::{
     ExpressionArgs, PartitionEvaluatorArgs, WindowFunctionSimplification, WindowUDFFieldArgs,
 };
 use datafusion::logical_expr::{
-    Documentation, Expr, LimitEffect, PartitionEvaluator, Signature, Volatility, WindowFrameBound,
-    WindowUDF, WindowUDFImpl,
+    Documentation, Expr, LimitEffect, PartitionEvaluator, Signature, WindowFrameBound, WindowUDF,
+    WindowUDFImpl,
 };
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::definition::{Compute, Entry, InputKind};
 use super::partition::{Course, Partition};
+use crate::arguments::named;
 use crate::error::FunctionError;
 use crate::registry::{self, FunctionKind};
 use crate::running::{Along, Running};
 
 /// Makes the window function of an entry.
 pub(crate) fn function(entry: &'static Entry) -> Arc<WindowUDF> {
-    let unnamed = Signature::user_defined(Volatility::Immutable);
     let definition = &entry.definition;
     let names = definition.inputs.iter().map(|input| input.name);
     let names = names.chain(definition.parameters.iter().map(|parameter| parameter.name));
-    let signature = unnamed
-        .clone()
-        .with_parameter_names(names.collect())
-        .unwrap_or(unnamed);
+    let signature = named(names.collect());
     let aliases = definition.alias.iter().map(|&alias| alias.to_owned());
     Arc::new(WindowUDF::new_from_impl(Function {
         entry,
@@ -110,7 +107,7 @@ impl Function {
         let parameters = self.parameters(arguments)?;
         if Course::begin(self.entry, &parameters)?.is_some() {
             let series = self.entry.definition.inputs.len();
-            return Ok(Along::Running { series });
+            return Ok(Along::Running { series, layout: 1 });
         }
         Ok(match self.entry.definition.compute {
             Compute::Whole(_) => Along::Refused(

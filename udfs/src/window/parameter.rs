@@ -47,6 +47,20 @@ impl Parameter {
         self.default != Default::Refused
     }
 
+    /// Returns the value of one that is left out; the least one where it must be given.
+    pub(crate) fn usual(&self) -> f64 {
+        match (self.default, self.domain) {
+            (Default::Value(value), _) => value,
+            (Default::Absent, _) => f64::NAN,
+            (Default::Refused, Domain::Integer(least, _)) => least as f64,
+            (Default::Refused, Domain::Real(least, _)) => least,
+            (Default::Refused, Domain::Choice(values)) => values
+                .first()
+                .map_or(f64::NAN, |(number, _)| *number as f64),
+            (Default::Refused, Domain::Seconds) => 1.0,
+        }
+    }
+
     /// Returns the part of a signature that names it, with an open bracket if it is optional.
     pub(crate) fn in_signature(&self) -> String {
         let name = self.name;

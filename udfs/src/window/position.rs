@@ -3,39 +3,44 @@
 //! A trade is a quantity (bought positive, sold negative; `signed_qty` makes it from a side) and a
 //! price, both of contracts whose multiplier may follow. Decimals are exact:
 //! after every trade `realized_pnl + qty * mark - cost_basis` equals the cash that flowed plus
-//! `qty * mark`, to the last digit, for every mark. Only `avg_cost` is rounded. Rows whose
-//! quantity or price is null, NaN or infinite give null and change nothing.
+//! `qty * mark`, to the last digit, for every mark.
+//!
+//! Oldest and latest lots first, only `avg_cost` is rounded. At average cost what a part of a
+//! position cost is a quotient: `cost_basis` and `realized_pnl` are rounded to 16 digits after the
+//! point (or as many as the products of quantity, price and multiplier have), and `avg_cost` stays
+//! as it is when a trade reduces the position. Rows whose quantity or price is null, NaN or
+//! infinite give null and change nothing.
 
 mod book;
 mod columns;
+pub(crate) mod shape;
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, FieldRef, Fields, Float64Type,
-};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::function::{
     ExpressionArgs, PartitionEvaluatorArgs, WindowFunctionSimplification, WindowUDFFieldArgs,
 };
 use datafusion::logical_expr::{
-    Documentation, Expr, LimitEffect, PartitionEvaluator, Signature, Volatility, WindowUDF,
-    WindowUDFImpl,
+    Documentation, Expr, LimitEffect, PartitionEvaluator, Signature, WindowUDF, WindowUDFImpl,
 };
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::function::check_clauses;
 use super::step::Walk;
-use crate::arguments::Call;
+use crate::arguments::{Call, named};
 use crate::error::FunctionError;
 use crate::registry::{self, FunctionDoc, FunctionKind};
 use crate::running::{Along, Running};
-use book::{Amount as _, Book, Exact, Method, State};
+use book::{Amount as _, Book, Exact, Method};
 use columns::Fees;
+use shape::{MULTIPLIER, Shape, beyond};
 
-/// Digits after the point that an average cost has at least, as other quotients.
-const AVERAGE_DIGITS_MIN: i8 = 16;
+/// The form of what a position saves. 2: lots remember what was opened, amounts have the digits
+/// that are shown.
+pub(super) const LAYOUT: u32 = 2;
 
 /// Every method.
 const METHODS: [Method; 3] = [Method::Average, Method::Fifo, Method::Lifo];
@@ -43,11 +48,7 @@ const METHODS: [Method; 3] = [Method::Average, Method::Fifo, Method::Lifo];
 /// Returns the function of each method.
 pub(crate) fn functions() -> impl Iterator<Item = Arc<WindowUDF>> {
     METHODS.into_iter().map(|method| {
-        let unnamed = Signature::user_defined(Volatility::Immutable);
-        let signature = unnamed
-            .clone()
-            .with_parameter_names(vec!["quantity", "price", "fee", "multiplier"])
-            .unwrap_or(unnamed);
+        let signature = named(vec!["quantity", "price", "fee", "multiplier"]);
         Arc::new(WindowUDF::new_from_impl(Position { method, signature }))
     })
 }
@@ -61,11 +62,13 @@ pub(crate) fn docs() -> impl Iterator<Item = FunctionDoc> {
                 "position_avg(quantity, price [, fee [, multiplier]]) \
                  -> struct(qty, avg_cost, realized_pnl, fees, cost_basis)",
                 "A position and its profit after every trade, at average cost.",
-                "a trade that adds raises cost_basis by quantity * price; one that reduces takes \
-                 its share of cost_basis away and realizes the difference; crossing zero closes \
-                 and opens anew; unrealized is qty * mark - cost_basis; avg_cost is cost_basis / \
-                 qty, null at 0; realized_pnl and cost_basis are times \
-                 multiplier, avg_cost is not; profits are before fees",
+                "a trade that adds raises cost_basis by quantity * price; one that reduces leaves \
+                 avg_cost as it is and realizes closed quantity * (price - avg_cost); crossing \
+                 zero closes and opens anew; unrealized is qty * mark - cost_basis; avg_cost is \
+                 cost_basis / qty, null at 0; realized_pnl and cost_basis are times multiplier, \
+                 avg_cost is not; profits are before fees; decimals: realized_pnl and cost_basis \
+                 have 16 digits after the point, or those of quantity * price * multiplier if \
+                 these are more, and realized_pnl - cost_basis is the cash that flowed, exactly",
                 "SELECT symbol, ts, position_avg(size, price) OVER (PARTITION BY symbol ORDER BY \
                  ts) FROM trades",
             ),
@@ -75,7 +78,8 @@ pub(crate) fn docs() -> impl Iterator<Item = FunctionDoc> {
                  -> struct(qty, avg_cost, realized_pnl, fees, cost_basis, open_lots)",
                 "A position and its profit after every trade, the oldest lots sold first.",
                 "every trade that adds opens a lot; one that reduces closes the oldest lots, and \
-                 realizes closed quantity * (price - price of the lot); the rest as position_avg",
+                 realizes closed quantity * (price - price of the lot); the rest as position_avg, \
+                 but nothing is rounded except avg_cost",
                 "SELECT symbol, ts, position_fifo(signed_qty('B', size), price, 0.01) OVER \
                  (PARTITION BY symbol ORDER BY ts) FROM trades",
             ),
@@ -111,9 +115,18 @@ pub(super) struct Position {
 impl Position {
     fn call(&self) -> Call {
         let (function, signature) = match self.method {
-            Method::Average => ("position_avg", "position_avg(quantity, price [, fee])"),
-            Method::Fifo => ("position_fifo", "position_fifo(quantity, price [, fee])"),
-            Method::Lifo => ("position_lifo", "position_lifo(quantity, price [, fee])"),
+            Method::Average => (
+                "position_avg",
+                "position_avg(quantity, price [, fee [, multiplier]])",
+            ),
+            Method::Fifo => (
+                "position_fifo",
+                "position_fifo(quantity, price [, fee [, multiplier]])",
+            ),
+            Method::Lifo => (
+                "position_lifo",
+                "position_lifo(quantity, price [, fee [, multiplier]])",
+            ),
         };
         Call {
             function,
@@ -163,8 +176,11 @@ impl Position {
         let mut shape = self.shape(types)?;
         let multiplier = self.multiplier(arguments)?;
         match multiplier.cast_to(types.get(MULTIPLIER).unwrap_or(&DataType::Null))? {
-            ScalarValue::Decimal128(Some(exact), ..) => shape.multiplier.1 = Exact(exact),
-            ScalarValue::Float64(Some(float)) => shape.multiplier.0 = float,
+            ScalarValue::Decimal128(Some(exact), ..) => {
+                let factor = shape.unit.times(Exact(exact));
+                shape.factor.1 = factor.ok_or_else(|| beyond(self.call(), shape.amount.clone()))?;
+            }
+            ScalarValue::Float64(Some(float)) => shape.factor.0 = float,
             // NULL stands for 1, whatever the digits of its type.
             _ => {}
         }
@@ -186,89 +202,6 @@ fn checked(call: Call, value: ScalarValue) -> Result<ScalarValue> {
             .into())
         }
         _ => Ok(value),
-    }
-}
-
-/// Where the multiplier stands among the arguments.
-const MULTIPLIER: usize = 3;
-
-/// The types of the fields of a position.
-#[derive(Clone, Debug)]
-struct Shape {
-    quantity: DataType,
-    average: DataType,
-    amount: DataType,
-    fees: DataType,
-    has_lots: bool,
-    /// Digits of the price.
-    price_digits: i8,
-    /// What realized profit and cost basis are multiplied by: as a float, and as a decimal
-    /// without its point.
-    multiplier: (f64, Exact),
-}
-
-impl Shape {
-    fn of(call: Call, method: Method, types: &[DataType]) -> Result<Self> {
-        let widest = |scale: i8| DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale);
-        let fees = match types.get(2) {
-            Some(DataType::Decimal128(_, scale)) => widest(*scale),
-            Some(_) => DataType::Float64,
-            None => types[1].clone(),
-        };
-        let has_lots = method != Method::Average;
-        let (DataType::Decimal128(_, quantity), DataType::Decimal128(_, price)) =
-            (&types[0], &types[1])
-        else {
-            let float = DataType::Float64;
-            return Ok(Self {
-                quantity: float.clone(),
-                average: float.clone(),
-                amount: float,
-                fees,
-                has_lots,
-                price_digits: 0,
-                multiplier: (1.0, Exact(1)),
-            });
-        };
-        let digits = match types.get(MULTIPLIER) {
-            Some(DataType::Decimal128(_, digits)) => *digits,
-            _ => 0,
-        };
-        let scale = quantity.saturating_add(*price).saturating_add(digits);
-        if scale > DECIMAL128_MAX_PRECISION.cast_signed() {
-            let (function, what) = (call.function, "the cost");
-            let data_type = widest(DECIMAL128_MAX_PRECISION.cast_signed());
-            return Err(FunctionError::Overflow {
-                function,
-                what,
-                data_type,
-            }
-            .into());
-        }
-        let most = DECIMAL128_MAX_PRECISION.cast_signed();
-        Ok(Self {
-            quantity: widest(*quantity),
-            average: widest((*price).max(AVERAGE_DIGITS_MIN).min(most)),
-            amount: widest(scale),
-            fees,
-            has_lots,
-            price_digits: *price,
-            multiplier: (1.0, Exact(10_i128.pow(u32::try_from(digits).unwrap_or(0)))),
-        })
-    }
-
-    fn fields(&self) -> Fields {
-        let mut fields = vec![
-            Field::new("qty", self.quantity.clone(), true),
-            Field::new("avg_cost", self.average.clone(), true),
-            Field::new("realized_pnl", self.amount.clone(), true),
-            Field::new("fees", self.fees.clone(), true),
-            Field::new("cost_basis", self.amount.clone(), true),
-        ];
-        if self.has_lots {
-            fields.push(Field::new("open_lots", DataType::Int32, true));
-        }
-        Fields::from(fields)
     }
 }
 
@@ -338,7 +271,10 @@ impl Position {
     /// Says how a call with these arguments runs along.
     pub(super) fn along(&self, arguments: &[Arc<dyn PhysicalExpr>]) -> Along {
         let series = arguments.len().min(MULTIPLIER);
-        Along::Running { series }
+        Along::Running {
+            series,
+            layout: LAYOUT,
+        }
     }
 
     /// Begins a partition of arguments of these types.
@@ -408,34 +344,20 @@ impl Running for Trades {
             return columns::floats(&self.shape, &states, fees);
         };
         let prices = prices.as_primitive::<Decimal128Type>();
-        let (function, what) = (self.call.function, "the cost");
-        let data_type = self.shape.amount.clone();
-        let beyond = FunctionError::Overflow {
-            function,
-            what,
-            data_type,
-        };
         let trade = |row: usize| {
             if exact.is_null(row) || prices.is_null(row) {
                 return Ok(None);
             }
-            let (quantity, price) = (Exact(exact.value(row)), Exact(prices.value(row)));
-            let state = self.exact.trade(quantity, price);
-            let fits = |state: &State<Exact>| {
-                let multiplier = self.shape.multiplier.1;
-                let amounts = [state.realized, state.basis];
-                amounts
-                    .iter()
-                    .all(|amount| amount.times(multiplier).is_some())
-            };
-            match state.filter(fits) {
+            let price = Exact(prices.value(row)).times(self.shape.factor.1);
+            let state = price.and_then(|price| self.exact.trade(Exact(exact.value(row)), price));
+            match state {
                 Some(state) => Ok(Some(state)),
-                None => Err(beyond.clone().into()),
+                None => Err(beyond(self.call, self.shape.amount.clone()).into()),
             }
         };
         let states = (0..num_rows).map(trade).collect::<Result<Vec<_>>>()?;
         let fees = self.fees.so_far(&self.shape, &states, fees, self.call)?;
-        columns::decimals(&self.shape, &states, fees)
+        columns::decimals(&self.shape, &states, fees, self.call)
     }
 
     fn save(&mut self) -> Vec<u8> {

@@ -17,7 +17,7 @@ use super::step::Step;
 use tail::{Reach, Tail};
 
 /// Names that stay prefixed, because DataFusion, PostgreSQL or one of our own functions has them.
-const PREFIXED: [&str; 27] = [
+const PREFIXED: [&str; 28] = [
     "acos",
     "add",
     "asin",
@@ -28,6 +28,7 @@ const PREFIXED: [&str; 27] = [
     "div",
     "exp",
     "floor",
+    "kurtosis",
     "ln",
     "log10",
     "max",
@@ -109,6 +110,28 @@ pub(super) fn begin(id: FuncId, parameters: &[f64]) -> Result<Option<Box<dyn Ste
         Reach::Rows(rows) => Some(Box::new(Tail::new(id, parameters, rows))),
         Reach::All => None,
     })
+}
+
+/// What a function keeps of a partition while it runs along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// A state of its own.
+    Own,
+    /// So many of the last rows.
+    Rows(usize),
+    /// All rows: it does not run along.
+    All,
+}
+
+/// Says what a function keeps with these parameters, which TA-Lib takes.
+pub(super) fn kept_along(id: FuncId, parameters: &[f64]) -> Kept {
+    if own::begin(id, parameters).is_some() {
+        return Kept::Own;
+    }
+    match tail::reach(id, parameters) {
+        Ok(Reach::Rows(rows)) => Kept::Rows(rows),
+        Ok(Reach::All) | Err(_) => Kept::All,
+    }
 }
 
 fn definition(info: &'static FuncInfo) -> Definition {

@@ -36,8 +36,8 @@ impl Compiler<'_> {
         let Some(along) = running::along(udf, &arguments) else {
             return Ok(None);
         };
-        let series = match along.map_err(|error| self.ours(&error))? {
-            Along::Running { series } => series,
+        let (series, layout) = match along.map_err(|error| self.ours(&error))? {
+            Along::Running { series, layout } => (series, layout),
             Along::Refused(reason, hint) => {
                 let what = format!("{} in a streaming view", udf.name());
                 let error = PlanError::unsupported(what);
@@ -51,7 +51,11 @@ impl Compiler<'_> {
             .map(|argument| argument.data_type(schema.inner()));
         let call = Call {
             udf: Arc::clone(udf),
-            name: expr.schema_name().to_string(),
+            name: match layout {
+                1 => expr.schema_name().to_string(),
+                // State is only restored into a plan of the same text.
+                _ => format!("{} state layout {layout}", expr.schema_name()),
+            },
             types: types
                 .collect::<Result<_>>()
                 .map_err(|error| self.ours(&error))?,

@@ -1,8 +1,8 @@
 //! Costs of trading and of liquidity.
 
 use super::moments::{add_two, mean};
-use super::{ANY_SIDE, Linear, Sums, doc, slope};
-use crate::argument::{Argument, Kind, SIDE, number, optional};
+use super::{ANY_SIDE, ARGUMENTS_MAX, Linear, Sums, doc, slope};
+use crate::argument::{Argument, Kind, SIDE, maybe, number, optional};
 use crate::side::is_side;
 
 /// Which volume an imbalance is measured against.
@@ -10,6 +10,18 @@ const OVER: Argument = Argument {
     kind: Kind::Word(&[("known", 0.0), ("total", 1.0)], "'known' or 'total'"),
     ..optional("over", 0.0)
 };
+
+/// What an order asked for, and the price at which what was not filled is valued.
+const UNFILLED: [Argument; 2] = [
+    Argument {
+        default: Some(f64::NAN),
+        ..maybe("ordered")
+    },
+    Argument {
+        default: Some(f64::NAN),
+        ..maybe("final_price")
+    },
+];
 
 /// The aggregates of this subject.
 pub(super) const AGGREGATES: [Linear; 7] = [
@@ -116,33 +128,32 @@ pub(super) const AGGREGATES: [Linear; 7] = [
     Linear {
         doc: doc(
             "implementation_shortfall",
-            "implementation_shortfall(side, price, quantity, decision [, fee = 0]) -> double \
-             precision",
-            "What fills and their fees cost against the price at decision, in basis points; \
-             positive is a cost.",
-            "10000 * sum(side * (price - decision) * quantity + fee) / sum(decision * quantity) \
-             over rows with quantity > 0",
+            "implementation_shortfall(side, price, quantity, decision [, fee = 0 [, ordered, \
+             final_price]]) -> double precision",
+            "What orders cost against the price at decision, in basis points: their fills, their \
+             fees and what was not filled; positive is a cost.",
+            "10000 * sum(side * (price - decision) * quantity + fee + side * (final_price - \
+             decision) * (ordered - quantity)) / sum(decision * ordered); a row is a fill, or an \
+             order at its average price; ordered is quantity if it is left out, null or less, and \
+             what is beyond quantity was not filled and is valued at final_price, without which \
+             the row does not count; of an order with several fills, one row more with quantity 0 \
+             has what was left of it; quantity and ordered of 0 do not count",
             "Perold 1988",
-            "SELECT implementation_shortfall('B', price, size, 10.0, 0.01) FROM trades",
+            "SELECT implementation_shortfall('B', price, size, 10.0, 0.01), \
+             implementation_shortfall('B', price, size, 10.0, 0.01, size + 1, 11.0) FROM trades",
         ),
         arguments: &[
             SIDE,
-            number("price"),
+            maybe("price"),
             number("quantity"),
             number("decision"),
             optional("fee", 0.0),
+            UNFILLED[0],
+            UNFILLED[1],
         ],
         constants: &[],
         outputs: &[],
-        add: |&[side, price, quantity, decision, fee], _, sums| {
-            if !is_side(side) || quantity <= 0.0 {
-                return false;
-            }
-            sums[1].add_product(side * (price - decision), quantity);
-            sums[1].add(fee);
-            sums[2].add_product(decision, quantity);
-            true
-        },
+        add: add_shortfall,
         finish: |sums, _| vec![1e4 * sums[1].rounded() / sums[2].rounded()],
     },
     Linear {
@@ -177,7 +188,30 @@ pub(super) const AGGREGATES: [Linear; 7] = [
     },
 ];
 
-fn add_pair(values: &[f64; 5], _constants: &[f64], sums: &mut Sums) -> bool {
+/// Adds the cost of an order, filled in part, and what it was worth at decision.
+fn add_shortfall(values: &[f64; ARGUMENTS_MAX], _constants: &[f64], sums: &mut Sums) -> bool {
+    let &[side, price, quantity, decision, fee, ordered, last] = values;
+    // The greater of the two; NaN, which stands for none, is never it.
+    let ordered = quantity.max(ordered);
+    let (is_filled, is_left) = (quantity > 0.0, ordered > quantity);
+    if !is_side(side) || quantity < 0.0 || !(is_filled || is_left) {
+        return false;
+    }
+    if (is_filled && price.is_nan()) || (is_left && last.is_nan()) {
+        return false;
+    }
+    if is_filled {
+        sums[1].add_product(side * (price - decision), quantity);
+    }
+    if is_left {
+        sums[1].add_product(side * (last - decision), ordered - quantity);
+    }
+    sums[1].add(fee);
+    sums[2].add_product(decision, ordered);
+    true
+}
+
+fn add_pair(values: &[f64; ARGUMENTS_MAX], _constants: &[f64], sums: &mut Sums) -> bool {
     sums[1].add(values[0]);
     sums[2].add(values[1]);
     true

@@ -1,7 +1,7 @@
 //! Performance of a series of returns, one row a period.
 
 use super::moments::{add_one, count, deviation, mean};
-use super::{Linear, Sums, doc};
+use super::{ARGUMENTS_MAX, Linear, Sums, doc};
 use crate::argument::{ANNUALIZATION, number, optional};
 
 /// The aggregates of this subject.
@@ -157,7 +157,7 @@ pub(super) fn compound(sums: &Sums, growth: usize, losses: usize, periods: f64) 
     (sums[growth].rounded() * periods / count(sums)).exp_m1()
 }
 
-fn add_downside(values: &[f64; 5], constants: &[f64], sums: &mut Sums) -> bool {
+fn add_downside(values: &[f64; ARGUMENTS_MAX], constants: &[f64], sums: &mut Sums) -> bool {
     let below = (values[0] - constants[0]).min(0.0);
     sums[1].add(values[0]);
     sums[2].add_product(below, below);
@@ -168,7 +168,7 @@ fn downside(sums: &Sums, constants: &[f64]) -> f64 {
     (mean(sums, 2) * constants[1]).sqrt()
 }
 
-fn add_omega(values: &[f64; 5], constants: &[f64], sums: &mut Sums) -> bool {
+fn add_omega(values: &[f64; ARGUMENTS_MAX], constants: &[f64], sums: &mut Sums) -> bool {
     let above = values[0] - constants[0];
     sums[1].add(above.max(0.0));
     sums[2].add((-above).max(0.0));

@@ -2,7 +2,7 @@
 
 use super::moments::{add_one, add_two, deviation, mean};
 use super::performance::compound;
-use super::{Linear, Sums, doc, slope};
+use super::{ARGUMENTS_MAX, Linear, Sums, doc, slope};
 use crate::argument::{ANNUALIZATION, number, optional};
 
 /// The aggregates of this subject.
@@ -138,7 +138,7 @@ pub(super) const AGGREGATES: [Linear; 7] = [
     },
 ];
 
-fn add_capture(values: &[f64; 5], counts: bool, sums: &mut Sums) -> bool {
+fn add_capture(values: &[f64; ARGUMENTS_MAX], counts: bool, sums: &mut Sums) -> bool {
     if counts {
         let [change, benchmark, ..] = *values;
         sums[1].add(change.ln_1p());

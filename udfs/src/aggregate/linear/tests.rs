@@ -24,7 +24,7 @@ proptest! {
     #[test]
     fn any_cut_and_order_give_the_same(
         drawn in prop::collection::vec(
-            (prop::array::uniform5(-50_i32..50), 0_usize..3, any::<bool>()), 1..40),
+            (prop::array::uniform7(-50_i32..50), 0_usize..3, any::<bool>()), 1..40),
         cut in 0_usize..40,
         seed in any::<u64>(),
     ) {
@@ -160,5 +160,53 @@ fn named_arguments_frames_and_refusals() {
     assert_eq!(
         refusal_text("SELECT sharpe_ratio(price, size) FROM trades"),
         "cannot use an expression as argument risk_free of sharpe_ratio, expected a constant"
+    );
+}
+
+#[test]
+fn shortfall_has_a_part_for_what_was_not_filled() {
+    let cost = |arguments: &str, values: &str| -> Option<f64> {
+        let sql = format!(
+            "SELECT implementation_shortfall({arguments}) FROM (VALUES {values}) AS t(side, price, \
+             quantity, fee, ordered, last)"
+        );
+        rows(&sql)[0].parse().ok()
+    };
+    let check = |values: &str, expected: f64| {
+        let found = cost("side, price, quantity, 50.0, fee, ordered, last", values).unwrap();
+        assert!(close(found, expected, 1e-12), "{values}: {found}");
+    };
+    // Perold's paper portfolio: 1000 to buy at 50; 400 filled at 50.10, 300 at 50.25 for fees of 7,
+    // the last 300 missed while the price went to 51: 40 + 75 + 7 + 300 of 50,000.
+    let fills = "('B', 50.10, 400, 4.0, NULL, NULL), ('B', 50.25, 300, 3.0, NULL, NULL)";
+    check(
+        &format!("{fills}, ('B', NULL, 0, 0.0, 300, 51.0)"),
+        1e4 * 422.0 / 50_000.0,
+    );
+    // The same as one row of the order.
+    let price = "(400 * 50.10 + 300 * 50.25) / 700";
+    check(
+        &format!("('B', {price}, 700, 7.0, 1000, 51.0)"),
+        1e4 * 422.0 / 50_000.0,
+    );
+    // Without what was missed it is that of the fills.
+    check(fills, 1e4 * 122.0 / 35_000.0);
+    assert_eq!(
+        cost("side, price, quantity, 50.0, fee", fills),
+        cost(
+            "side, price, quantity, 50.0, fee, ordered => NULL, final_price => 51",
+            fills
+        ),
+    );
+    // To sell: what rose was missed, a gain; more filled than ordered is all filled.
+    check("('S', 49.5, 100, 0.0, 200, 51.0)", 1e4 * -50.0 / 10_000.0);
+    check("('S', 49.5, 100, 0.0, 60, 51.0)", 1e4 * 50.0 / 5_000.0);
+    // What was missed needs a price; an order for nothing is none.
+    assert_eq!(
+        cost(
+            "side, price, quantity, 50.0, fee, ordered, last",
+            "('B', 50.1, 100, 0.0, 200, NULL), ('B', NULL, 0, 0.0, 0, 51.0)"
+        ),
+        None
     );
 }

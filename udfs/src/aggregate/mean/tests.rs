@@ -38,6 +38,23 @@ fn liquidity() {
         "(0.01, 1000, 0, 0), (-0.02, 500, 0, 0)",
         25.0,
     );
+    // The same of prices in order of time: 1 % on 1000, 2 % on 500. A day without volume moves the
+    // price that the next return is from; a price of zero is none.
+    check(
+        "amihud(a, b, to_timestamp(c))",
+        "(103.02, 500, 4, 0), (100, 70, 1, 0), (101, 1000, 2, 0), (50, 0, 5, 0), (0, 900, 3, 0), \
+         (51.0, 100, 6, 0)",
+        (0.01 / 1000.0 + 0.02 / 500.0 + 0.02 / 100.0) / 3.0,
+    );
+    check(
+        "amihud(a, b, to_timestamp(c), 1000000)",
+        "(100, 70, 1, 0), (101, 1000, 2, 0)",
+        10.0,
+    );
+    assert_eq!(
+        value("amihud(a, b, to_timestamp(c))", "(100, 70, 1, 0)"),
+        None
+    );
     // (2 * 0.05 * 100 + 2 * 0.10 * 300) / 400
     check(
         "effective_spread(a, b, c)",
@@ -94,8 +111,8 @@ fn refusals() {
     };
     check(
         "amihud(price)",
-        "cannot call amihud with 1 arguments, expected amihud(return, \
-        dollar_volume [, scale])",
+        "cannot call amihud with 1 arguments, expected amihud(ret, dollar_volume [, scale]) | \
+         amihud(price, dollar_volume, ts [, scale])",
     );
     check(
         "parkinson_vol(price, price, 0)",

@@ -2,7 +2,17 @@
 //! flow.
 
 use super::{Sample, Time, doc};
+use crate::aggregate::mean::AMIHUD_DOC;
 use crate::argument::{ANNUALIZATION, Argument, Kind, SIDE, factor, number, optional};
+
+/// Amihud's illiquidity of prices in order of time.
+pub(crate) const AMIHUD: Sample = Sample {
+    doc: AMIHUD_DOC,
+    arguments: &[number("price"), number("dollar_volume")],
+    time: Time::Order,
+    constants: &[factor("scale", 1.0)],
+    evaluate: amihud,
+};
 
 /// The aggregates of this subject.
 pub(super) const AGGREGATES: [Sample; 4] = [
@@ -93,6 +103,19 @@ pub(super) const AGGREGATES: [Sample; 4] = [
         evaluate: vpin,
     },
 ];
+
+fn amihud(values: &[f64], constants: &[f64]) -> f64 {
+    let (rows, _) = values.as_chunks::<2>();
+    let (mut sum, mut count, mut before) = (0.0, 0.0, f64::NAN);
+    for &[price, volume] in rows.iter().filter(|[price, _]| *price > 0.0) {
+        if volume > 0.0 && before > 0.0 {
+            sum += (price / before - 1.0).abs() / volume;
+            count += 1.0;
+        }
+        before = price;
+    }
+    constants[0] * sum / count
+}
 
 fn max_drawdown(returns: &[f64]) -> f64 {
     let (mut value, mut peak, mut deepest) = (1.0_f64, 1.0_f64, 0.0_f64);

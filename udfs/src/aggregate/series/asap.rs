@@ -62,10 +62,6 @@ impl Aggregate for Asap {
         &[ALIAS.name]
     }
 
-    fn argument_names(&self) -> Vec<&'static str> {
-        vec!["ts", "value", "resolution"]
-    }
-
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         coerce(CALL, "resolution", types)
     }

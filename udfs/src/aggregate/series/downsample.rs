@@ -65,10 +65,6 @@ impl Aggregate for Lttb {
         CALL
     }
 
-    fn argument_names(&self) -> Vec<&'static str> {
-        vec!["ts", "value", "points"]
-    }
-
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         coerce(CALL, "points", types)
     }

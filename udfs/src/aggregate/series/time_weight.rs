@@ -32,8 +32,8 @@ const CALL: Call = Call {
 pub(crate) const DOC: FunctionDoc = FunctionDoc {
     name: "time_weight",
     kind: FunctionKind::Aggregate,
-    signature: "time_weight('LOCF' | 'LINEAR', ts timestamp, value) -> struct(weighted_sum, \
-                seconds, last_value, first_value, first_time, last_time, is_linear)",
+    signature: "time_weight(method 'LOCF' | 'LINEAR', ts timestamp, value) -> struct(\
+                weighted_sum, seconds, last_value, first_value, first_time, last_time, is_linear)",
     description: "The area under a value over time, for average, integral, interpolated_average \
                   and rollup.",
     formula: "weighted_sum adds, from each row to the next in time, the seconds between them times \

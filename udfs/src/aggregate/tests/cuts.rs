@@ -237,7 +237,12 @@ fn without_value(column: &ArrayRef) -> Vec<ArrayRef> {
 
 /// The arguments, by function, that a row counts without: a bar's volume, and a side that is not
 /// known beside sizes that are.
-const OPTIONAL: [(&str, usize); 3] = [("candlestick_agg", 2), ("ohlcv", 2), ("trade_imbalance", 1)];
+const OPTIONAL: [(&str, usize); 4] = [
+    ("candlestick_agg", 2),
+    ("implementation_shortfall", 5),
+    ("ohlcv", 2),
+    ("trade_imbalance", 1),
+];
 
 #[test]
 fn rows_without_a_value_change_nothing() {

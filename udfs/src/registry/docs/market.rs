@@ -4,7 +4,7 @@ use super::super::FunctionDoc;
 use super::super::FunctionKind::Aggregate;
 
 /// Measures along a path and quotients over rows.
-pub(super) const AGGREGATES: [FunctionDoc; 16] = [
+pub(super) const AGGREGATES: [FunctionDoc; 15] = [
     FunctionDoc {
         name: "ohlcv",
         kind: Aggregate,
@@ -113,17 +113,6 @@ pub(super) const AGGREGATES: [FunctionDoc; 16] = [
         reference: "Cont, Kukanov and Stoikov 2014",
         example: "SELECT symbol, order_flow_imbalance(bid, bid_size, ask, ask_size, ts) \
                   FROM quotes GROUP BY symbol",
-    },
-    FunctionDoc {
-        name: "amihud",
-        kind: Aggregate,
-        signature: "amihud(return, dollar_volume [, scale = 1]) -> double precision",
-        description: "Illiquidity: the mean move per unit of money traded.",
-        formula: "scale * mean of |return| / dollar_volume, scale often 1e6; rows without volume \
-                  do not count",
-        reference: "Amihud 2002",
-        example: "SELECT symbol, amihud(simple_return(close(candle), open(candle)), \
-                  vwap(candle) * volume(candle)) FROM bars GROUP BY symbol",
     },
     FunctionDoc {
         name: "effective_spread",

@@ -96,6 +96,7 @@ pub(super) const FORMULAS: [Formula; 9] = [
             })
         },
         amount: None,
+        of_position: None,
     },
     Formula {
         doc: doc(
@@ -110,6 +111,7 @@ pub(super) const FORMULAS: [Formula; 9] = [
         outputs: Outputs::Integer,
         evaluate: |&[a, b, ..]| one(sign_of(a - b)),
         amount: None,
+        of_position: None,
     },
     money(
         doc(

@@ -1,6 +1,6 @@
 //! Formulas of positions, stress and limits.
 
-use super::{Formula, Outputs, doc, money, number, one};
+use super::{Formula, Outputs, doc, money, number, one, position};
 use crate::argument::{number as argument, optional};
 
 /// The formulas of this subject.
@@ -26,58 +26,46 @@ pub(super) const FORMULAS: [Formula; 6] = [
             _ => None,
         },
     ),
-    money(
-        doc(
-            "unrealized_pnl",
-            "unrealized_pnl(quantity, average_price, mark [, multiplier = 1]) -> amount",
-            "What closing a position at a mark would earn.",
-            "quantity * (mark - average_price) * multiplier; exact if all are decimals or integers \
-             and one is a decimal, else double precision; since the avg_cost of a position is \
-             rounded, mark_to_market(qty, mark, multiplier) - cost_basis is the profit to the last \
-             digit",
-            "standard",
-            "SELECT unrealized_pnl(100, 9.5, price) FROM trades",
-        ),
-        &[
-            argument("quantity"),
-            argument("average_price"),
-            argument("mark"),
-            optional("multiplier", 1.0),
-        ],
-        |&[a, b, c, d, ..]| one(a * (c - b) * d),
-        |given| match *given {
-            [quantity, average, mark, multiplier] => {
-                quantity.times(mark.minus(average)?)?.times(multiplier)
-            }
-            _ => None,
-        },
-    ),
-    money(
-        doc(
-            "total_pnl",
-            "total_pnl(realized, quantity, average_price, mark [, multiplier = 1]) -> amount",
-            "Realized and unrealized profit together.",
-            "realized + unrealized_pnl(quantity, average_price, mark, multiplier); exact as that \
-             is",
-            "standard",
-            "SELECT total_pnl(12.5, 100, 9.5, price) FROM trades",
-        ),
-        &[
-            argument("realized"),
-            argument("quantity"),
-            argument("average_price"),
-            argument("mark"),
-            optional("multiplier", 1.0),
-        ],
-        |&[a, b, c, d, e, ..]| one(a + b * (d - c) * e),
-        |given| match *given {
-            [realized, quantity, average, mark, multiplier] => {
-                let open = quantity.times(mark.minus(average)?)?;
-                realized.plus(open.times(multiplier)?)
-            }
-            _ => None,
-        },
-    ),
+    Formula {
+        of_position: Some(&position::UNREALIZED),
+        ..money(
+            position::UNREALIZED_DOC,
+            &[
+                argument("quantity"),
+                argument("average_price"),
+                argument("mark"),
+                optional("multiplier", 1.0),
+            ],
+            |&[a, b, c, d, ..]| one(a * (c - b) * d),
+            |given| match *given {
+                [quantity, average, mark, multiplier] => {
+                    quantity.times(mark.minus(average)?)?.times(multiplier)
+                }
+                _ => None,
+            },
+        )
+    },
+    Formula {
+        of_position: Some(&position::TOTAL),
+        ..money(
+            position::TOTAL_DOC,
+            &[
+                argument("realized"),
+                argument("quantity"),
+                argument("average_price"),
+                argument("mark"),
+                optional("multiplier", 1.0),
+            ],
+            |&[a, b, c, d, e, ..]| one(a + b * (d - c) * e),
+            |given| match *given {
+                [realized, quantity, average, mark, multiplier] => {
+                    let open = quantity.times(mark.minus(average)?)?;
+                    realized.plus(open.times(multiplier)?)
+                }
+                _ => None,
+            },
+        )
+    },
     number(
         doc(
             "leverage",
@@ -127,6 +115,7 @@ pub(super) const FORMULAS: [Formula; 6] = [
         outputs: Outputs::Limit,
         evaluate: |&[value, limit, soft, ..]| limit_check(value, limit, soft),
         amount: None,
+        of_position: None,
     },
 ];
 

@@ -1,5 +1,6 @@
 //! Tests of the functions of lists: numbers by hand, lists that do not fit, refusals.
 
+use super::{Kind, all};
 use crate::trial::{close, refusal_text, rows};
 
 fn check(call: &str, expected: Option<f64>) {
@@ -57,4 +58,72 @@ fn refusals() {
         "cannot use List(Float64) as argument covariance of portfolio_variance, expected a list \
          of lists of numbers"
     );
+}
+
+/// Every call of every function with one number replaced, and with one argument replaced.
+#[test]
+fn whatever_has_no_value_makes_null() {
+    let bad = ["NULL", "'NaN'", "'Infinity'", "'-Infinity'"];
+    let float = |text: &str| format!("CAST({text} AS DOUBLE)");
+    let list = |numbers: &[String]| format!("[{}]", numbers.join(", "));
+    let mut tried = 0;
+    for function in all() {
+        let name = function.doc.name;
+        // Two levels of a book, two weights; a number is 1, whatever it stands for.
+        let count = |kind: Kind| match kind {
+            Kind::Number => 1,
+            Kind::List => 2,
+            Kind::Matrix => 4,
+        };
+        let written = |kind: Kind, numbers: &[String]| match kind {
+            Kind::Number => numbers[0].clone(),
+            Kind::List => list(numbers),
+            Kind::Matrix => list(&[list(&numbers[..2]), list(&numbers[2..])]),
+        };
+        let good = |kind: Kind| -> Vec<String> {
+            let numbers = ["0.5", "0.25", "0.125", "0.75"].into_iter().map(float);
+            numbers.take(count(kind)).collect()
+        };
+        let mut calls = Vec::new();
+        for (place, (argument, kind)) in function.arguments.iter().enumerate() {
+            // Levels are counted from 1.
+            let start = |kind: Kind, argument: &str| match argument {
+                "levels" => vec![float("1")],
+                _ => good(kind),
+            };
+            let with = |changed: String| {
+                let arguments = function.arguments.iter().enumerate();
+                let arguments: Vec<String> = arguments
+                    .map(|(index, (argument, kind))| match index == place {
+                        true => changed.clone(),
+                        false => written(*kind, &start(*kind, argument)),
+                    })
+                    .collect();
+                format!("{name}({}) IS NULL", arguments.join(", "))
+            };
+            for bad in bad {
+                for at in 0..count(*kind) {
+                    let mut numbers = start(*kind, argument);
+                    numbers[at] = float(bad);
+                    calls.push(with(written(*kind, &numbers)));
+                }
+            }
+            if *kind != Kind::Number {
+                calls.push(with("NULL".to_owned()));
+            }
+            if place == 0 {
+                let unchanged = with(written(*kind, &start(*kind, argument)));
+                assert_eq!(
+                    rows(&format!("SELECT {unchanged}")),
+                    ["false"],
+                    "{unchanged}"
+                );
+            }
+        }
+        let found = rows(&format!("SELECT {}", calls.join(", ")));
+        let expected = vec!["true"; calls.len()].join(" ");
+        assert_eq!(found, [expected], "{name}: {calls:#?}");
+        tried += calls.len();
+    }
+    assert!(tried > 150, "only {tried}");
 }

@@ -188,6 +188,37 @@ fn nulls_pass_through_and_columns_work() {
 }
 
 #[test]
+fn a_bucket_is_null_where_its_time_or_its_alignment_is() {
+    let origin = "TIMESTAMP '2001-02-03 04:05:06'";
+    let calls = [
+        ("ts", "'7 minutes', ts"),
+        ("ts", "'2 days', ts, INTERVAL '5 hours'"),
+        ("ts", "'3 months', ts"),
+        ("ts", "'1 week', ts, TIMESTAMP '2001-02-03 04:05:06'"),
+        ("zoned", "'1 day', zoned, 'Europe/Berlin'"),
+        (
+            "zoned",
+            "'1 month', zoned, 'America/New_York', INTERVAL '1 day'",
+        ),
+    ];
+    for (time, arguments) in calls {
+        let sql = format!(
+            "SELECT count(*), count({time}), bool_and(({time} IS NULL) = (time_bucket({arguments}) \
+             IS NULL)), bool_and(time_bucket({arguments}) <= {time}) FROM (SELECT ts, \
+             arrow_cast(ts, 'Timestamp(Microsecond, Some(\"UTC\"))') AS zoned FROM (SELECT CASE \
+             WHEN abs(value) % 3 > 0 THEN {origin} + value * INTERVAL '7 hours' END AS ts FROM \
+             generate_series(-500, 499)))"
+        );
+        assert_eq!(rows(&sql), ["1000 667 true true"], "{arguments}");
+    }
+    for missing in ["CAST(NULL AS TIMESTAMP)", "CAST(NULL AS INTERVAL)"] {
+        let sql =
+            format!("SELECT time_bucket('1 hour', ts, {missing}) IS NULL FROM trades LIMIT 1");
+        assert_eq!(rows(&sql), ["true"], "{missing}");
+    }
+}
+
+#[test]
 fn refusals() {
     let check = |call: &str, message: &str| {
         assert_eq!(refusal_text(&format!("SELECT {call} FROM trades")), message);

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, StringArray, TimestampMicrosecondArray,
+    UInt32Array,
 };
-use datafusion::arrow::compute::{cast, concat};
+use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::logical_expr::PartitionEvaluator as _;
 use rand::rngs::StdRng;
@@ -15,8 +16,9 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::{Course, Partition};
 use crate::running::Running as _;
+use crate::trial::{lines, run, session};
 use crate::window::all;
-use crate::window::definition::{Compute, Entry, Input, InputKind};
+use crate::window::definition::{Compute, Entry, Gaps, Input, InputKind};
 use crate::window::parameter::{Default, Domain, Parameter};
 
 /// How the values of a series come about.
@@ -311,6 +313,153 @@ fn every_function_runs_along_as_over_the_whole_partition() {
         failures.join("\n")
     );
     assert!(compared > 3_000, "only {compared} cases");
+}
+
+#[test]
+fn rows_without_a_value_are_passed_over_by_every_function() {
+    let mut tried = 0;
+    for entry in all() {
+        let definition = &entry.definition;
+        if definition.gaps != Gaps::PassedOver {
+            continue;
+        }
+        let mut random = StdRng::seed_from_u64(20_261_129);
+        let bars = bars(Market::Walk, 300, &mut random);
+        let inputs = definition.inputs.iter().enumerate();
+        let clean: Vec<ArrayRef> = inputs
+            .map(|(index, input)| column(input, index, &bars, false, 7))
+            .collect();
+        // Which row of them each row repeats, and whether it stands there without a value.
+        let mut rows: Vec<(u32, bool)> = Vec::new();
+        for row in 0..300 {
+            let bad = random.random_range(0..3) * random.random_range(0..2);
+            rows.extend((0..bad).map(|_| (row, true)));
+            rows.push((row, false));
+        }
+        let indices: UInt32Array = rows.iter().map(|(row, _)| Some(*row)).collect();
+        let with_gaps: Vec<ArrayRef> = clean
+            .iter()
+            .enumerate()
+            .map(|(index, column)| {
+                let column = take(column, &indices, None).unwrap();
+                match index {
+                    0 => without_values(&column, &rows),
+                    _ => column,
+                }
+            })
+            .collect();
+        let evaluate = |columns: &[ArrayRef]| {
+            let parameters = choices(entry)[0].clone();
+            Partition { entry, parameters }
+                .evaluate_all(columns, columns[0].len())
+                .unwrap()
+        };
+        let (expected, found) = (evaluate(&clean), evaluate(&with_gaps));
+        let (gaps, kept): (Vec<u32>, Vec<u32>) =
+            (0..rows.len() as u32).partition(|row| rows[*row as usize].1);
+        let part = |rows: Vec<u32>| take(&found, &UInt32Array::from(rows), None).unwrap();
+        assert_eq!(
+            part(gaps.clone()).logical_null_count(),
+            gaps.len(),
+            "{}",
+            definition.name
+        );
+        assert_eq!(&part(kept), &expected, "{}", definition.name);
+        tried += 1;
+    }
+    assert!(tried > 250, "only {tried}");
+}
+
+/// The column with null, NaN or an infinite number in the rows that have no value.
+fn without_values(column: &ArrayRef, rows: &[(u32, bool)]) -> ArrayRef {
+    if let Some(flags) = column.as_boolean_opt() {
+        let flags = flags.iter().zip(rows);
+        let flags = flags.map(|(flag, (_, bad))| flag.filter(|_| !bad));
+        return Arc::new(flags.collect::<BooleanArray>());
+    }
+    let numbers = column.as_primitive::<Float64Type>().iter().zip(rows);
+    let numbers = numbers
+        .enumerate()
+        .map(|(at, (number, (_, bad)))| match at % 4 {
+            _ if !bad => number,
+            0 => None,
+            1 => Some(f64::NAN),
+            2 => Some(f64::INFINITY),
+            _ => Some(f64::NEG_INFINITY),
+        });
+    Arc::new(numbers.collect::<Float64Array>())
+}
+
+/// What a function gives in the last of thirty rows that do not move, and in a single row; `-` is
+/// null. Prices are 10, sizes 5; TA-Lib's have a range of zero, so they answer as TA-Lib does.
+const EDGES: &[(&str, [&str; 2])] = &[
+    ("rsi(p)", ["50", "-"]),
+    ("cmo(p)", ["0", "-"]),
+    ("cci(p, p, p)", ["0", "-"]),
+    ("willr(p, p, p)", ["0", "-"]),
+    ("stoch_k(p, p, p)", ["0", "-"]),
+    ("stoch_d(p, p, p)", ["0", "-"]),
+    ("adx(p, p, p)", ["0", "-"]),
+    ("mfi(p, p, p, q)", ["0", "-"]),
+    ("cmf(p, p, p, q)", ["0", "-"]),
+    ("bop(p, p, p, p)", ["0", "0"]),
+    ("natr(p, p, p)", ["0", "-"]),
+    ("ta_vwap(p, p, p, q)", ["10", "10"]),
+    ("ta_vwap(p, p, p, q - 5)", ["0", "0"]),
+    ("sma(p, 3)", ["10", "-"]),
+    ("ema(p, 3)", ["10", "-"]),
+    ("zscore(p, 3)", ["-", "-"]),
+    ("rolling_corr(p, q, 3)", ["-", "-"]),
+    ("rolling_cov(p, q, 3)", ["0", "-"]),
+    ("rolling_beta(p, q, 3)", ["-", "-"]),
+    ("rolling_skew(p, 4)", ["-", "-"]),
+    ("rolling_kurt(p, 5)", ["-", "-"]),
+    ("rolling_quantile(p, 3, 0.5)", ["10", "-"]),
+    ("autocorr(p, 1, 5)", ["-", "-"]),
+    ("half_life(p, 8)", ["-", "-"]),
+    ("pair_spread_z(p, q, 5)", ["-", "-"]),
+    ("returns(p)", ["0", "-"]),
+    ("log_returns(p)", ["0", "-"]),
+    ("returns(p - 10)", ["-", "-"]),
+    ("log_returns(p - 10)", ["-", "-"]),
+    ("drawdown(p)", ["0", "0"]),
+    ("max_drawdown(p)", ["0", "0"]),
+    ("drawdown_duration(p)", ["0", "0"]),
+    ("ewma(p, 0.5)", ["10", "10"]),
+    ("ewm_var(p, 0.5)", ["0", "-"]),
+    ("ewm_corr(p, q, 0.5)", ["-", "-"]),
+    ("ewma_time(p, t, INTERVAL '1 second')", ["10", "10"]),
+    ("ewma_vol(p)", ["10", "10"]),
+    ("session_vwap(p, q, 'am')", ["10", "10"]),
+    ("session_vwap(p, q - 5, 'am')", ["-", "-"]),
+    ("anchored_vwap(p, q - 5, true)", ["-", "-"]),
+    ("crossover(p, q)", ["false", "false"]),
+    ("rising(p)", ["false", "false"]),
+    ("bars_since(p > 10)", ["-", "-"]),
+    ("bars_since(p > 9)", ["0", "0"]),
+    ("cumprod(q - 4)", ["1", "1"]),
+];
+
+#[test]
+fn at_the_edges() {
+    let ctx = session();
+    let table = "CREATE TABLE edges AS SELECT to_timestamp(value / 2) AS t, value, CAST(10 AS \
+                 DOUBLE) AS p, CAST(5 AS DOUBLE) AS q FROM generate_series(1, 30)";
+    run(&ctx, table).unwrap();
+    let mut wrong = Vec::new();
+    for (call, expected) in EDGES {
+        let sql = format!("SELECT {call} OVER (ORDER BY value) AS x FROM edges ORDER BY value");
+        let found = lines(&run(&ctx, &sql).unwrap_or_else(|error| panic!("{sql}: {error}")));
+        for (found, expected) in [&found[29], &found[0]].into_iter().zip(expected) {
+            let found = if found.is_empty() { "-" } else { found };
+            let number = |text: &str| text.parse::<f64>().ok();
+            let near = number(found).zip(number(expected));
+            if found != *expected && !near.is_some_and(|(a, b)| (a - b).abs() < 1e-9) {
+                wrong.push(format!("{call}: {found}, not {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -1,8 +1,14 @@
-//! The accounting of one position. Amounts are exact for [`Exact`] numbers, whatever is rounded in
-//! between: what a closing trade takes from the cost basis is what it realizes against.
+//! The accounting of one position. What a closing trade takes from the cost basis is what it
+//! realizes against, so cost basis less realized profit is the cash that was paid, exactly for
+//! [`Exact`] numbers, whatever is rounded in between.
+//!
+//! Rounded is the cost of a part of a lot at average cost, to the digits that amounts have. A lot
+//! remembers the cost of all of it, so a trade that reduces it leaves its average as it is.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
+
+use datafusion::arrow::datatypes::i256;
 
 use crate::window::step::Walk;
 
@@ -44,6 +50,23 @@ impl Exact {
             .filter(|value| -LIMIT < *value && *value < LIMIT)
             .map(Self)
     }
+
+    /// Returns `self * factor` over the product of `divisors`, rounded half away from zero; `None`
+    /// beyond the range and for a division by zero.
+    pub(super) fn over(self, factor: Self, divisors: [Self; 2]) -> Option<Self> {
+        let product = |a: Self, b: Self| i256::from_i128(a.0).checked_mul(i256::from_i128(b.0));
+        let (product, whole) = (product(self, factor)?, product(divisors[0], divisors[1])?);
+        let (quotient, rest) = (product.checked_div(whole)?, product.checked_rem(whole)?);
+        let rest = rest.checked_abs()?;
+        // Half of the divisor or more, without a sum that could leave the range.
+        let is_half = rest >= whole.checked_abs()?.checked_sub(rest)?;
+        let away = match (is_half, product.is_negative() == whole.is_negative()) {
+            (false, _) => 0,
+            (true, true) => 1,
+            (true, false) => -1,
+        };
+        Self::checked(quotient.checked_add(i256::from_i128(away))?.to_i128())
+    }
 }
 
 impl Amount for Exact {
@@ -60,21 +83,7 @@ impl Amount for Exact {
     }
 
     fn share(self, part: Self, whole: Self) -> Option<Self> {
-        use datafusion::arrow::datatypes::i256;
-        let wide = |value: Self| i256::from_i128(value.0);
-        let product = wide(self).checked_mul(wide(part))?;
-        let whole = wide(whole);
-        let (quotient, rest) = (product.checked_div(whole)?, product.checked_rem(whole)?);
-        let twice = rest.checked_abs()?.checked_add(rest.checked_abs()?)?;
-        let away = match (
-            twice >= whole.checked_abs()?,
-            product.is_negative() == whole.is_negative(),
-        ) {
-            (false, _) => 0,
-            (true, true) => 1,
-            (true, false) => -1,
-        };
-        Self::checked(quotient.checked_add(i256::from_i128(away))?.to_i128())
+        self.over(part, [whole, Self(1)])
     }
 
     fn walk(&mut self, walk: &mut Walk<'_>) {
@@ -113,8 +122,31 @@ pub(super) struct State<A> {
     pub(super) basis: A,
     /// What closed quantities earned.
     pub(super) realized: A,
+    /// A cost and a quantity whose quotient is the average cost of the open quantity.
+    pub(super) average: (A, A),
     /// How many lots are open.
     pub(super) lots: usize,
+}
+
+/// Quantity that was bought or sold together, as far as it is still open.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Lot<A> {
+    /// What is still open.
+    open: A,
+    /// What was opened.
+    opened: A,
+    /// What `opened` cost.
+    cost: A,
+}
+
+impl<A: Amount> Lot<A> {
+    /// Returns what the open quantity cost: exact for a lot of one trade, which has one price.
+    fn basis(self) -> Option<A> {
+        match self.open == self.opened {
+            true => Some(self.cost),
+            false => self.cost.share(self.open, self.opened),
+        }
+    }
 }
 
 /// A position and its open lots.
@@ -122,8 +154,8 @@ pub(super) struct State<A> {
 pub(super) struct Book<A> {
     method: Method,
     state: State<A>,
-    /// Quantity and cost of each lot, oldest first; one for the average method.
-    lots: VecDeque<(A, A)>,
+    /// Oldest first; at most one for the average method.
+    lots: VecDeque<Lot<A>>,
 }
 
 impl<A: Amount> Book<A> {
@@ -138,27 +170,22 @@ impl<A: Amount> Book<A> {
 
     /// Walks over what is remembered.
     pub(super) fn walk(&mut self, walk: &mut Walk<'_>) {
-        let State {
-            quantity,
-            basis,
-            realized,
-            lots,
-        } = &mut self.state;
-        quantity.walk(walk);
-        basis.walk(walk);
-        realized.walk(walk);
-        walk.count(lots);
+        let state = &mut self.state;
+        state.quantity.walk(walk);
+        state.basis.walk(walk);
+        state.realized.walk(walk);
         let length = walk.length(self.lots.len());
-        self.lots.resize(length, (A::default(), A::default()));
-        for (quantity, cost) in &mut self.lots {
-            quantity.walk(walk);
-            cost.walk(walk);
+        self.lots.resize(length, Lot::default());
+        for lot in &mut self.lots {
+            lot.open.walk(walk);
+            lot.opened.walk(walk);
+            lot.cost.walk(walk);
         }
     }
 
     /// Returns the bytes that the lots take.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.lots.capacity() * size_of::<(A, A)>()
+        self.lots.capacity() * size_of::<Lot<A>>()
     }
 
     /// Takes a trade and returns the position after it; `None` if an amount left its range, after
@@ -168,14 +195,13 @@ impl<A: Amount> Book<A> {
         let mut left = quantity;
         // Lots of the other side are closed first.
         while left != zero {
-            let lot = match self.method {
-                Method::Lifo => self.lots.back().copied(),
-                Method::Average | Method::Fifo => self.lots.front().copied(),
-            };
-            let Some((open, cost)) = lot.filter(|(open, _)| (*open > zero) != (left > zero)) else {
+            let Some(lot) = self.next_lot().copied() else {
                 break;
             };
-            left = self.close(open, cost, left, price)?;
+            if (lot.open > zero) == (left > zero) {
+                break;
+            }
+            left = self.close(lot, left, price)?;
         }
         if left != zero {
             self.open(left, left.times(price)?)?;
@@ -186,31 +212,41 @@ impl<A: Amount> Book<A> {
             // Floats may leave a rest of rounding errors; decimals are at zero already.
             (self.state.quantity, self.state.basis) = (zero, zero);
         }
+        self.state.average = match (self.method, self.lots.front()) {
+            (Method::Average, Some(lot)) => (lot.cost, lot.opened),
+            _ => (self.state.basis, self.state.quantity),
+        };
         Some(self.state)
     }
 
-    /// Closes as much of a lot as a trade of `left` can and returns what is left of the trade.
-    fn close(&mut self, open: A, cost: A, left: A, price: A) -> Option<A> {
+    /// The lot that is closed first.
+    fn next_lot(&mut self) -> Option<&mut Lot<A>> {
+        match self.method {
+            Method::Lifo => self.lots.back_mut(),
+            Method::Average | Method::Fifo => self.lots.front_mut(),
+        }
+    }
+
+    /// Closes as much of the next lot as a trade of `left` can and returns what is left of the
+    /// trade.
+    fn close(&mut self, lot: Lot<A>, left: A, price: A) -> Option<A> {
         let zero = A::default();
-        let rest = open.plus(left)?;
+        let rest = lot.open.plus(left)?;
         // The trade goes beyond the lot if their sum has the trade's side.
-        let whole = rest == zero || (rest > zero) == (left > zero);
-        let closed = if whole { open } else { zero.minus(left)? };
-        let taken = if whole {
-            cost
+        let is_whole = rest == zero || (rest > zero) == (left > zero);
+        let closed = if is_whole {
+            lot.open
         } else {
-            cost.share(closed, open)?
+            zero.minus(left)?
         };
+        let open = if is_whole { zero } else { rest };
+        let kept = Lot { open, ..lot };
+        let taken = lot.basis()?.minus(kept.basis()?)?;
         let gain = closed.times(price)?.minus(taken)?;
         self.state.realized = self.state.realized.plus(gain)?;
         self.state.basis = self.state.basis.minus(taken)?;
-        let lot = match self.method {
-            Method::Lifo => self.lots.back_mut(),
-            Method::Average | Method::Fifo => self.lots.front_mut(),
-        };
-        if !whole {
-            let lot = lot?;
-            *lot = (rest, cost.minus(taken)?);
+        if !is_whole {
+            *self.next_lot()? = kept;
             return Some(zero);
         }
         match self.method {
@@ -226,9 +262,19 @@ impl<A: Amount> Book<A> {
             Method::Average => self.lots.back_mut(),
             Method::Fifo | Method::Lifo => None,
         };
+        let before = match &only {
+            Some(lot) => **lot,
+            None => Lot::default(),
+        };
+        let open = before.open.plus(quantity)?;
+        let lot = Lot {
+            open,
+            opened: open,
+            cost: before.basis()?.plus(cost)?,
+        };
         match only {
-            Some(lot) => *lot = (lot.0.plus(quantity)?, lot.1.plus(cost)?),
-            None => self.lots.push_back((quantity, cost)),
+            Some(only) => *only = lot,
+            None => self.lots.push_back(lot),
         }
         Some(())
     }

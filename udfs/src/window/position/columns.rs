@@ -9,8 +9,8 @@ use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type};
 use datafusion::common::Result;
 
-use super::Shape;
-use super::book::{Amount, Exact, State};
+use super::book::{Amount as _, Exact, State};
+use super::shape::Shape;
 use crate::arguments::Call;
 use crate::error::FunctionError;
 use crate::window::step::Walk;
@@ -26,10 +26,10 @@ pub(super) fn floats(
         let values = values.map(|value| value.filter(|value| value.is_finite()));
         Arc::new(values.collect::<Float64Array>())
     };
-    let multiplier = shape.multiplier.0;
+    let multiplier = shape.factor.0;
     let columns = vec![
         column(&|state| state.quantity),
-        column(&|state| state.basis / state.quantity),
+        column(&|state| state.average.0 / state.average.1),
         column(&|state| state.realized * multiplier),
         fees,
         column(&|state| state.basis * multiplier),
@@ -38,45 +38,57 @@ pub(super) fn floats(
 }
 
 /// Writes exact positions.
+///
+/// # Errors
+/// [`FunctionError::Overflow`] if an average cost does not fit.
 pub(super) fn decimals(
     shape: &Shape,
     states: &[Option<State<Exact>>],
     fees: ArrayRef,
+    call: Call,
 ) -> Result<ArrayRef> {
-    let column = |kind: &DataType, value: &dyn Fn(&State<Exact>) -> Option<Exact>| -> ArrayRef {
-        let values = states
-            .iter()
-            .map(|state| value(state.as_ref()?).map(|value| value.0));
-        let values = values.collect::<Decimal128Array>();
+    let column = |kind: &DataType, values: Decimal128Array| -> ArrayRef {
         Arc::new(values.with_data_type(kind.clone()))
     };
-    // What does not fit was refused when the trade came.
-    let multiplier = shape.multiplier.1;
-    let average = average(shape);
+    let each = |value: &dyn Fn(&State<Exact>) -> Exact| -> Decimal128Array {
+        let values = states.iter().map(|state| state.as_ref().map(value));
+        values.map(|value| value.map(|value| value.0)).collect()
+    };
+    let averages = states.iter().map(|state| match state {
+        Some(state) => average(shape, state, call),
+        None => Ok(None),
+    });
     let columns = vec![
-        column(&shape.quantity, &|state| Some(state.quantity)),
-        column(&shape.average, &average),
-        column(&shape.amount, &|state| state.realized.times(multiplier)),
+        column(&shape.quantity, each(&|state| state.quantity)),
+        column(&shape.average, averages.collect::<Result<_>>()?),
+        column(&shape.amount, each(&|state| state.realized)),
         fees,
-        column(&shape.amount, &|state| state.basis.times(multiplier)),
+        column(&shape.amount, each(&|state| state.basis)),
     ];
     assemble(shape, columns, states)
 }
 
-/// Returns how an average cost is rounded to its type.
-fn average(shape: &Shape) -> impl Fn(&State<Exact>) -> Option<Exact> {
-    let scale = |kind: &DataType| match kind {
-        DataType::Decimal128(_, scale) => i32::from(*scale),
+/// Returns an average cost rounded to its type; `None` for a position of zero.
+fn average(shape: &Shape, state: &State<Exact>, call: Call) -> Result<Option<i128>> {
+    if state.quantity == Exact::default() {
+        return Ok(None);
+    }
+    let scale = match shape.average {
+        DataType::Decimal128(_, scale) => scale,
         _ => 0,
     };
-    // basis / quantity has the digits of a price.
-    let shift = scale(&shape.average) - i32::from(shape.price_digits);
-    let unit = Exact(10_i128.pow(shift.clamp(0, 37).unsigned_abs()));
-    move |state| {
-        let is_open = state.quantity != Exact::default();
-        is_open
-            .then(|| state.basis.share(unit, state.quantity))
-            .flatten()
+    // The quotient is a price in the units of amounts.
+    let shift = u32::try_from(scale - shape.price_digits).unwrap_or(0);
+    let unit = Exact(10_i128.pow(shift));
+    let (cost, quantity) = state.average;
+    match cost.over(unit, [quantity, shape.factor.1]) {
+        Some(average) => Ok(Some(average.0)),
+        None => Err(FunctionError::Overflow {
+            function: call.function,
+            what: "the average cost",
+            data_type: shape.average.clone(),
+        }
+        .into()),
     }
 }
 

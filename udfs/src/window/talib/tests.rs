@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use datafusion::execution::SessionStateDefaults;
 
 use super::{PREFIXED, definitions};
+use crate::registry::FunctionRegistry;
 use crate::trial::{refusal_text, rows};
 
 #[test]
@@ -20,12 +21,16 @@ fn every_function_of_the_library_is_there() {
 
 #[test]
 fn bare_names_collide_with_nothing() {
+    let ours = FunctionRegistry::with_builtins();
     let mut taken = BTreeSet::new();
-    for function in SessionStateDefaults::default_scalar_functions() {
+    let scalars = SessionStateDefaults::default_scalar_functions();
+    for function in scalars.iter().chain(&ours.scalars) {
         taken.insert(function.name().to_owned());
         taken.extend(function.aliases().iter().cloned());
     }
-    for function in SessionStateDefaults::default_aggregate_functions() {
+    // An aggregate of the name would be what a call with OVER means.
+    let aggregates = SessionStateDefaults::default_aggregate_functions();
+    for function in aggregates.iter().chain(&ours.aggregates) {
         taken.insert(function.name().to_owned());
         taken.extend(function.aliases().iter().cloned());
     }
@@ -58,6 +63,17 @@ fn several_outputs_are_a_struct_with_ta_libs_names() {
     assert_eq!(warm("(minmaxindex(value, 3) OVER w)['minidx']"), ["37"]);
     assert_eq!(warm("(macd(value) OVER w) IS NULL"), ["false"]);
     assert_eq!(warm("(macd(value, 12, 26, 30) OVER w) IS NULL"), ["true"]);
+}
+
+/// Our aggregate of the name is found first.
+#[test]
+fn kurtosis_has_its_prefix() {
+    assert_eq!(warm("ta_kurtosis(value, 4) OVER w IS NULL"), ["false"]);
+    let message = refusal_text("SELECT kurtosis(price, 4) OVER (ORDER BY ts) FROM trades");
+    assert_eq!(
+        message,
+        "cannot call kurtosis with 2 arguments, expected kurtosis(x)"
+    );
 }
 
 #[test]
