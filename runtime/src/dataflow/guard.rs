@@ -31,7 +31,6 @@ mod tests {
     use crate::operator::OperatorError;
 
     #[test]
-    #[expect(clippy::panic, reason = "what is caught here")]
     fn a_panic_is_an_error() {
         let failed = guarded::<()>(|| panic!("index {} out of bounds", 7));
         let text = failed.map_err(|error| error.to_string());
