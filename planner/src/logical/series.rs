@@ -1,7 +1,6 @@
-//! `generate_series(a, b [, step])` and other functions that give rows, in FROM and in the list of a
-//! SELECT, as the elements of lists;
-//! and elements of lists that depend on the row beside them, in reads, as lateral subqueries, as
-//! views have them.
+//! `generate_series(a, b [, step])` and other functions that give rows, in FROM and in the list of
+//! a SELECT, as the elements of lists; and elements of lists that depend on the row beside them, in
+//! reads, as lateral subqueries, as views have them.
 
 use std::ops::ControlFlow;
 

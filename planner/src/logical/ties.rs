@@ -1,5 +1,5 @@
-//! `ORDER BY … FETCH FIRST n ROWS WITH TIES`: the rows whose rank is at most `n`, as `QUALIFY rank()
-//! OVER (ORDER BY …) <= n`.
+//! `ORDER BY … FETCH FIRST n ROWS WITH TIES`: the rows whose rank is at most `n`, as `QUALIFY
+//! rank() OVER (ORDER BY …) <= n`.
 
 use datafusion::sql::sqlparser::ast::{
     Expr, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
