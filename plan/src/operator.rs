@@ -74,7 +74,8 @@ pub enum OperatorSpec {
     WindowAggregate(WindowAggregateSpec),
     /// Aggregates by session and key. One append-only input with event time.
     SessionAggregate(SessionSpec),
-    /// Aggregates by key, for ever or until event time has passed the key. One input of any mode that the aggregates can take.
+    /// Aggregates by key, for ever or until event time has passed the key. One input of any mode
+    /// that the aggregates can take.
     GroupAggregate(GroupAggregateSpec),
     /// The first rows of each partition by an order. One input of any mode.
     TopN(TopNSpec),

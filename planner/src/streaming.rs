@@ -54,7 +54,7 @@ use crate::logical::translate::{placed, translate};
 use crate::logical::window_node::WindowNode;
 use crate::logical::{check_deterministic, raw_plan, refine, rename};
 use crate::logical::{plain_view, sample, using, view_spelling};
-use crate::parse::emit::split_emit;
+use crate::parse::emit::{EmitClause, split_emit};
 use crate::parse::lexeme::{Lexeme, lexemes};
 use crate::parse::query;
 use crate::streaming::checked::checked_arithmetic;
@@ -94,6 +94,15 @@ pub struct Pace {
     pub every_nanos: Option<i64>,
     /// `AND TIMEOUT`: after how long without rows it closes what is open.
     pub timeout_nanos: Option<i64>,
+}
+
+impl Pace {
+    fn of(clause: &EmitClause) -> Self {
+        Self {
+            every_nanos: clause.every_nanos,
+            timeout_nanos: clause.timeout_nanos,
+        }
+    }
 }
 
 /// Compiles a view's query with its `EMIT` clause. `column_names` rename the result if there are
@@ -177,10 +186,7 @@ pub fn plan_view_with(
     }
     let planned = compiler.finish(refined.schema().fields().len());
     let mut planned = planned.map_err(found_at)?;
-    planned.pace = emit.map_or_else(Pace::default, |(clause, _)| Pace {
-        every_nanos: clause.every_nanos,
-        timeout_nanos: clause.timeout_nanos,
-    });
+    planned.pace = emit.map_or_else(Pace::default, |(clause, _)| Pace::of(clause));
     if let Some(nanos) = options.retention_nanos {
         planned.retention = Some(retention::of(&planned, nanos)?);
     }

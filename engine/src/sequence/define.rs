@@ -174,16 +174,8 @@ pub(crate) fn view(
         retention,
         memory_limit_bytes,
     } = planned;
-    let source = |id: &ObjectNumber| {
-        let object = catalog.by_id(*id);
-        object.is_some_and(|object| {
-            matches!(
-                object.def.kind,
-                ObjectKind::Source(_) | ObjectKind::Function(_) | ObjectKind::PlainView(_)
-            )
-        })
-    };
-    if start_from == StartFrom::Now && !depends_on.iter().all(source) {
+    let keeps_nothing = |id: &ObjectNumber| keeps_nothing(catalog, *id);
+    if start_from == StartFrom::Now && !depends_on.iter().all(keeps_nothing) {
         return Err(
             EngineError::unsupported("start_from = 'now' over a table or view")
                 .hint("Leave the option out, or filter by the event time."),
@@ -211,6 +203,17 @@ pub(crate) fn view(
         relation,
         start,
         notices,
+    })
+}
+
+/// Whether an object has no rows of its own that a view could begin with.
+fn keeps_nothing(catalog: &CatalogSnapshot, id: ObjectNumber) -> bool {
+    let object = catalog.by_id(id);
+    object.is_some_and(|object| {
+        matches!(
+            object.def.kind,
+            ObjectKind::Source(_) | ObjectKind::Function(_) | ObjectKind::PlainView(_)
+        )
     })
 }
 

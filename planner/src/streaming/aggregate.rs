@@ -1,4 +1,5 @@
-//! Aggregation: by windows, by buckets of event time, by bounds of windows below; for ever otherwise.
+//! Aggregation: by windows, by buckets of event time, by bounds of windows below; for ever
+//! otherwise.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;

@@ -247,6 +247,7 @@ impl Core {
         self.attach_forgotten();
         self.pay_owed();
         self.publish();
+        self.limit_memory();
         self.shared.committed.store(self.shared.fresh.load_full());
         self.report();
     }

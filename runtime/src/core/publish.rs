@@ -14,8 +14,10 @@ use rtsap_stream::time::EventTime;
 use super::Core;
 use super::pace::{Occasion, Showing, conflated};
 use super::relation::{Arrival, Body, Relation};
+use crate::dataflow::Dataflow;
 use crate::dataflow::guard::guarded;
 use crate::error::RuntimeError;
+use crate::operator::OperatorError;
 use crate::serve::{Cut, Part, ServeError};
 use crate::subscribe::SubscriptionEvent;
 
@@ -224,15 +226,7 @@ impl Relation {
                 (changes, Vec::new())
             }
             Body::View { dataflow } => {
-                guarded(|| {
-                    for (from, arrival) in inbox {
-                        match arrival {
-                            Arrival::Changes(changes) => dataflow.feed(from, &changes, &Some)?,
-                            Arrival::Watermark(watermark) => dataflow.advance(from, watermark)?,
-                        }
-                    }
-                    Ok(())
-                })?;
+                guarded(|| take_in(dataflow, inbox))?;
                 if showing == Showing::Nothing {
                     return Ok(());
                 }
@@ -322,4 +316,15 @@ impl Relation {
                 .all(|c| subscriber.send(event(at_us, watermark, Some(c.clone()))))
         });
     }
+}
+
+/// What has come from upstream relations, in order.
+fn take_in(dataflow: &mut Dataflow, inbox: Vec<(ObjectId, Arrival)>) -> Result<(), OperatorError> {
+    for (from, arrival) in inbox {
+        match arrival {
+            Arrival::Changes(changes) => dataflow.feed(from, &changes, &Some)?,
+            Arrival::Watermark(watermark) => dataflow.advance(from, watermark)?,
+        }
+    }
+    Ok(())
 }
