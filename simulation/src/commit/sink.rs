@@ -95,10 +95,11 @@ impl Commit {
         };
         if !state.objects.contains(&(epoch, content)) {
             process.sink = SinkPhase::Stopped;
-            // Whoever was overtaken may find them collected: its successor has applied them, also
-            // where the target has lost that.
+            // Whoever was overtaken may find them collected: its successor has applied them. Where the
+            // target has lost that, it says again that it belongs to the older one.
             let owns = record.is_some_and(|r| r.generation == u64::from(process.generation));
-            if owns && process.generation == newest {
+            let overtaken = state.target.rewound && process.generation < newest;
+            if owns && !overtaken {
                 state.blame("the rows of an epoch are gone before it was applied");
             }
             return;
