@@ -95,8 +95,8 @@ impl Commit {
         };
         if !state.objects.contains(&(epoch, content)) {
             process.sink = SinkPhase::Stopped;
-            // Whoever was overtaken may find them collected: its successor has applied them. Where the
-            // target has lost that, it says again that it belongs to the older one.
+            // Whoever was overtaken may find them collected: its successor has applied them. Where
+            // the target has lost that, it says again that it belongs to the older one.
             let owns = record.is_some_and(|r| r.generation == u64::from(process.generation));
             let overtaken = state.target.rewound && process.generation < newest;
             if owns && !overtaken {
