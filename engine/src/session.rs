@@ -17,6 +17,7 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::statement::{ParsedStatement, StatementKind, TransactionStatement};
+use rtsap_runtime::dataflow::guard::words;
 use rtsap_stream::error::ErrorKind;
 
 use crate::cancel::CancelHandle;
@@ -362,9 +363,7 @@ impl Drop for Session {
 async fn caught<T>(work: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
     let result = AssertUnwindSafe(work).catch_unwind().await;
     result.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        let text = text.unwrap_or_else(|| "it panicked".to_owned());
+        let text = words(panic.as_ref());
         tracing::error!(text, "a statement ended by a bug");
         let error = EngineError::internal("the statement met a bug of the server");
         Err(error.detail(text))

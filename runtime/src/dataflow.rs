@@ -26,7 +26,7 @@ use crate::status::Ledger;
 mod absorb;
 mod edges;
 mod figures;
-pub(crate) mod guard;
+pub mod guard;
 mod input;
 mod late;
 pub(crate) mod wiring;

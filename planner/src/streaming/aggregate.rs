@@ -171,15 +171,14 @@ impl Compiler<'_> {
     ) -> Result<Option<NodeIndex>, PlanError> {
         let before = self.nodes.len();
         let mut input = self.node(&aggregate.input, below)?;
-        let whole = below != Emit::Changes;
-        let mut found = self.by_time(aggregate, everywhere, input, (whole, emit))?;
+        let mut found = self.by_time(aggregate, everywhere, input, [below, emit])?;
         if let Some(by_time) = found
             && self.is_window_bound(input, by_time.time)
         {
             // Rows go on from windows one by one: what is late must be found before.
             self.truncate(before);
             input = self.finding_late(true, |compiler| compiler.node(&aggregate.input, below))?;
-            found = self.by_time(aggregate, everywhere, input, (whole, emit))?;
+            found = self.by_time(aggregate, everywhere, input, [below, emit])?;
         }
         let Some(by_time) = found else {
             self.truncate(before);
@@ -190,18 +189,19 @@ impl Compiler<'_> {
     }
 
     /// Which group expression ends with event time: a bucket of it, or a bound of windows where
-    /// results show when they are closed or their rows come one by one. `whole` says that windows
-    /// below close before they show.
+    /// results show when they are closed or their rows come one by one.
     fn by_time(
         &self,
         aggregate: &Aggregate,
         everywhere: &[bool],
         input: NodeIndex,
-        (whole, emit): (bool, Emit),
+        [below, emit]: [Emit; 2],
     ) -> Result<Option<ByTime>, PlanError> {
         if self.properties(input).mode != ChangelogMode::Append {
             return Ok(None);
         }
+        // Windows below close before they show.
+        let whole = below != Emit::Changes;
         let schema = aggregate.input.schema();
         let groups = aggregate.group_expr.iter().enumerate();
         let groups = groups.filter(|(at, _)| everywhere[*at]);
@@ -217,15 +217,26 @@ impl Compiler<'_> {
         if whole && emit == Emit::Changes {
             return Ok(None);
         }
+        let bound = self.grouped_bound(aggregate, everywhere, input);
+        let window = None;
+        Ok(bound.map(|(at, time)| ByTime { at, time, window }))
+    }
+
+    /// The best group expression that is a bound of windows, and the input's column that it is.
+    fn grouped_bound(
+        &self,
+        aggregate: &Aggregate,
+        everywhere: &[bool],
+        input: NodeIndex,
+    ) -> Option<(usize, usize)> {
+        let schema = aggregate.input.schema();
+        let groups = aggregate.group_expr.iter().enumerate();
         let columns: Vec<(usize, usize)> = groups
+            .filter(|(at, _)| everywhere[*at])
             .filter_map(|(at, expr)| Some((at, column(expr, schema)?)))
             .collect();
-        let bound = self.closing_bound(input, columns.iter().map(|(_, column)| *column));
-        let Some((at, time)) = columns.into_iter().find(|(_, at)| Some(*at) == bound) else {
-            return Ok(None);
-        };
-        let window = None;
-        Ok(Some(ByTime { at, time, window }))
+        let bound = self.closing_bound(input, columns.iter().map(|(_, column)| *column))?;
+        columns.into_iter().find(|(_, column)| *column == bound)
     }
 
     fn aggregate_over_time(
@@ -349,14 +360,7 @@ impl Compiler<'_> {
         if self.properties(input).mode == ChangelogMode::Append {
             return None;
         }
-        let schema = aggregate.input.schema();
-        let keys = aggregate.group_expr.iter().zip(everywhere).enumerate();
-        let keys = keys.filter(|(_, (_, everywhere))| **everywhere);
-        let keys: Vec<(usize, usize)> = keys
-            .filter_map(|(at, (expr, _))| Some((at, column(expr, schema)?)))
-            .collect();
-        let bound = self.closing_bound(input, keys.iter().map(|(_, column)| *column))?;
-        let (key, _) = keys.into_iter().find(|(_, column)| *column == bound)?;
+        let (key, bound) = self.grouped_bound(aggregate, everywhere, input)?;
         self.retarget(input, bound).then_some(key)
     }
 

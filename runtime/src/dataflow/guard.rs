@@ -19,7 +19,8 @@ pub(crate) fn guarded<T>(
     })
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
+/// What a panic has said.
+pub fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "it panicked".to_owned())
