@@ -36,6 +36,7 @@ missing_for_test() {
   postgres_server || echo postgresql
   java_17 || echo openjdk-17-jdk-headless
   have mvn || echo maven
+  have curl || echo curl
   [[ -x $("$SCRIPTS/python.sh" path) ]] || "$SCRIPTS/python.sh" usable ||
     printf '%s\n' python3 python3-venv
 }

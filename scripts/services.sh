@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The real services that tests and benchmarks talk to, all at once.
 #
-# usage: services.sh install            fetch everything: packages, Python, Kafka, TimescaleDB, JDBC
+# usage: services.sh install            fetch everything: packages, Python, Kafka, TimescaleDB, JDBC, a
+#                                       schema registry
 #        services.sh up [name …]        start them and write the file that names them
 #        services.sh down               stop this instance; its data stays
 #        services.sh remove             stop this instance and delete its data
@@ -9,11 +10,12 @@
 #        services.sh sweep              remove instances whose run was killed before it could
 #        services.sh clean              stop and remove every instance and its data
 #
-# Names: kafka timescale postgres s3 (default: all). `up` writes shell assignments:
+# Names: kafka timescale postgres s3 registry (default: all). `up` writes shell assignments:
 #   RTSAP_TEST_KAFKA      host:port of Apache Kafka
 #   RTSAP_TEST_TIMESCALE  URL of TimescaleDB
 #   RTSAP_TEST_POSTGRES   URL of plain PostgreSQL
 #   RTSAP_TEST_S3         URL of an S3 server with an empty bucket named rtsap, any credentials
+#   RTSAP_TEST_REGISTRY   URL of a schema registry with Confluent's interface
 #   RTSAP_TEST_PYTHON     the interpreter with the clients of requirements.txt
 #   RTSAP_TEST_JDBC       the PostgreSQL JDBC driver's jar
 #   RTSAP_MARKET_DATA     recorded market data (default: ../shared/data beside the clone, if there)
@@ -23,7 +25,7 @@
 # of the run it belongs to: when that has ended, `sweep` removes the set.
 source "$(dirname "${BASH_SOURCE[0]}")/prelude.sh"
 
-ALL=(kafka timescale postgres s3)
+ALL=(kafka timescale postgres s3 registry)
 
 env_file() {
   if [[ $RTSAP_INSTANCE == dev ]]; then
@@ -34,16 +36,18 @@ env_file() {
 }
 
 install() {
-  say "installing system packages … (1/5)"
+  say "installing system packages … (1/6)"
   "$SCRIPTS/install-system.sh" test
-  say "installing Apache Kafka … (2/5)"
+  say "installing Apache Kafka … (2/6)"
   "$SCRIPTS/kafka.sh" install
-  say "installing TimescaleDB … (3/5)"
+  say "installing TimescaleDB … (3/6)"
   "$SCRIPTS/timescale.sh" install
-  say "installing Python packages … (4/5)"
+  say "installing Python packages … (4/6)"
   "$SCRIPTS/python.sh" install
-  say "installing the PostgreSQL JDBC driver … (5/5)"
+  say "installing the PostgreSQL JDBC driver … (5/6)"
   "$SCRIPTS/jdbc.sh" install
+  say "installing a schema registry … (6/6)"
+  "$SCRIPTS/registry.sh" install
 }
 
 # assign <name> <value>: a line that a shell reads back unchanged.
@@ -58,6 +62,7 @@ describe() {
     timescale) assign RTSAP_TEST_TIMESCALE "$("$SCRIPTS/timescale.sh" status)" ;;
     postgres) assign RTSAP_TEST_POSTGRES "$("$SCRIPTS/postgres.sh" status)" ;;
     s3) assign RTSAP_TEST_S3 "$("$SCRIPTS/s3.sh" status)" ;;
+    registry) assign RTSAP_TEST_REGISTRY "$("$SCRIPTS/registry.sh" status)" ;;
     esac
   done
   name=$("$SCRIPTS/python.sh" path)

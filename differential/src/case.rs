@@ -4,12 +4,15 @@ use crate::rel::{Base, Emit, Rel};
 use crate::sql;
 use crate::value::{Row, Type, Value};
 
-/// Which base is the first stream, the second stream, the table of rows, the table of keyed rows.
+/// Which base is the first stream, the second stream, the table of rows, the table of keyed rows,
+/// that of keyed rows with event time.
 pub const STREAMS: usize = 2;
 /// See [`STREAMS`].
 pub const TABLE: usize = 2;
 /// See [`STREAMS`].
 pub const KEYED: usize = 3;
+/// The table of keyed rows that have event time: nothing is ever late for it, no window closes.
+pub const MOVING: usize = 4;
 
 /// A case.
 #[derive(Clone, Debug)]
@@ -73,7 +76,7 @@ impl Change {
     /// The columns of a table that tell its rows apart and that carry a number.
     const fn columns(base: usize) -> (usize, usize) {
         match base {
-            TABLE => (0, 2),
+            TABLE | MOVING => (0, 2),
             _ => (1, 1),
         }
     }
@@ -155,6 +158,12 @@ pub fn bases() -> Vec<Base> {
             time: None,
             key: Some(0),
         },
+        Base {
+            name: "w",
+            columns: vec![("id", Int), ("k", Text), ("x", Int), ("ts", Time)],
+            time: Some(3),
+            key: Some(0),
+        },
     ]
 }
 
@@ -171,7 +180,8 @@ impl Case {
                 Type::Text | Type::List => "TEXT".to_owned(),
                 Type::Time => {
                     let zone = if self.zoned { " WITH TIME ZONE" } else { "" };
-                    format!("TIMESTAMP({}){zone}", self.digits[index])
+                    let digits = self.digits.get(index).unwrap_or(&6);
+                    format!("TIMESTAMP({digits}){zone}")
                 }
             };
             let mut columns: Vec<String> = base
@@ -190,11 +200,11 @@ impl Case {
             if base.time.is_none() {
                 return format!("CREATE TABLE {} ({})", base.name, columns.join(", "));
             }
-            let delay = self.delays[index] / 1_000;
+            let delay = self.delays.get(index).map_or(3_600_000, |us| us / 1_000);
             columns.push(format!(
                 "WATERMARK FOR ts AS ts - INTERVAL '{delay}' MILLISECOND"
             ));
-            if self.late {
+            if self.late || base.key.is_some() {
                 return format!("CREATE TABLE {} ({})", base.name, columns.join(", "));
             }
             format!(

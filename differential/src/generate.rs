@@ -1,6 +1,6 @@
 //! Random cases: streams with disorder, tables with updates, restarts, and views of all kinds.
 
-use crate::case::{Action, Case, Change, KEYED, STREAMS, TABLE, View, bases};
+use crate::case::{Action, Case, Change, KEYED, MOVING, STREAMS, TABLE, View, bases};
 use crate::late::{FAR_US, LAST_US};
 use crate::random::Random;
 use crate::rel::{Emit, Rel};
@@ -90,8 +90,9 @@ fn view(random: &mut Random) -> (Rel, Emit) {
     let depth = 1 + random.below(4);
     let rel = rel::Maker::new(random, &bases).rel(depth);
     let closes = |rel: &Rel| matches!(rel, Rel::Window(_) | Rel::Over(_) | Rel::Assigned(..));
+    let open = |rel: &Rel| matches!(rel, Rel::Base(MOVING));
     let emit = match random.below(3) {
-        0 if rel.any(&closes) => Emit::Close,
+        0 if rel.any(&closes) && !rel.any(&open) => Emit::Close,
         1 => Emit::Changes,
         _ => Emit::Default,
     };
@@ -212,6 +213,21 @@ fn actions(random: &mut Random, case: &Case, changes: bool) -> Vec<Action> {
     let parts = cut(random, upserted).into_iter();
     let written = parts.map(|rows| Action::Insert(KEYED, rows)).collect();
     queues.push(changed(other.as_mut(), KEYED, written));
+    let moving: Vec<Row> = (0..random.one_of(&[0, 10, 25]))
+        .map(|_| {
+            let id = Value::Int(random.between(0, 7));
+            let time = START_US + random.between(0, LENGTH_MS / 250) * 250_000;
+            vec![
+                id,
+                some_key(random),
+                some_int(random, 0, 9),
+                Value::Time(time),
+            ]
+        })
+        .collect();
+    let parts = cut(random, moving).into_iter();
+    let written = parts.map(|rows| Action::Insert(MOVING, rows)).collect();
+    queues.push(changed(other.as_mut(), MOVING, written));
     let mut out = Vec::new();
     for queue in &mut queues {
         queue.reverse();

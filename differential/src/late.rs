@@ -76,7 +76,7 @@ fn came(case: &Case, input: &Rel, inputs: &[&Rel]) -> Vec<Came> {
         );
         let rows_now = reference::answer(input, &step, &widths);
         out.extend(rows_now.into_iter().map(|row| Came { row, own, all }));
-        if let Some(time) = bases()[*base].time {
+        if let Some(time) = bases()[*base].time.filter(|_| *base < STREAMS) {
             let times = rows.iter().filter_map(|row| time_of(row, time));
             latest[*base] = latest[*base].max(times.max());
         }
@@ -113,7 +113,7 @@ fn in_windows(came: &[Came], time: usize, family: Family, own: bool) -> (Vec<Row
             late += usize::from(!gap);
             continue;
         }
-        for (start, end) in windows.into_iter().filter(|(_, end)| open(*end, *all)) {
+        for (start, end) in windows.into_iter().filter(|(_, end)| open(*end, *first)) {
             let bounds = [Value::Time(start), Value::Time(end)];
             rows.push(row.iter().cloned().chain(bounds).collect());
         }

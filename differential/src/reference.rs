@@ -9,6 +9,7 @@ use crate::value::{Row, Value, row_text, rows_order};
 
 mod aggregate;
 mod over;
+mod subquery;
 
 /// The rows of `rel`, in no order that means anything. `bases` are the rows of sources and tables
 /// in order of arrival; `widths` how many columns each has.
@@ -45,6 +46,12 @@ pub fn answer(rel: &Rel, bases: &[Vec<Row>], widths: &dyn Fn(&Rel) -> usize) -> 
         }
         Rel::Top(top) => first_rows(top, &of(&top.from)),
         Rel::Over(over) => over_rows(over, &of(&over.from)),
+        Rel::Sets(sets) => subquery::sets(sets, &of(&sets.left), &of(&sets.right)),
+        Rel::Unnest(unnest) => subquery::unnested(unnest, &of(&unnest.from)),
+        Rel::Subquery(subquery) => {
+            let width = widths(&subquery.inner);
+            subquery::rows(subquery, &of(&subquery.from), &of(&subquery.inner), width)
+        }
     }
 }
 
@@ -101,23 +108,20 @@ fn by_key<'a>(rows: &'a [Row], key: &dyn Fn(&Row) -> Row) -> Vec<(Row, Vec<&'a R
 
 fn grouped(group: &Group, rows: &[Row]) -> Vec<Row> {
     let keys = group.keys.len();
-    let sets: Vec<usize> = match group.rollup {
-        true => (0..=keys).rev().collect(),
-        false => vec![keys],
-    };
     let mut out = Vec::new();
-    for set in sets {
+    for set in group.sets.numbers(keys) {
         let key = |row: &Row| {
             let keys = group.keys.iter().enumerate();
-            keys.map(|(index, (key, _))| match index < set {
+            keys.map(|(index, (key, _))| match set.contains(&index) {
                 true => key.value(row),
                 false => Value::Null,
             })
             .collect()
         };
         let mut groups = by_key(rows, &key);
-        if keys == 0 && groups.is_empty() {
-            groups.push((Vec::new(), Vec::new()));
+        // No keys at all make one group, even of no rows; so does an empty set among others.
+        if set.is_empty() && groups.is_empty() {
+            groups.push((vec![Value::Null; keys], Vec::new()));
         }
         for (key, rows) in groups {
             let calls = group.calls.iter();

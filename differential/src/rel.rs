@@ -4,6 +4,9 @@ use crate::expr::Expr;
 use crate::value::{Type, Value};
 
 mod shape;
+mod subquery;
+
+pub use subquery::{As, Purpose, SetOperation, Subquery, Test, Unnest};
 
 /// A query.
 #[derive(Clone, Debug)]
@@ -30,6 +33,12 @@ pub enum Rel {
     Top(Top),
     /// The columns, then calls over the rows around each row.
     Over(Over),
+    /// EXCEPT, INTERSECT.
+    Sets(SetOperation),
+    /// A row for each of some values.
+    Unnest(Unnest),
+    /// A query with another one inside.
+    Subquery(Subquery),
 }
 
 /// When a view shows its rows.
@@ -78,8 +87,21 @@ pub struct Group {
     pub calls: Vec<Call>,
     /// A condition over the result.
     pub having: Option<Expr>,
-    /// Whether each prefix of the keys is a grouping set.
-    pub rollup: bool,
+    /// By which of the keys.
+    pub sets: Sets,
+}
+
+/// Grouping sets of keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sets {
+    /// All keys.
+    All,
+    /// `ROLLUP`: each prefix of the keys.
+    Rollup,
+    /// `CUBE`: each choice of the keys.
+    Cube,
+    /// `GROUPING SETS`: keys by their numbers.
+    These(Vec<Vec<usize>>),
 }
 
 /// An aggregation by window.
@@ -233,6 +255,8 @@ pub struct Top {
     pub only: bool,
     /// Whether the number is a column, the last one.
     pub numbered: bool,
+    /// Whether the condition is written as `QUALIFY`.
+    pub qualify: bool,
 }
 
 /// How rows are numbered.
@@ -305,6 +329,20 @@ pub struct Shape {
     pub append: bool,
 }
 
+impl Sets {
+    /// The keys of each set, by their numbers below `keys`.
+    pub fn numbers(&self, keys: usize) -> Vec<Vec<usize>> {
+        match self {
+            Self::All => vec![(0..keys).collect()],
+            Self::Rollup => (0..=keys).rev().map(|last| (0..last).collect()).collect(),
+            Self::Cube => (0..1_usize << keys)
+                .map(|set| (0..keys).filter(|key| set >> key & 1 == 1).collect())
+                .collect(),
+            Self::These(sets) => sets.clone(),
+        }
+    }
+}
+
 impl Function {
     /// The type of its result.
     pub const fn result(self, argument: Option<Type>) -> Type {
@@ -354,6 +392,9 @@ impl Rel {
             Self::Asof(asof) => vec![&asof.left, &asof.right],
             Self::Top(top) => vec![&top.from],
             Self::Over(over) => vec![&over.from],
+            Self::Sets(sets) => vec![&sets.left, &sets.right],
+            Self::Unnest(unnest) => vec![&unnest.from],
+            Self::Subquery(subquery) => vec![&subquery.from, &subquery.inner],
         }
     }
 

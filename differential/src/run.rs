@@ -1,5 +1,6 @@
 //! Runs a case on an engine in memory and compares each view with the reference.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,10 @@ use crate::rel::Rel;
 use crate::script::{Script, Scripts};
 use crate::value::{Row, row_text};
 
+mod follow;
 mod read;
+
+use follow::Follower;
 
 /// How often to look whether rows have come through, and for how long.
 const LOOK_EVERY: Duration = Duration::from_micros(500);
@@ -44,6 +48,8 @@ struct Server {
     store: Arc<InMemory>,
     scripts: Arc<Scripts>,
     lives: usize,
+    /// Who follows the views that run, by number.
+    followers: BTreeMap<usize, Follower>,
 }
 
 fn said(error: &EngineError) -> String {
@@ -85,11 +91,13 @@ impl Server {
             store,
             scripts,
             lives: 1,
+            followers: BTreeMap::new(),
         })
     }
 
     /// Starts anew from the last checkpoint, after the old one has stopped or not.
     async fn restart(&mut self, stops: bool) -> Result<(), String> {
+        let followed: Vec<usize> = std::mem::take(&mut self.followers).into_keys().collect();
         if stops {
             let stopped = self.engine.stop().await;
             stopped.map_err(|error| format!("cannot stop: {}", said(&error)))?;
@@ -102,6 +110,15 @@ impl Server {
             // Fenced by its successor, it may say that it could not write.
             let _ = old.stop().await;
         }
+        for view in followed {
+            self.follow(view).await?;
+        }
+        Ok(())
+    }
+
+    async fn follow(&mut self, view: usize) -> Result<(), String> {
+        let follower = Follower::start(self, &format!("v{view}")).await?;
+        self.followers.insert(view, follower);
         Ok(())
     }
 
@@ -227,7 +244,8 @@ async fn create(server: &mut Server, case: &Case, view: usize) -> Option<Outcome
             }
         }
     }
-    None
+    let followed = server.follow(view).await.err();
+    followed.map(|said| Outcome::Wrong(format!("cannot be followed: {said}")))
 }
 
 async fn compare(
@@ -281,10 +299,24 @@ async fn compare(
                 let found = row_text(&late.concat());
                 Outcome::Wrong(format!("{found} rows are late, not {}", expected.late))
             }
-            Ok(found) => same(&found, &expected.rows),
+            Ok(found) => match same(&found, &expected.rows) {
+                Outcome::Right(rows) => followed(server, index, &found, rows).await,
+                outcome => outcome,
+            },
         });
     }
     Ok(outcomes)
+}
+
+/// What becomes of a view that is right when what its follower was told is looked at, too.
+async fn followed(server: &Server, view: usize, rows: &[Row], count: usize) -> Outcome {
+    match server.followers.get(&view) {
+        None => Outcome::Wrong("nobody follows it".to_owned()),
+        Some(follower) => match follower.meets(rows).await {
+            None => Outcome::Right(count),
+            Some(wrong) => Outcome::Wrong(wrong),
+        },
+    }
 }
 
 /// Whether two lists have the same rows, in any order.

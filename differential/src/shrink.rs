@@ -272,6 +272,15 @@ fn with_inputs(rel: &Rel, inputs: Vec<Rel>) -> Rel {
             next(&mut asof.left);
             next(&mut asof.right);
         }
+        Rel::Sets(sets) => {
+            next(&mut sets.left);
+            next(&mut sets.right);
+        }
+        Rel::Subquery(subquery) => {
+            next(&mut subquery.from);
+            next(&mut subquery.inner);
+        }
+        Rel::Unnest(unnest) => next(&mut unnest.from),
         Rel::Union(all, _) => *all = inputs.collect(),
     }
     out

@@ -1,11 +1,13 @@
 //! Relations as SQL: one common table expression an operator, columns `c0`, `c1`, ….
 
-use crate::expr::{Expr, literal};
+use crate::expr::Expr;
 use crate::rel::{
-    Asof, Base, Call, Emit, Family, Frame, Function, Group, Join, Kind, Over, OverCall, Ranking,
-    Rel, Select, Top, Window,
+    Asof, Base, Call, Emit, Family, Function, Group, Join, Kind, Rel, Select, Sets, Window,
 };
 use crate::value::Type;
+
+mod rank;
+mod subquery;
 
 /// Writes queries over `bases`.
 pub struct Writer<'a> {
@@ -155,6 +157,9 @@ impl Writer<'_> {
             Rel::Asof(asof) => self.asof(asof),
             Rel::Top(top) => self.top(top),
             Rel::Over(over) => self.over(over),
+            Rel::Sets(sets) => self.sets(sets),
+            Rel::Unnest(unnest) => self.unnest(unnest),
+            Rel::Subquery(subquery) => self.subquery(subquery),
         }
     }
 
@@ -228,10 +233,19 @@ impl Writer<'_> {
             keys.push(self.expr(key));
         }
         columns.extend(self.calls(&group.calls, keys.len(), width));
-        let by = match (keys.is_empty(), group.rollup) {
+        let listed = |set: &Vec<usize>| {
+            let keys: Vec<&str> = set.iter().map(|key| keys[*key].as_str()).collect();
+            format!("({})", keys.join(", "))
+        };
+        let by = match (keys.is_empty(), &group.sets) {
             (true, _) => String::new(),
-            (false, true) => format!(" GROUP BY ROLLUP ({})", keys.join(", ")),
-            (false, false) => format!(" GROUP BY {}", keys.join(", ")),
+            (false, Sets::All) => format!(" GROUP BY {}", keys.join(", ")),
+            (false, Sets::Rollup) => format!(" GROUP BY ROLLUP ({})", keys.join(", ")),
+            (false, Sets::Cube) => format!(" GROUP BY CUBE ({})", keys.join(", ")),
+            (false, Sets::These(sets)) => {
+                let sets: Vec<String> = sets.iter().map(listed).collect();
+                format!(" GROUP BY GROUPING SETS ({})", sets.join(", "))
+            }
         };
         let query = format!("SELECT {} FROM {from}{by}", columns.join(", "));
         self.having(query, group.having.as_ref())
@@ -337,119 +351,10 @@ impl Writer<'_> {
         )
     }
 
-    fn top(&mut self, top: &Top) -> String {
-        let width = self.width(&top.from);
-        let from = self.name(&top.from);
-        let function = match top.ranking {
-            Ranking::RowNumber => "ROW_NUMBER",
-            Ranking::Rank => "RANK",
-            Ranking::DenseRank => "DENSE_RANK",
-        };
-        let partition = partition(&top.partition);
-        let mut order: Vec<String> = top
-            .order
-            .iter()
-            .map(|(index, down)| format!("c{index}{}", if *down { " DESC" } else { "" }))
-            .collect();
-        if top.ranking == Ranking::RowNumber {
-            let rest = (0..width).filter(|index| top.order.iter().all(|(c, _)| c != index));
-            order.extend(rest.map(column));
-        }
-        let columns = match top.numbered {
-            true => format!("{}, rn AS c{width}", names("", width).join(", ")),
-            false => names("", width).join(", "),
-        };
-        let sign = if top.only { "=" } else { "<=" };
-        format!(
-            "SELECT {columns} FROM (SELECT *, {function}() OVER ({partition}ORDER BY {}) AS rn \
-             FROM {from}) WHERE rn {sign} {}",
-            order.join(", "),
-            top.last
-        )
-    }
-
-    fn over(&mut self, over: &Over) -> String {
-        let width = self.width(&over.from);
-        let from = self.name(&over.from);
-        let partition = partition(&over.partition);
-        let by_time = format!("{partition}ORDER BY c{}", over.time);
-        let rest = (0..width).filter(|index| *index != over.time);
-        let by_all: Vec<String> = std::iter::once(over.time).chain(rest).map(column).collect();
-        let by_all = format!("{partition}ORDER BY {}", by_all.join(", "));
-        let mut columns = names("", width);
-        for (index, call) in over.calls.iter().enumerate() {
-            let text = match call {
-                OverCall::Number(Ranking::RowNumber) => format!("row_number() OVER ({by_all})"),
-                OverCall::Number(Ranking::Rank) => format!("rank() OVER ({by_time})"),
-                OverCall::Number(Ranking::DenseRank) => format!("dense_rank() OVER ({by_time})"),
-                OverCall::Shift(of, kind, by, default) => {
-                    let name = if *by > 0 { "lag" } else { "lead" };
-                    let default = match default {
-                        Some(value) => format!(", {}", literal(value, *kind, self.zoned)),
-                        None => String::new(),
-                    };
-                    format!("{name}(c{of}, {}{default}) OVER ({by_all})", by.abs())
-                }
-                OverCall::Aggregate(function, argument, frame) => {
-                    let call = Call {
-                        function: *function,
-                        argument: argument.map(|(index, of)| (Expr::Column(index), of)),
-                        distinct: false,
-                        filter: None,
-                    };
-                    let call = match function {
-                        Function::First => format!("first_value({})", self.argument(&call)),
-                        Function::Last => format!("last_value({})", self.argument(&call)),
-                        _ => self.call(&call, width),
-                    };
-                    format!("{call} OVER ({})", framed(*frame, &by_time, &by_all))
-                }
-            };
-            columns.push(format!("{text} AS c{}", width + index));
-        }
-        format!("SELECT {} FROM {from}", columns.join(", "))
-    }
-
     fn argument(&self, call: &Call) -> String {
         match &call.argument {
             Some((argument, _)) => self.expr(argument),
             None => "*".to_owned(),
-        }
-    }
-}
-
-fn framed(frame: Frame, by_time: &str, by_all: &str) -> String {
-    let bound = |before: Option<String>| match before {
-        None => "UNBOUNDED PRECEDING".to_owned(),
-        Some(text) => format!("{text} PRECEDING"),
-    };
-    match frame {
-        Frame::Default => by_time.to_owned(),
-        Frame::Rows(before, after) => {
-            let end = match after {
-                0 => "CURRENT ROW".to_owned(),
-                rows => format!("{rows} FOLLOWING"),
-            };
-            let start = bound(before.map(|rows| rows.to_string()));
-            format!("{by_all} ROWS BETWEEN {start} AND {end}")
-        }
-        Frame::Range(before, after) => {
-            let end = match after {
-                0 => "CURRENT ROW".to_owned(),
-                us => format!("{} FOLLOWING", interval(us)),
-            };
-            let start = bound(before.map(interval));
-            format!("{by_time} RANGE BETWEEN {start} AND {end}")
-        }
-    }
-}
-
-fn partition(columns: &[usize]) -> String {
-    match columns {
-        [] => String::new(),
-        columns => {
-            let columns: Vec<String> = columns.iter().map(|index| column(*index)).collect();
-            format!("PARTITION BY {} ", columns.join(", "))
         }
     }
 }

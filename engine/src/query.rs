@@ -33,7 +33,10 @@ pub(crate) mod literals;
 pub(crate) mod names;
 pub(crate) mod namespace;
 pub(crate) mod parameters;
+pub(crate) mod peeked;
+pub(crate) mod scalar;
 pub(crate) mod served;
+pub(crate) mod told_apart;
 
 /// What a statement is planned with.
 pub(crate) struct Planning {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, StringArray, TimestampMicrosecondArray, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
-use futures::{StreamExt, TryStreamExt};
-use rtsap_catalog::object::ObjectKind;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use rtsap_catalog::object::{ObjectKind, Relation};
 use rtsap_plan::graph::StreamPlan;
 use rtsap_plan::operator::ObjectId;
 use rtsap_planner::plan_view;
@@ -15,7 +17,7 @@ use rtsap_planner::statement::{SubscribeStatement, SubscribeTarget};
 use rtsap_runtime::serve::Part;
 use rtsap_runtime::spec::{Pace, StartFrom, ViewSpec};
 use rtsap_runtime::subscribe::SubscriptionEvent;
-use rtsap_stream::change::Op;
+use rtsap_stream::change::{ChangelogMode, Op};
 
 use crate::error::EngineError;
 use crate::instance::Instance;
@@ -24,6 +26,9 @@ use crate::query::namespace;
 use crate::response::BatchStream;
 use crate::sequence::own_name;
 use crate::session::change::shifted;
+use envelope::Enveloped;
+
+mod envelope;
 
 /// Numbers of temporary views begin here: far above those of the catalog.
 const TEMPORARY: u64 = 1 << 62;
@@ -35,6 +40,9 @@ pub(crate) struct Followed {
     rows: SchemaRef,
     snapshot: bool,
     progress: bool,
+    envelope: Option<Enveloped>,
+    /// When it ends, in microseconds since the Unix epoch.
+    up_to: Option<i64>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +61,11 @@ impl Followed {
             Arc::new(Field::new("rtsap_op", DataType::Utf8, false)),
         ];
         let progress = self.progress;
-        fields.extend(self.rows.fields().iter().map(|field| {
+        let rows = match &self.envelope {
+            Some(envelope) => envelope.fields(&self.rows),
+            None => self.rows.fields().to_vec(),
+        };
+        fields.extend(rows.iter().map(|field| {
             // A row that only says how far the stream is has nothing in the other columns.
             if progress {
                 Arc::new(field.as_ref().clone().with_nullable(true))
@@ -73,12 +85,8 @@ pub(crate) fn follow(
     instance: &Instance,
     statement: &SubscribeStatement,
 ) -> Result<Followed, EngineError> {
-    if statement.upsert_key.is_some() {
-        let error = EngineError::unsupported("ENVELOPE UPSERT");
-        return Err(error.hint("Leave it out: an update comes as a delete and an insert."));
-    }
     let catalog = instance.snapshot();
-    let (what, rows) = match &statement.target {
+    let (what, relation) = match &statement.target {
         SubscribeTarget::Relation(name) => {
             let own = own_name(name)?;
             if let Some(view) = catalog.resolve(own.as_str())
@@ -89,7 +97,7 @@ pub(crate) fn follow(
                 let planned = plan_view(&query, &[], &catalog, &instance.functions);
                 let planned = planned.map_err(|error| error.moved(name.position))?;
                 let what = What::Query(Arc::new(planned.plan));
-                return Ok(followed(statement, what, planned.relation.schema));
+                return followed(statement, what, planned.relation);
             }
             let resolved = namespace::resolve(&catalog, instance, own.as_str());
             let resolved = resolved.map_err(|error| error.at(Some(name.position)))?;
@@ -100,7 +108,18 @@ pub(crate) fn follow(
                 };
                 return Err(unknown_relation(own.as_str(), scene).at(Some(name.position)));
             };
-            (What::Relation(table.object, table.part), table.schema)
+            // Of rows that are late or wrong none is ever changed.
+            let relation = Relation {
+                schema: Arc::clone(&table.schema),
+                mode: ChangelogMode::Append,
+                key: Vec::new(),
+                event_time: None,
+            };
+            let object = catalog.resolve(own.as_str());
+            let object = object.and_then(|object| object.relation.clone());
+            let whole = object.filter(|_| table.part == Part::Rows);
+            let what = What::Relation(table.object, table.part);
+            (what, whole.unwrap_or(relation))
         }
         SubscribeTarget::Query {
             query,
@@ -108,19 +127,31 @@ pub(crate) fn follow(
         } => {
             let planned = plan_view(query, &[], &catalog, &instance.functions);
             let planned = planned.map_err(|error| shifted(error.into(), *query_offset))?;
-            (What::Query(Arc::new(planned.plan)), planned.relation.schema)
+            (What::Query(Arc::new(planned.plan)), planned.relation)
         }
     };
-    Ok(followed(statement, what, rows))
+    followed(statement, what, relation)
 }
 
-fn followed(statement: &SubscribeStatement, what: What, rows: SchemaRef) -> Followed {
-    Followed {
+fn followed(
+    statement: &SubscribeStatement,
+    what: What,
+    relation: Relation,
+) -> Result<Followed, EngineError> {
+    let name = match &statement.target {
+        SubscribeTarget::Relation(name) => format!("\"{}\"", name.name),
+        SubscribeTarget::Query { .. } => "the query".to_owned(),
+    };
+    let envelope = statement.envelope.as_ref();
+    let envelope = envelope.map(|envelope| Enveloped::new(envelope, &relation, &name));
+    Ok(Followed {
         what,
-        rows,
+        envelope: envelope.transpose()?,
+        rows: relation.schema,
         snapshot: statement.snapshot,
         progress: statement.progress,
-    }
+        up_to: statement.up_to,
+    })
 }
 
 /// Begins to follow. The rows never end by themselves unless the relation is dropped.
@@ -142,30 +173,57 @@ pub(crate) async fn start(
         .runtime
         .subscribe(object, part, followed.snapshot)
         .await?;
-    let (schema, progress) = (followed.schema(), followed.progress);
+    let (schema, followed) = (followed.schema(), followed.clone());
+    let up_to = followed.up_to;
+    let in_time = move |event: &SubscriptionEvent| up_to.is_none_or(|end| event.at_us < end);
     let rows = subscription
         .map_err(EngineError::from)
+        .try_take_while(move |event| futures::future::ready(Ok(in_time(event))))
         .try_filter_map(move |event| {
             // The view lives as long as somebody reads its changes.
             let _alive = &temporary;
-            futures::future::ready(batch_of(&schema, &event, progress))
+            futures::future::ready(batch_of(&schema, &event, &followed))
         });
-    Ok(rows.boxed())
+    Ok(match up_to {
+        None => rows.boxed(),
+        Some(end) => until(rows.boxed(), end),
+    })
+}
+
+/// How long after its end a publish may still be under way to a reader.
+const UNDER_WAY: Duration = Duration::from_millis(100);
+
+/// `rows` until `end`, in microseconds since the Unix epoch, has passed and none waits any more.
+fn until(mut rows: BatchStream, end: i64) -> BatchStream {
+    let left = end - chrono::Utc::now().timestamp_micros();
+    let left = Duration::from_micros(u64::try_from(left).unwrap_or(0)) + UNDER_WAY;
+    let mut timer = Box::pin(tokio::time::sleep(left));
+    let rows = futures::stream::poll_fn(move |context| match rows.poll_next_unpin(context) {
+        Poll::Pending => timer.poll_unpin(context).map(|()| None),
+        ready => ready,
+    });
+    rows.boxed()
 }
 
 /// The rows that tell of an event, if any.
 fn batch_of(
     schema: &SchemaRef,
     event: &SubscriptionEvent,
-    progress: bool,
+    followed: &Followed,
 ) -> Result<Option<RecordBatch>, EngineError> {
     let Some(changes) = event.changes.as_ref().filter(|changes| !changes.is_empty()) else {
-        return if progress {
+        return if followed.progress {
             progress_row(schema, event).map(Some)
         } else {
             Ok(None)
         };
     };
+    if let Some(envelope) = &followed.envelope {
+        let (ops, told) = envelope.told(changes)?;
+        let mut columns = leading(event, ops);
+        columns.extend(told);
+        return batch(schema, columns).map(Some);
+    }
     let ops = (0..changes.len()).map(|index| match changes.op(index) {
         Op::Insert => "insert",
         Op::Delete => "delete",

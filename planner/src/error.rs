@@ -42,6 +42,12 @@ pub enum Cause {
         /// The clause.
         clause: String,
     },
+    /// Operators above each other.
+    #[error("more than {max} operators lie above each other")]
+    TooDeep {
+        /// How many may.
+        max: usize,
+    },
     /// A literal cannot be read.
     #[error("cannot read {text:?} as {wanted}")]
     Literal {
@@ -275,6 +281,7 @@ impl PlanError {
             Cause::Syntax { .. } => "RT0101",
             Cause::Unsupported { .. } => "RT0102",
             Cause::Conflict { .. } => "RT0103",
+            Cause::TooDeep { .. } => "RT0505",
             Cause::Literal { .. } => "RT0104",
             Cause::UnknownRelation { .. } => "RT0201",
             Cause::UnknownColumn { .. } => "RT0202",

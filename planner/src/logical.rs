@@ -12,6 +12,7 @@ mod joined_window;
 pub mod literal;
 mod named_windows;
 pub mod plain_view;
+pub mod query_spelling;
 pub mod row_spelling;
 pub mod sample;
 pub mod scope;

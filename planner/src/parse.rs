@@ -8,6 +8,8 @@ mod backtick;
 pub mod clause;
 pub mod cursor;
 pub mod define;
+mod depth;
+pub mod dialect;
 pub mod emit;
 pub mod explain;
 mod frame;

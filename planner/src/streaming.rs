@@ -27,7 +27,7 @@ pub mod unnest;
 pub mod values;
 pub mod window;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -118,14 +118,34 @@ pub fn plan_view(
     functions: &Functions,
 ) -> Result<PlannedView, PlanError> {
     let options = ViewOptions::default();
-    plan_view_with(query_text, column_names, &options, catalog, functions)
+    plan(query_text, column_names, &options, catalog, functions)
 }
 
-/// As [`plan_view`], for a view with options.
+/// As [`plan_view`], for a view with options, whose columns are read by name.
 ///
 /// # Errors
-/// As [`plan_view`].
+/// As [`plan_view`]; for two columns of one name.
 pub fn plan_view_with(
+    query_text: &str,
+    column_names: &[String],
+    options: &ViewOptions,
+    catalog: &CatalogSnapshot,
+    functions: &Functions,
+) -> Result<PlannedView, PlanError> {
+    let planned = plan(query_text, column_names, options, catalog, functions)?;
+    let mut names = HashSet::new();
+    for field in planned.relation.schema.fields() {
+        if !names.insert(field.name()) {
+            let name = field.name().clone();
+            let error = PlanError::new(Cause::DuplicateColumn { name });
+            let error = error.hint("Give each column a name of its own with AS.");
+            return Err(translate(&error.into(), query_text, functions));
+        }
+    }
+    Ok(planned)
+}
+
+fn plan(
     query_text: &str,
     column_names: &[String],
     options: &ViewOptions,

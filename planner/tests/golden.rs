@@ -348,8 +348,8 @@ fn target(target: &SubscribeTarget) -> String {
 fn rest(subscribe: &rtsap_planner::statement::SubscribeStatement) -> String {
     let (snapshot, progress) = (subscribe.snapshot, subscribe.progress);
     format!(
-        "snapshot={snapshot} progress={progress} key={:?}",
-        subscribe.upsert_key
+        "snapshot={snapshot} progress={progress} envelope={:?} up_to={:?}",
+        subscribe.envelope, subscribe.up_to
     )
 }
 

@@ -27,6 +27,7 @@ pub mod error;
 pub mod handle;
 pub mod metrics;
 pub mod operator;
+pub mod peek;
 pub mod reader;
 pub mod serve;
 pub mod sink_task;

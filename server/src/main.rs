@@ -18,6 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
+/// Bytes of stack of each thread that plans statements: chains of operators nest as deep as they are
+/// long.
+const STACK_BYTES: usize = 256 << 20;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = arm_failpoints() {
@@ -25,6 +29,7 @@ fn main() -> ExitCode {
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(STACK_BYTES)
         .build()
     {
         Ok(runtime) => runtime,
@@ -35,7 +40,17 @@ fn main() -> ExitCode {
             });
         }
     };
-    let result = runtime.block_on(run(cli));
+    // On a thread of its own, for its stack: the views of the catalog are planned there.
+    let result = std::thread::scope(|scope| {
+        let main = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let main = main.spawn_scoped(scope, || runtime.block_on(run(cli)));
+        let main = main.map_err(|source| ServerError::Io {
+            action: "start the main thread".to_owned(),
+            source,
+        })?;
+        main.join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
     // Sessions that never end, such as subscriptions, must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     match result {

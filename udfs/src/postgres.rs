@@ -21,6 +21,7 @@ mod format;
 pub(crate) mod function;
 mod json;
 mod mixed;
+mod moving;
 mod numeric;
 mod operators;
 mod semantics;

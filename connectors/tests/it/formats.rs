@@ -16,6 +16,7 @@ use rtsap_stream::source::{Offset, RawBatch, SplitId};
 mod avro;
 mod keys;
 mod protobuf;
+mod real_registry;
 mod registry;
 
 /// A message of a topic.

@@ -1,15 +1,17 @@
 //! Random queries. What the language cannot state may come out; the planner then refuses it.
 
-use crate::expr::{Compare, Expr};
+use crate::case::MOVING;
+use crate::expr::Expr;
 use crate::generate::expr::{column_of, literal, some, truth};
 use crate::random::Random;
 use crate::rel::{
-    Asof, Base, Call, Emit, Family, Frame, Function, Group, Join, Kind, Near, OverCall, Rel,
-    Select, Shape, Window,
+    Base, Call, Emit, Family, Frame, Function, Group, OverCall, Rel, Select, Sets, Shape, Window,
 };
 use crate::value::Type;
 
+mod join;
 mod rank;
+mod subquery;
 
 /// How often to try for an input that has event time before a stream is taken.
 const TRIES: usize = 4;
@@ -35,10 +37,10 @@ impl<'a> Maker<'a> {
     /// A query of at most `depth` operators above a base.
     pub fn rel(&mut self, depth: usize) -> Rel {
         if depth == 0 {
-            return Rel::Base(self.random.one_of(&[0, 0, 0, 1, 1, 1, 2, 3, 3]));
+            return Rel::Base(self.random.one_of(&[0, 0, 0, 1, 1, 1, 2, 3, 3, MOVING]));
         }
         let depth = depth - 1;
-        match self.random.below(24) {
+        match self.random.below(29) {
             0..=3 => self.select(depth),
             4..=5 => self.union(depth),
             6..=8 => self.group(depth),
@@ -49,10 +51,14 @@ impl<'a> Maker<'a> {
             18 => self.asof(depth),
             19..=20 => self.top(depth),
             21..=22 => self.over(depth),
+            23 => self.sets(depth),
+            24 => self.unnest(depth),
+            25..=27 => self.subquery(depth),
             _ => {
                 let emit = self.random.one_of(&[Emit::Default, Emit::Close]);
                 let from = self.rel(depth.max(1));
-                let closes = matches!(from, Rel::Window(_));
+                let open = |rel: &Rel| matches!(rel, Rel::Base(MOVING));
+                let closes = matches!(from, Rel::Window(_)) && !from.any(&open);
                 let emit = if closes { emit } else { Emit::Default };
                 Rel::Stored(Box::new(from), emit)
             }
@@ -71,6 +77,23 @@ impl<'a> Maker<'a> {
         let rel = Rel::Base(self.random.below(2));
         let shape = self.shape(&rel);
         let time = shape.time.unwrap_or_default();
+        (rel, shape, time)
+    }
+
+    /// Rows that change and have event time.
+    fn moving(&mut self) -> (Rel, Shape, usize) {
+        let rel = Rel::Base(MOVING);
+        let shape = self.shape(&rel);
+        let time = self.bases[MOVING].time.unwrap_or_default();
+        if self.random.one_in(2) {
+            return (rel, shape, time);
+        }
+        let rel = Rel::Select(Select {
+            from: Box::new(rel),
+            filter: Some(truth(self.random, &shape.types, 1)),
+            columns: Vec::new(),
+            distinct: false,
+        });
         (rel, shape, time)
     }
 
@@ -251,20 +274,40 @@ impl<'a> Maker<'a> {
                 keys.push((key, of));
             }
         }
-        let rollup = keys.len() > 1
-            && self.random.one_in(4)
-            && keys.iter().all(|(key, _)| matches!(key, Expr::Column(_)));
+        let sets = self.grouping(&keys);
         let calls = self.calls(&shape.types, !shape.append);
         let mut group = Group {
             from: Box::new(from),
             keys,
             calls,
             having: None,
-            rollup,
+            sets,
         };
         let types = self.shape(&Rel::Group(group.clone())).types;
         group.having = self.having(&types);
         Rel::Group(group)
+    }
+
+    /// Grouping sets of plain keys that differ, now and then.
+    fn grouping(&mut self, keys: &[(Expr, Type)]) -> Sets {
+        let columns = keys.iter().map(|(key, _)| match key {
+            Expr::Column(column) => Some(*column),
+            _ => None,
+        });
+        let columns: Option<Vec<usize>> = columns.collect();
+        let differ = matches!(columns.as_deref(), Some([a, b]) if a != b);
+        if !differ || !self.random.one_in(3) {
+            return Sets::All;
+        }
+        match self.random.below(3) {
+            0 => Sets::Rollup,
+            1 => Sets::Cube,
+            _ => Sets::These(match self.random.below(3) {
+                0 => vec![vec![0], vec![1]],
+                1 => vec![vec![0, 1], vec![], vec![1]],
+                _ => vec![vec![1, 0], vec![0], vec![0]],
+            }),
+        }
     }
 
     fn family(&mut self) -> Family {
@@ -300,7 +343,10 @@ impl<'a> Maker<'a> {
     }
 
     fn window(&mut self, depth: usize) -> Rel {
-        let (from, shape, time) = self.timed(depth);
+        let (from, shape, time) = match depth > 0 && self.random.one_in(6) {
+            true => self.moving(),
+            false => self.timed(depth),
+        };
         let keys = self.keys_of(&shape, 2);
         let calls = self.calls(&shape.types, true);
         let mut window = Window {
@@ -314,161 +360,5 @@ impl<'a> Maker<'a> {
         let types = self.shape(&Rel::Window(window.clone())).types;
         window.having = self.having(&types);
         Rel::Window(window)
-    }
-
-    /// Columns of one type on both sides.
-    fn equal(&mut self, left: &Shape, right: &Shape) -> Option<(usize, usize)> {
-        let of = self
-            .random
-            .one_of(&[Type::Text, Type::Text, Type::Text, Type::Int]);
-        let left = column_of(self.random, &left.types, of)?;
-        Some((left, column_of(self.random, &right.types, of)?))
-    }
-
-    fn residual(&mut self, left: &Shape, right: &Shape) -> Option<Expr> {
-        if !self.random.one_in(3) {
-            return None;
-        }
-        let width = left.types.len();
-        let of = self.random.one_of(&[Type::Int, Type::Text]);
-        let own = column_of(self.random, &left.types, of)?;
-        let other = column_of(self.random, &right.types, of)?;
-        let op = self
-            .random
-            .one_of(&[Compare::Less, Compare::NotEqual, Compare::GreaterEqual]);
-        let (a, b) = (Expr::Column(own), Expr::Column(width + other));
-        Some(Expr::Compare(op, Box::new(a), Box::new(b)))
-    }
-
-    fn kind(&mut self) -> Kind {
-        self.random.one_of(&[
-            Kind::Inner,
-            Kind::Inner,
-            Kind::Left,
-            Kind::Right,
-            Kind::Full,
-            Kind::Semi,
-            Kind::Anti,
-        ])
-    }
-
-    fn regular(&mut self, depth: usize) -> Rel {
-        let (left, right) = (self.rel(depth), self.rel(depth.saturating_sub(1)));
-        let (ours, theirs) = (self.shape(&left), self.shape(&right));
-        let Some(key) = self.equal(&ours, &theirs) else {
-            return left;
-        };
-        let residual = self.residual(&ours, &theirs);
-        Rel::Join(Join {
-            kind: self.kind(),
-            left: Box::new(left),
-            right: Box::new(right),
-            keys: vec![key],
-            near: None,
-            residual,
-        })
-    }
-
-    fn interval(&mut self, depth: usize) -> Rel {
-        let (left, ours, own) = self.timed(depth);
-        let (right, theirs, other) = self.timed(depth.saturating_sub(1));
-        let keys = match self.random.one_in(5) {
-            true => None,
-            false => self.equal(&ours, &theirs),
-        };
-        let lower = self.random.between(-6, 4) * 500_000;
-        let residual = self.residual(&ours, &theirs);
-        Rel::Join(Join {
-            kind: self.kind(),
-            left: Box::new(left),
-            right: Box::new(right),
-            keys: keys.into_iter().collect(),
-            near: Some(Near {
-                left: own,
-                right: other,
-                lower,
-                upper: lower + self.random.between(0, 12) * 500_000,
-            }),
-            residual,
-        })
-    }
-
-    fn window_join(&mut self, depth: usize) -> Rel {
-        let family = loop {
-            match self.family() {
-                Family::Session(_) => {}
-                family => break family,
-            }
-        };
-        let aggregated = self.random.one_in(2);
-        let mut side = |depth: usize| {
-            let (from, shape, time) = self.timed(depth);
-            if !aggregated {
-                return Rel::Assigned(Box::new(from), time, family);
-            }
-            let calls = self.calls(&shape.types, true);
-            Rel::Window(Window {
-                from: Box::new(from),
-                time,
-                family,
-                keys: column_of(self.random, &shape.types, Type::Text)
-                    .into_iter()
-                    .collect(),
-                calls,
-                having: None,
-            })
-        };
-        let (left, right) = (side(depth), side(depth.saturating_sub(1)));
-        let (ours, theirs) = (self.shape(&left), self.shape(&right));
-        let start = |shape: &Shape| match aggregated {
-            true => 0,
-            false => shape.types.len() - 2,
-        };
-        let (own, other) = (start(&ours), start(&theirs));
-        let mut keys = vec![(own, other), (own + 1, other + 1)];
-        if !self.random.one_in(4) {
-            keys.extend(self.equal(&ours, &theirs));
-        }
-        let residual = self.residual(&ours, &theirs);
-        Rel::Join(Join {
-            kind: self.kind(),
-            left: Box::new(left),
-            right: Box::new(right),
-            keys,
-            near: None,
-            residual,
-        })
-    }
-
-    fn asof(&mut self, depth: usize) -> Rel {
-        let (left, ours, own) = self.timed(depth);
-        // Of rows of one time the last to arrive counts, so the right side is a stream as it came.
-        let base = self.random.below(2);
-        let stream = Rel::Base(base);
-        let theirs = self.shape(&stream);
-        let right = match self.random.one_in(3) {
-            true => Rel::Select(Select {
-                from: Box::new(stream),
-                filter: Some(truth(self.random, &theirs.types, 1)),
-                columns: Vec::new(),
-                distinct: false,
-            }),
-            false => stream,
-        };
-        let Some(key) = column_of(self.random, &ours.types, Type::Text) else {
-            return left;
-        };
-        Rel::Asof(Asof {
-            left: Box::new(left),
-            right: Box::new(right),
-            times: (own, theirs.time.unwrap_or_default()),
-            key: (key, 1),
-            strict: self.random.one_in(3),
-            outer: self.random.one_in(2),
-            tolerance: self
-                .random
-                .one_in(2)
-                .then(|| self.random.between(0, 10) * 500_000),
-        })
     }
 }

@@ -1,6 +1,9 @@
 //! What holds for each relation: its columns, its event time, whether its rows change.
 
-use super::{Base, Call, Emit, Group, Join, Kind, Over, OverCall, Rel, Select, Shape, Top, Window};
+use super::{
+    As, Base, Call, Emit, Group, Join, Kind, Over, OverCall, Purpose, Rel, Select, Shape, Subquery,
+    Top, Unnest, Window,
+};
 use crate::expr::Expr;
 use crate::value::Type;
 
@@ -13,7 +16,7 @@ impl Rel {
                 Shape {
                     types: base.columns.iter().map(|(_, of)| *of).collect(),
                     time: base.time.filter(|_| base.key.is_none()),
-                    append: base.time.is_some(),
+                    append: base.time.is_some() && base.key.is_none(),
                 }
             }
             Self::Stored(from, emit) => {
@@ -34,9 +37,9 @@ impl Rel {
             Self::Assigned(from, ..) => {
                 let from = from.shape(bases);
                 Shape {
-                    time: Some(from.types.len()),
+                    time: from.append.then_some(from.types.len()),
                     types: [from.types, vec![Type::Time, Type::Time]].concat(),
-                    append: true,
+                    append: from.append,
                 }
             }
             Self::Join(join) => join.shape(bases),
@@ -50,6 +53,13 @@ impl Rel {
             }
             Self::Top(top) => top.shape(bases),
             Self::Over(over) => over.shape(bases),
+            Self::Sets(sets) => Shape {
+                time: None,
+                append: false,
+                ..sets.left.shape(bases)
+            },
+            Self::Unnest(unnest) => unnest.shape(bases),
+            Self::Subquery(subquery) => subquery.shape(bases),
         }
     }
 }
@@ -83,8 +93,36 @@ impl Window {
         let keys = [Type::Time, Type::Time].into_iter().chain(keys);
         Shape {
             types: types(keys, &self.calls),
-            time: Some(0),
-            append: true,
+            time: from.append.then_some(0),
+            append: from.append,
+        }
+    }
+}
+
+impl Unnest {
+    fn shape(&self, bases: &[Base]) -> Shape {
+        let mut shape = self.from.shape(bases);
+        shape.types.push(self.of);
+        if self.numbered {
+            shape.types.push(Type::Int);
+        }
+        shape
+    }
+}
+
+impl Subquery {
+    fn shape(&self, bases: &[Base]) -> Shape {
+        let mut types = self.from.shape(bases).types;
+        match &self.purpose {
+            Purpose::Test(_, As::Condition | As::Or(_)) => {}
+            Purpose::Test(_, As::Column) => types.push(Type::Bool),
+            Purpose::Value(call) => types.push(call.result()),
+            Purpose::First(..) => types.extend(self.inner.shape(bases).types),
+        }
+        Shape {
+            types,
+            time: None,
+            append: false,
         }
     }
 }

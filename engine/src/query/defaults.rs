@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
+use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry as _, SessionState};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::OptimizerConfig;
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
+use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerRule};
+use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
 use datafusion_pg_catalog::pg_catalog::generate_series_arg_coercion::CoerceIntArgsToBigInt;
@@ -19,6 +25,49 @@ use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics}
 use crate::config::EngineConfig;
 use crate::pg_catalog::functions;
 use crate::pg_catalog::pg_type::PgTypePlanner;
+
+/// DataFusion's rules but the one that makes two aggregations of one with DISTINCT, which takes every
+/// `sum` and `count` for its own, and with filters that stay above aggregates of all rows.
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let left_out = SingleDistinctToGroupBy::new();
+    let mut rules = Optimizer::new().rules;
+    rules.retain(|rule| rule.name() != left_out.name());
+    for rule in &mut rules {
+        if rule.name() == PushDownFilter::new().name() {
+            *rule = Arc::new(PushDownFilterToGroups(Arc::clone(rule)));
+        }
+    }
+    rules
+}
+
+/// `PushDownFilter`, except into an aggregate whose rows are not told apart by its groups: it would
+/// push a condition without columns below one that has a row even of nothing.
+#[derive(Debug)]
+struct PushDownFilterToGroups(Arc<dyn OptimizerRule + Send + Sync>);
+
+impl OptimizerRule for PushDownFilterToGroups {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        if let LogicalPlan::Filter(filter) = &plan
+            && let LogicalPlan::Aggregate(aggregate) = filter.input.as_ref()
+            && matches!(aggregate.group_expr.as_slice(), [] | [Expr::GroupingSet(_)])
+        {
+            return Ok(Transformed::no(plan));
+        }
+        self.0.rewrite(plan, config)
+    }
+}
 
 /// The state that sessions copy.
 pub(crate) fn base_state(
@@ -33,6 +82,8 @@ pub(crate) fn base_state(
     let options = session.options_mut();
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = true;
+    // It compares what we note on fields, such as the length of a varchar, which nothing computes by.
+    options.execution.skip_physical_aggregate_schema_check = true;
     options.catalog.default_schema = "public".to_owned();
     let pool = FairSpillPool::new(config.query_bytes_max);
     let runtime = RuntimeEnvBuilder::new()
@@ -44,6 +95,7 @@ pub(crate) fn base_state(
         .with_runtime_env(runtime)
         .with_default_features()
         .with_type_planner(Arc::new(PgTypePlanner))
+        .with_optimizer_rules(optimizer_rules())
         .with_analyzer_rules(vec![
             Arc::clone(&windows.subquery_rule),
             Arc::new(ResolveGroupingFunction::new()),

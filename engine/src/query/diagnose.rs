@@ -115,6 +115,7 @@ fn external(error: Box<dyn Error + Send + Sync>) -> EngineError {
     };
     match error.downcast::<PlanError>() {
         Ok(error) => EngineError::from(*error),
+        Err(error) if is_of_pattern(&error.to_string()) => wrong_pattern(&error.to_string()),
         Err(error) => {
             EngineError::internal(format!("cannot run the statement: {error}")).caused_by(error)
         }
@@ -139,6 +140,8 @@ fn execution(message: &str) -> EngineError {
     let lower = text.to_lowercase();
     let sqlstate = if lower.contains("divide by zero") {
         return EngineError::invalid("RT0535", "division by zero").sqlstate("22012");
+    } else if is_of_pattern(&lower) {
+        return wrong_pattern(&text);
     } else if lower.contains("overflow") || lower.contains("too large") {
         "22003"
     } else if lower.contains("cannot cast") || lower.contains("parsing") || lower.contains("parser")
@@ -148,6 +151,18 @@ fn execution(message: &str) -> EngineError {
         "22000"
     };
     EngineError::invalid("RT0535", text).sqlstate(sqlstate)
+}
+
+fn is_of_pattern(message: &str) -> bool {
+    let lower = message.to_lowercase();
+    lower.contains("regular expression") || lower.contains("regex parse error")
+}
+
+/// A regular expression that cannot be read; those here look neither ahead nor back.
+fn wrong_pattern(message: &str) -> EngineError {
+    let error = EngineError::invalid("RT0535", "invalid regular expression").sqlstate("2201B");
+    let last = message.lines().next_back().unwrap_or(message);
+    error.detail(last.trim_start_matches("error: "))
 }
 
 fn syntax(error: &ParserError) -> EngineError {

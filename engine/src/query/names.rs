@@ -44,7 +44,7 @@ fn of_item(item: &SelectItem) -> Option<String> {
 }
 
 /// The name PostgreSQL derives from an expression (`FigureColname`); `None` for `?column?`.
-fn of_expr(expr: &Expr) -> Option<String> {
+pub(super) fn of_expr(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Identifier(ident) => Some(folded(ident)),
         Expr::CompoundIdentifier(parts) => parts.last().map(folded),

@@ -20,6 +20,7 @@ use crate::error::EngineError;
 use crate::instance::Instance;
 use crate::pg_catalog::PgCatalog;
 use crate::pg_catalog::functions::SharedVariables;
+use crate::query::peeked::{SourceTable, unreadable_source};
 use crate::query::served::ServedTable;
 use crate::system::SystemTables;
 
@@ -119,6 +120,13 @@ impl SchemaProvider for Public {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(object) = self.catalog.resolve(name)
+            && let ObjectKind::Source(def) = &object.def.kind
+        {
+            let table = SourceTable::new(&self.instance, object, def)
+                .map_err(|error| DataFusionError::External(Box::new(error)))?;
+            return Ok(Some(Arc::new(table)));
+        }
         match resolve(&self.catalog, &self.instance, name) {
             Ok(Some(table)) => Ok(Some(Arc::new(table))),
             Ok(None) => self.pg.table(name).await,
@@ -203,17 +211,6 @@ pub(crate) fn resolve(
         table_type: table_type(object),
         definition: Some(object.def.sql.clone()),
     }))
-}
-
-fn unreadable_source(name: &str) -> EngineError {
-    let message = format!("cannot read source \"{name}\" directly");
-    EngineError::invalid("RT0532", message)
-        .sqlstate("42809")
-        .detail("A source is a stream outside; its rows are not kept.")
-        .hint(format!(
-            "Create a streaming view over it: CREATE STREAMING VIEW v AS SELECT ... FROM {name}. \
-             Payloads that could not be decoded are in \"{name}$errors\"."
-        ))
 }
 
 fn unreadable_sink(name: &str) -> EngineError {

@@ -43,6 +43,28 @@ pub(crate) fn source(
     id: ObjectNumber,
     bound: BoundSource,
 ) -> Result<Candidate, EngineError> {
+    let (def, relation) = (bound.def.clone(), bound.relation.clone());
+    let notices = bound.notices.clone();
+    let spec = source_spec(instance, name, id, bound)?;
+    Ok(Candidate {
+        kind: ObjectKind::Source(def),
+        depends_on: Vec::new(),
+        relation: Some(relation),
+        start: Start::Source(Box::new(spec)),
+        notices,
+    })
+}
+
+/// How a source is read.
+///
+/// # Errors
+/// What the connector refuses about options and columns.
+pub(crate) fn source_spec(
+    instance: &Instance,
+    name: &str,
+    id: ObjectNumber,
+    bound: BoundSource,
+) -> Result<SourceSpec, EngineError> {
     let options = Options(bound.def.options.clone());
     let request = SourceRequest {
         name: name.to_owned(),
@@ -67,7 +89,7 @@ pub(crate) fn source(
             "source \"{name}\" names a missing column"
         )));
     };
-    let spec = SourceSpec {
+    Ok(SourceSpec {
         id: ObjectId(id),
         name: name.to_owned(),
         source,
@@ -80,13 +102,6 @@ pub(crate) fn source(
         future_skew_max: times.skew,
         alignment: times.alignment,
         on_error: times.on_error,
-    };
-    Ok(Candidate {
-        kind: ObjectKind::Source(bound.def),
-        depends_on: Vec::new(),
-        relation: Some(bound.relation),
-        start: Start::Source(Box::new(spec)),
-        notices: bound.notices,
     })
 }
 

@@ -18,6 +18,8 @@ use crate::query::diagnose::diagnose;
 use crate::query::literals;
 use crate::query::names::{names, renamed};
 use crate::query::parameters;
+use crate::query::scalar::may_be_null;
+use crate::query::told_apart::tell_apart;
 use crate::response::CommandTag;
 use crate::sequence::{existing, own_name};
 use crate::session::modify::{self, Modification};
@@ -241,12 +243,16 @@ pub(super) async fn read(
     let catalog = session.instance.snapshot();
     let version = catalog.version();
     let planning = session.planning(catalog, &statement.whole);
-    let rewritten = compatible(statement.text(), query);
+    let names = names(query);
+    let mut rewritten = compatible(statement.text(), query);
+    if names.is_some() {
+        tell_apart(&mut rewritten);
+    }
+    may_be_null(&mut rewritten);
     let plan = planning.plan_read(&rewritten).await?;
     let (plan, types) =
         parameters::typed(plan, declared).map_err(|error| diagnose(error, planning.scene()))?;
     let schema = planning.columns(plan.clone())?;
-    let names = names(query);
     let schema = renamed(&schema, names.as_deref());
     Ok((
         PlannedRead {

@@ -112,3 +112,35 @@ async fn a_generated_source_feeds_a_view() {
     assert_eq!(error.code, "RT0532");
     assert!(error.hint.unwrap().contains("CREATE STREAMING VIEW"));
 }
+
+#[tokio::test]
+async fn the_newest_rows_of_a_source_can_be_looked_at() {
+    let harness = Harness::new().await;
+    let mut client = harness.session();
+    client
+        .ok(
+            "CREATE SOURCE ticks (symbol TEXT, price DOUBLE PRECISION, ts TIMESTAMP(6), \
+             double AS price * 2, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND) \
+             WITH ('connector' = 'datagen', 'kind' = 'trades', 'number-of-rows' = '3000', \
+             'seed' = '7')",
+        )
+        .await;
+    let seen = client.ok("SELECT * FROM ticks LIMIT 5").await;
+    let some = client.ok("SELECT double, symbol FROM ticks LIMIT 2").await;
+    client
+        .ok("CREATE STREAMING VIEW kept AS SELECT * FROM ticks")
+        .await;
+    client.ok("FLUSH").await;
+    let newest = "SELECT * FROM (SELECT * FROM kept ORDER BY ts DESC LIMIT 5) ORDER BY ts";
+    assert_eq!(seen, client.ok(newest).await);
+    assert_eq!(some.lines().count(), 2);
+    for refused in [
+        "SELECT * FROM ticks LIMIT 20000",
+        "SELECT count(*) FROM ticks LIMIT 1",
+        "SELECT * FROM ticks WHERE price > 0 LIMIT 3",
+        "SELECT * FROM ticks ORDER BY ts LIMIT 3",
+        "SUBSCRIBE ticks",
+    ] {
+        assert_eq!(client.err(refused).await.code, "RT0532", "{refused}");
+    }
+}

@@ -131,6 +131,17 @@ impl Follower {
         }
     }
 
+    /// The changes that come before it ends, without their times, as text.
+    pub async fn rest(&mut self) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        while let Some(batch) = self.changes.next().await {
+            let batch = batch.unwrap();
+            let columns: Vec<usize> = (1..batch.num_columns()).collect();
+            lines.extend(rows_of(&batch.project(&columns).unwrap()));
+        }
+        lines.join("\n")
+    }
+
     /// The next `rows` changes without their times, as text.
     pub async fn next(&mut self, rows: usize) -> String {
         let mut lines: Vec<String> = Vec::new();

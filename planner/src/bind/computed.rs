@@ -18,7 +18,6 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::Expr as SqlExpr;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use rtsap_catalog::snapshot::CatalogSnapshot;
@@ -30,6 +29,7 @@ use crate::functions::Functions;
 use crate::logical::scope::Scope;
 use crate::logical::translate::translate;
 use crate::logical::{function_spelling, literal};
+use crate::parse::dialect::Grammar;
 use crate::parse::query::syntax;
 use crate::statement::ColumnClause;
 use crate::streaming::checked::checked_arithmetic;
@@ -168,7 +168,7 @@ impl<'a> ComputedColumns<'a> {
 }
 
 fn parse_expression(text: &str) -> Result<SqlExpr, PlanError> {
-    let dialect = PostgreSqlDialect {};
+    let dialect = Grammar;
     let parsed = Parser::new(&dialect)
         .try_with_sql(text)
         .and_then(|mut parser| {

@@ -25,7 +25,6 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::create_physical_expr;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, SelectItem, SetExpr, Statement};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use rtsap_catalog::object::{FunctionDef, ObjectKind, ObjectNumber, ParameterDef};
@@ -38,6 +37,7 @@ use crate::functions::Functions;
 use crate::logical::scope::Scope;
 use crate::logical::translate::translate;
 use crate::logical::{function_spelling, literal};
+use crate::parse::dialect::Grammar;
 use crate::parse::query::syntax;
 use crate::statement::CreateFunction;
 
@@ -216,7 +216,7 @@ fn named(expr: Expr, schema: &DFSchemaRef) -> DataFusionResult<Expr> {
 
 /// `SELECT expression` or `expression`, as PostgreSQL writes bodies and as it returns them.
 fn parse_body(text: &str) -> Result<SqlExpr, PlanError> {
-    let dialect = PostgreSqlDialect {};
+    let dialect = Grammar;
     let trimmed = text.trim_end().trim_end_matches(';');
     let is_select = trimmed
         .trim_start()

@@ -1,7 +1,7 @@
 //! Functions and operators in the spellings of other systems, and those of PostgreSQL's that are
 //! planned as others: rewritten in sqlparser's tree, for reads and for views. Idempotent.
 
-mod build;
+pub(super) mod build;
 mod flink;
 mod lists;
 mod quantified;

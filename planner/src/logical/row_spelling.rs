@@ -10,13 +10,13 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Delete, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
     TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Update, Value, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::error::PlanError;
 use crate::logical::function_spelling::arguments;
 use crate::logical::spelling::function_name;
 use crate::logical::walk::{replace, step, walk};
+use crate::parse::dialect::Grammar;
 
 /// What the rows of a subquery are called where they are compared.
 const ROWS: &str = "__rows";
@@ -353,7 +353,7 @@ fn width(query: &Query) -> Option<usize> {
 
 /// `SELECT 1 FROM rows WHERE condition`.
 fn selecting_one(rows: TableFactor, condition: Expr) -> Result<Query, PlanError> {
-    let parsed = Parser::new(&PostgreSqlDialect {})
+    let parsed = Parser::new(&Grammar)
         .try_with_sql("SELECT 1 FROM t")
         .and_then(|mut parser| parser.parse_query());
     let mut query = parsed.map_err(|error| PlanError::internal(error.to_string()))?;

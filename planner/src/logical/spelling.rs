@@ -13,7 +13,6 @@ use datafusion::sql::sqlparser::ast::{
     SetExpr, Spanned, Statement, TableAliasColumnDef, TableFactor, TableFunctionArgs, Visit,
     VisitMut, Visitor, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -23,6 +22,7 @@ use super::named_windows;
 use super::window_alias::WindowAliases;
 use crate::error::PlanError;
 use crate::logical::walk::{step, walk};
+use crate::parse::dialect::Grammar;
 
 /// Start of the window.
 pub const WINDOW_START: &str = "window_start";
@@ -388,7 +388,7 @@ pub(super) fn show_relation(factor: &mut TableFactor) -> Result<(), PlanError> {
 
 /// `SELECT * FROM name`.
 pub(super) fn select_all(parts: Vec<Ident>) -> Result<Box<Query>, PlanError> {
-    let parsed = Parser::new(&PostgreSqlDialect {})
+    let parsed = Parser::new(&Grammar)
         .try_with_sql("SELECT * FROM x")
         .and_then(|mut parser| parser.parse_query());
     let mut query = parsed.map_err(|error| PlanError::internal(error.to_string()))?;

@@ -7,12 +7,13 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Distinct, Expr, Ident, OrderByExpr, OrderByKind, Query, Select, SelectItem,
     SetExpr, Statement, TableFactor, VisitMut, VisitorMut, WindowType,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::error::PlanError;
+use crate::logical::function_spelling::build::call;
 use crate::logical::series;
-use crate::logical::walk::{replace, step, walk};
+use crate::logical::walk::{outside_subqueries, replace, step, walk};
+use crate::parse::dialect::Grammar;
 
 /// Rewrites the query of a view.
 ///
@@ -102,7 +103,7 @@ fn row_number_is_one() -> Result<Expr, PlanError> {
 }
 
 pub(super) fn parsed(sql: &str) -> Result<Select, PlanError> {
-    let query = Parser::new(&PostgreSqlDialect {})
+    let query = Parser::new(&Grammar)
         .try_with_sql(sql)
         .and_then(|mut parser| parser.parse_query());
     let query = query.map_err(|error| PlanError::internal(error.to_string()))?;
@@ -142,10 +143,11 @@ pub(super) fn elements(
         return Err(PlanError::internal("unnest is no call"));
     };
     let mut lists = array_exprs.clone();
-    if *with_ordinality && let Some(first) = array_exprs.first() {
+    lists.iter_mut().for_each(built);
+    if *with_ordinality && let Some(first) = lists.first().cloned() {
         let mut numbers = parsed("SELECT range(1, CAST(array_length(x) AS BIGINT) + 1)")?;
         if let Some(SelectItem::UnnamedExpr(mut expr)) = numbers.projection.pop() {
-            put(&mut expr, first);
+            put(&mut expr, &first);
             lists.push(expr);
         }
     }
@@ -177,6 +179,18 @@ pub(super) fn elements(
         alias,
         sample: None,
     }))
+}
+
+/// `ARRAY[a, b]` as `make_array(a, b)`: DataFusion looks for the columns of a list that is written out
+/// in its own query alone.
+fn built(list: &mut Expr) {
+    outside_subqueries(list, |expr| {
+        if let Expr::Array(array) = expr
+            && !array.elem.is_empty()
+        {
+            *expr = call("make_array", std::mem::take(&mut array.elem));
+        }
+    });
 }
 
 /// Puts `list` in place of the column `x`.

@@ -226,8 +226,14 @@ fn column(cursor: &mut Cursor<'_>, body: &mut TableBody) -> Result<ColumnClause,
         } else if cursor.eat(&["GENERATED", "ALWAYS", "AS"]) {
             let expression = cursor.parenthesised()?;
             let _ = cursor.eat(&["STORED"]) || cursor.eat(&["VIRTUAL"]);
-            column.sql_type = None;
+            let declared = column.sql_type.take();
             set_computed(&mut column, cursor.text(), expression);
+            if let (Some(declared), ColumnKind::Computed(text)) = (declared, &mut column.kind) {
+                const OPENING: &str = "CAST((";
+                *text = format!("{OPENING}{text}) AS {declared})");
+                let opening = OPENING.len() as u32;
+                column.expression_offset = column.expression_offset.saturating_sub(opening);
+            }
             return Ok(column);
         } else {
             return refuse_constraint(cursor).map_or(Ok(column), Err);

@@ -1,10 +1,11 @@
 //! Text to tokens that know where they stand: sqlparser's tokenizer with byte and character offsets
 //! added.
 
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
 use crate::error::{Cause, PlanError};
+use crate::parse::depth;
+use crate::parse::dialect::Grammar;
 
 /// A token that means something: no white space, no comment.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ impl Lexeme {
 /// # Errors
 /// [`Cause::Syntax`] for an unterminated string, comment or quoted name.
 pub fn lexemes(text: &str) -> Result<Vec<Lexeme>, PlanError> {
-    let dialect = PostgreSqlDialect {};
+    let dialect = Grammar;
     let tokens = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
         .map_err(|error| {
@@ -48,8 +49,9 @@ pub fn lexemes(text: &str) -> Result<Vec<Lexeme>, PlanError> {
             .at(position)
             .detail(format!("{}.", error.message))
         })?;
+    let tokens = tokens.into_iter().flat_map(operators);
     let mut walk = Walk::new(text);
-    let mut lexemes = Vec::with_capacity(tokens.len() / 2);
+    let mut lexemes = Vec::new();
     for token in tokens {
         let (start, position) = walk.to(token.span.start);
         let (end, _) = walk.to(token.span.end);
@@ -62,7 +64,50 @@ pub fn lexemes(text: &str) -> Result<Vec<Lexeme>, PlanError> {
             });
         }
     }
+    depth::check(&lexemes)?;
     Ok(lexemes)
+}
+
+/// An operator as PostgreSQL reads it: one of several characters ends with a sign only if it has one
+/// of those that no other SQL has, so that `x>-1` compares.
+fn operators(token: TokenWithSpan) -> Vec<TokenWithSpan> {
+    let Token::CustomBinaryOperator(text) = &token.token else {
+        return vec![token];
+    };
+    let rare = |c: char| "~!@#%^&|`?".contains(c);
+    let signs = text.chars().rev().take_while(|c| matches!(c, '+' | '-'));
+    let signs = signs.count();
+    let (operator, signs) = text.split_at(text.len() - signs);
+    if signs.is_empty() || text.contains(rare) {
+        return vec![token];
+    }
+    let first = match operator {
+        "" => None,
+        "<" => Some(Token::Lt),
+        ">" => Some(Token::Gt),
+        "=" => Some(Token::Eq),
+        "<=" => Some(Token::LtEq),
+        ">=" => Some(Token::GtEq),
+        "<>" => Some(Token::Neq),
+        "*" => Some(Token::Mul),
+        "/" => Some(Token::Div),
+        _ => return vec![token],
+    };
+    let mut at = token.span.start;
+    let mut next = |length: usize| {
+        let start = at;
+        at.column += length as u64;
+        Span::new(start, at)
+    };
+    let first = first.map(|first| TokenWithSpan::new(first, next(operator.len())));
+    let signs = signs.chars().map(|sign| match sign {
+        '+' => Token::Plus,
+        _ => Token::Minus,
+    });
+    let signs: Vec<_> = signs
+        .map(|sign| TokenWithSpan::new(sign, next(1)))
+        .collect();
+    first.into_iter().chain(signs).collect()
 }
 
 /// The character, counted from 1, at a line and column of `text`.

@@ -7,7 +7,6 @@
 use datafusion::sql::sqlparser::ast::{
     FromTable, Statement, TableFactor, TableObject, TableWithJoins,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -16,9 +15,10 @@ use std::ops::Range;
 
 use crate::error::{Cause, PlanError};
 use crate::logical::translate::placed;
-use crate::logical::{call_spelling, row_spelling, series, spelling};
+use crate::logical::{call_spelling, query_spelling, row_spelling, series, spelling};
 use crate::parse::clause;
 use crate::parse::cursor::Cursor;
+use crate::parse::dialect::Grammar;
 use crate::parse::frame;
 use crate::parse::join;
 use crate::parse::lexeme::{Lexeme, lexemes, position_of};
@@ -70,7 +70,7 @@ pub fn view_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
 fn plain_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
     let tokens = symmetric::plain(select_table(plain_windows(tokens)));
     let tokens = null_treatment::plain(tokens);
-    let dialect = PostgreSqlDialect {};
+    let dialect = Grammar;
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)
         .with_tokens_with_locations(tokens);
@@ -86,6 +86,7 @@ fn plain_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
         let error = error.at(position_of(text, start.line, start.column));
         return Err(error.detail("Expected the end of the statement."));
     }
+    query_spelling::rewrite(&mut statement)?;
     spelling::rewrite(&mut statement).map_err(|error| placed(error, text))?;
     row_spelling::rewrite(&mut statement).map_err(|error| placed(error, text))?;
     call_spelling::rewrite(&mut statement);

@@ -1,5 +1,6 @@
 //! Following changes and moving rows: `SUBSCRIBE`, cursors, `COPY`.
 
+use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::duration::nanos_of;
@@ -10,14 +11,14 @@ use crate::parse::lexeme::Lexeme;
 use crate::parse::query;
 use crate::parse::view::{expect_query, is_query};
 use crate::statement::{
-    CopyDirection, CopyFormat, CopyStatement, CursorSource, DeclareCursor, FetchStatement,
-    StatementKind, SubscribeStatement, SubscribeTarget, WithOptions,
+    CopyDirection, CopyFormat, CopyStatement, CursorSource, DeclareCursor, Envelope, EnvelopeKind,
+    FetchStatement, StatementKind, SubscribeStatement, SubscribeTarget, WithOptions,
 };
 
-/// `SUBSCRIBE [TO] v | (SELECT …) [WITH (…)] [ENVELOPE UPSERT (KEY (…))]`.
+/// `SUBSCRIBE [TO] v | (SELECT …) [WITH (…)] [ENVELOPE UPSERT | DEBEZIUM (KEY (…))] [UP TO '…']`.
 ///
 /// # Errors
-/// [`Cause::Syntax`], [`Cause::Option`]; `AS OF`, `UP TO` and `ENVELOPE DEBEZIUM` are refused.
+/// [`Cause::Syntax`], [`Cause::Option`]; `AS OF` is refused.
 pub fn subscribe(cursor: &mut Cursor<'_>) -> Result<SubscribeStatement, PlanError> {
     cursor.expect(&["SUBSCRIBE"])?;
     cursor.eat(&["TO"]);
@@ -33,18 +34,21 @@ pub fn subscribe(cursor: &mut Cursor<'_>) -> Result<SubscribeStatement, PlanErro
         target,
         snapshot: true,
         progress: false,
-        upsert_key: None,
+        envelope: None,
+        up_to: None,
     };
     loop {
         if cursor.eat(&["WITH"]) {
             let options = cursor.options()?;
             set_options(&mut subscribe, &options)?;
         } else if cursor.at(&["ENVELOPE"]) {
-            subscribe.upsert_key = Some(envelope(cursor)?);
+            subscribe.envelope = Some(envelope(cursor)?);
         } else if cursor.at(&["AS", "OF"]) {
-            return Err(cursor.unsupported("AS OF of SUBSCRIBE"));
-        } else if cursor.at(&["UP", "TO"]) {
-            return Err(cursor.unsupported("UP TO of SUBSCRIBE"));
+            let error = cursor.unsupported("AS OF of SUBSCRIBE");
+            let error = error.detail("What a relation held at a moment that is gone is not kept.");
+            return Err(error.hint("Leave it out: the rows that are there come first."));
+        } else if cursor.eat(&["UP", "TO"]) {
+            subscribe.up_to = Some(moment(cursor)?);
         } else {
             return Ok(subscribe);
         }
@@ -94,18 +98,38 @@ fn unknown_option(key: &str, position: u32, of: &str, known: &[&str]) -> PlanErr
     error.maybe_hint(nearest(key, known.iter().copied()))
 }
 
-fn envelope(cursor: &mut Cursor<'_>) -> Result<Vec<String>, PlanError> {
+fn envelope(cursor: &mut Cursor<'_>) -> Result<Envelope, PlanError> {
     cursor.advance(1);
-    if cursor.at(&["DEBEZIUM"]) {
-        let error = cursor.unsupported("ENVELOPE DEBEZIUM");
-        return Err(error.hint("Use ENVELOPE UPSERT (KEY (…)), or no envelope."));
-    }
-    cursor.expect(&["UPSERT"])?;
+    let kind = if cursor.eat(&["DEBEZIUM"]) {
+        EnvelopeKind::Debezium
+    } else {
+        cursor.expect(&["UPSERT"])?;
+        EnvelopeKind::Upsert
+    };
     cursor.expect_token(&Token::LParen)?;
     cursor.expect(&["KEY"])?;
-    let columns = cursor.column_list()?;
+    let key = cursor.column_list()?;
     cursor.expect_token(&Token::RParen)?;
-    Ok(columns.into_iter().map(|(name, _)| name).collect())
+    Ok(Envelope { kind, key })
+}
+
+/// `[TIMESTAMP | TIMESTAMPTZ] '…'`, UTC where it names no zone, in microseconds.
+fn moment(cursor: &mut Cursor<'_>) -> Result<i64, PlanError> {
+    let _ = cursor.eat(&["TIMESTAMP"]) || cursor.eat(&["TIMESTAMPTZ"]);
+    let position = cursor.position();
+    let text = cursor.string("a timestamp")?;
+    match string_to_timestamp_nanos(&text) {
+        Ok(nanos) => Ok(nanos.div_euclid(1_000)),
+        Err(_) => {
+            let error = PlanError::new(Cause::Literal {
+                text,
+                wanted: "a timestamp",
+            });
+            Err(error
+                .at(position)
+                .hint("Write one like '2026-01-31T16:00:00Z'."))
+        }
+    }
 }
 
 /// `DECLARE c [BINARY] [INSENSITIVE] [[NO] SCROLL] CURSOR [WITH | WITHOUT HOLD] FOR …`.

@@ -77,19 +77,8 @@ impl Compiler<'_> {
             }
             over_window = Some(peeled);
         }
-        // What feeds a window must never change, so windows below close before they show.
-        let closed = Emit::OnClose { delay_nanos: 0 };
-        if let Some(lowered) = self.over_bucket_below(aggregate)?
-            && let Some(node) = self.aggregate_by_time(&lowered, everywhere, closed, emit)?
-        {
-            return Ok(node);
-        }
-        if let Some(node) = self.aggregate_by_time(aggregate, everywhere, closed, emit)? {
-            return Ok(node);
-        }
-        // Groups of bounds of windows may show what is not closed yet.
-        if emit == Emit::Changes
-            && let Some(node) = self.aggregate_by_time(aggregate, everywhere, emit, emit)?
+        if has_time(aggregate, everywhere)
+            && let Some(node) = self.aggregate_until_closed(aggregate, everywhere, emit)?
         {
             return Ok(node);
         }
@@ -99,6 +88,28 @@ impl Compiler<'_> {
         }
         let input = self.node(&aggregate.input, emit)?;
         self.group_aggregate(aggregate, everywhere, input)
+    }
+
+    /// The aggregation if its groups end as event time passes.
+    fn aggregate_until_closed(
+        &mut self,
+        aggregate: &Aggregate,
+        everywhere: &[bool],
+        emit: Emit,
+    ) -> Result<Option<NodeIndex>, PlanError> {
+        // What feeds a window must never change, so windows below close before they show.
+        let closed = Emit::OnClose { delay_nanos: 0 };
+        if let Some(lowered) = self.over_bucket_below(aggregate)?
+            && let Some(node) = self.aggregate_by_time(&lowered, everywhere, closed, emit)?
+        {
+            return Ok(Some(node));
+        }
+        let found = self.aggregate_by_time(aggregate, everywhere, closed, emit)?;
+        if found.is_some() || emit != Emit::Changes {
+            return Ok(found);
+        }
+        // Groups of bounds of windows may show what is not closed yet.
+        self.aggregate_by_time(aggregate, everywhere, emit, emit)
     }
 
     /// Whether rows of `input` stay as they are, if windows in it close before they show.
@@ -381,6 +392,19 @@ impl Compiler<'_> {
             keeps_rows: false,
         })
     }
+}
+
+/// Whether something that rows are grouped by is a time, without which no group ever ends.
+fn has_time(aggregate: &Aggregate, everywhere: &[bool]) -> bool {
+    let schema = aggregate.input.schema();
+    let groups = aggregate.group_expr.iter().zip(everywhere);
+    groups
+        .filter(|(_, everywhere)| **everywhere)
+        .any(|(expr, _)| {
+            // What has no type is refused where it is lowered.
+            let of = expr.get_type(schema);
+            of.is_ok_and(|of| matches!(of, DataType::Timestamp(..)))
+        })
 }
 
 /// The windows of one unit of a time column.

@@ -103,17 +103,18 @@ impl GroupTable {
         calls.update(&mut self.aggregates, inputs, groups, self.keys.len())
     }
 
-    /// Adds the one group of an aggregation without keys, so that it exists without rows.
+    /// Adds groups that exist without rows: `count` of them, with these keys.
     ///
     /// # Errors
     /// If an accumulator cannot be made.
-    pub fn add_global_group(&mut self) -> Result<()> {
+    pub fn add_groups(&mut self, keys: &[ArrayRef], count: usize) -> Result<()> {
         let mut groups = Vec::new();
-        self.keys.intern(&[], 1, &mut groups)?;
+        self.keys.intern(keys, count, &mut groups)?;
         self.mark(&groups);
+        let known = self.keys.len();
         self.aggregates
             .iter_mut()
-            .try_for_each(|aggregate| aggregate.grow(1))
+            .try_for_each(|aggregate| aggregate.grow(known))
     }
 
     /// Whether `group` changed since [`GroupTable::take_changes`].

@@ -7,15 +7,18 @@
 //!
 //! A left row waits for the watermark of both inputs, so its partner does not depend on the order
 //! of arrival. Of right rows of one key and time the last to arrive counts. The join with versions
-//! of a table is the same: each row of the table is valid from its own time to that of the next.
+//! of a table is the same: each row of the table is valid from its own time to that of the next. A
+//! version that is deleted and has no successor is valid no more: it stays, marked, for what was
+//! before it is not valid again.
 
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, Int8Array, new_null_array};
+use arrow::array::{BooleanArray, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
+use hashbrown::HashMap;
 use rtsap_plan::graph::Node;
 use rtsap_plan::join::{AsofJoinSpec, Side};
 use rtsap_stream::change::ChangeBatch;
@@ -46,6 +49,8 @@ pub struct AsofJoin {
     stores: [Store; 2],
     /// Keys with more than one right row.
     crowded: Vec<u32>,
+    /// Keys whose version of this time was deleted, and has had no successor yet.
+    deleted: HashMap<u32, i64>,
     time: EventTime,
     /// Whether the watermark of the result speaks about the left time.
     promises: bool,
@@ -87,6 +92,7 @@ impl AsofJoin {
             stores: [Store::new(Arc::clone(left)), Store::new(Arc::clone(right))],
             inputs: [Arc::clone(left), Arc::clone(right)],
             crowded: Vec::new(),
+            deleted: HashMap::new(),
             time: EventTime::MIN,
             promises: event_time
                 .is_some_and(|time| time.side == Side::Left && time.index == spec.times[0]),
@@ -113,7 +119,33 @@ impl AsofJoin {
             None => true,
             Some(tolerance) => time.saturating_sub(*found) <= tolerance,
         };
-        fresh.then_some(*partner)
+        (fresh && !self.stores[1].is_marked(*partner)).then_some(*partner)
+    }
+
+    /// Remembers the versions that `changes` delete, but those that have a successor there.
+    fn delete(&mut self, changes: &ChangeBatch) -> Result<(), OperatorError> {
+        let rows = of_sign(changes, -1)?;
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let found = punctual(NAME, &self.times[1], &rows, EventTime::MIN)?;
+        let keys = self.keys.number(Side::Right, &found.rows)?;
+        let keys = keys.into_iter().zip(found.times);
+        self.deleted.extend(keys.filter(|(key, _)| *key != NO_KEY));
+        Ok(())
+    }
+
+    /// Ends the versions that were deleted and have had no successor.
+    fn end_deleted(&mut self) {
+        for (key, time) in std::mem::take(&mut self.deleted) {
+            let store = &mut self.stores[1];
+            let last = store.of_key(key).and_then(|rows| rows.back().copied());
+            if let Some((found, place)) = last
+                && found == time
+            {
+                store.mark(place);
+            }
+        }
     }
 
     /// Sends the left rows that have waited long enough.
@@ -191,9 +223,13 @@ impl AsofJoin {
         side: Side,
         rows: RecordBatch,
         times: Vec<i64>,
+        matched: Vec<bool>,
     ) -> Result<(), OperatorError> {
         let keys = self.keys.number(side, &rows)?;
         if side == Side::Right {
+            for key in &keys {
+                self.deleted.remove(key);
+            }
             let store = &self.stores[1];
             let known =
                 |key: &u32| *key != NO_KEY && store.of_key(*key).is_none_or(|rows| rows.len() <= 1);
@@ -205,12 +241,17 @@ impl AsofJoin {
             rows,
             times,
             keys,
-            matched: Vec::new(),
+            matched,
         });
         Ok(())
     }
 
-    fn put_back(&mut self, side: Side, rows: RecordBatch) -> Result<(), OperatorError> {
+    fn put_back(
+        &mut self,
+        side: Side,
+        rows: RecordBatch,
+        matched: Vec<bool>,
+    ) -> Result<(), OperatorError> {
         let times = punctual(NAME, &self.times[side.port()], &rows, EventTime::MIN)?.times;
         if times.len() != rows.num_rows() {
             return Err(OperatorError::contract(
@@ -218,7 +259,7 @@ impl AsofJoin {
                 "stored rows without a time".to_owned(),
             ));
         }
-        self.insert(side, rows, times)
+        self.insert(side, rows, times, matched)
     }
 
     /// Puts rows together anew where they lie scattered, and forgets keys without rows.
@@ -236,21 +277,21 @@ impl AsofJoin {
         self.crowded.clear();
         self.stores.iter_mut().for_each(Store::clear);
         for (side, batches) in [(Side::Left, left), (Side::Right, right)] {
-            for (rows, _) in batches {
-                self.put_back(side, rows)?;
+            for (rows, matched) in batches {
+                self.put_back(side, rows, matched)?;
             }
         }
         Ok(())
     }
 }
 
-/// The rows that came, without the deletes of versions that ended.
-fn inserted(changes: &ChangeBatch) -> Result<RecordBatch, OperatorError> {
+/// The rows of `changes` that come (1) or go (−1).
+fn of_sign(changes: &ChangeBatch, sign: i8) -> Result<RecordBatch, OperatorError> {
     let Some(ops) = changes.ops() else {
-        return Ok(changes.rows().clone());
+        let rows = if sign > 0 { changes.len() } else { 0 };
+        return Ok(changes.rows().slice(0, rows));
     };
-    let ops: &Int8Array = ops;
-    let mask = BooleanArray::from_iter(ops.values().iter().map(|op| Some(*op > 0)));
+    let mask = BooleanArray::from_iter(ops.values().iter().map(|op| Some(*op == sign)));
     filter_record_batch(changes.rows(), &mask).map_err(OperatorError::arrow(NAME))
 }
 
@@ -273,13 +314,16 @@ impl Operator for AsofJoin {
             ));
         }
         let side = if port == 0 { Side::Left } else { Side::Right };
-        let rows = inserted(changes)?;
+        if versions {
+            self.delete(changes)?;
+        }
+        let rows = of_sign(changes, 1)?;
         let arrived = punctual(NAME, &self.times[port], &rows, self.time)?;
         report_late(arrived.late, out);
         if arrived.rows.num_rows() == 0 {
             return Ok(());
         }
-        self.insert(side, arrived.rows, arrived.times)
+        self.insert(side, arrived.rows, arrived.times, Vec::new())
     }
 
     fn on_watermark(
@@ -287,6 +331,7 @@ impl Operator for AsofJoin {
         time: EventTime,
         out: &mut Output,
     ) -> Result<EventTime, OperatorError> {
+        self.end_deleted();
         if time > self.time {
             self.time = time;
             self.release(out)?;
@@ -300,6 +345,11 @@ impl Operator for AsofJoin {
         })
     }
 
+    fn on_publish(&mut self, _out: &mut Output) -> Result<(), OperatorError> {
+        self.end_deleted();
+        Ok(())
+    }
+
     fn snapshot(&mut self, out: &mut StateWriter) -> Result<(), StateError> {
         saved::put_time(self.time, out)?;
         for (store, section) in self.stores.iter_mut().zip(saved::ROWS) {
@@ -311,11 +361,12 @@ impl Operator for AsofJoin {
     fn restore(&mut self, from: &StateReader) -> Result<(), StateError> {
         self.time = saved::time(from)?;
         self.crowded.clear();
+        self.deleted.clear();
         self.stores.iter_mut().for_each(Store::clear);
         for side in [Side::Left, Side::Right] {
             let port = side.port();
-            for (rows, _) in saved::rows(from, saved::ROWS[port], &self.inputs[port])? {
-                self.put_back(side, rows).map_err(restoring)?;
+            for (rows, matched) in saved::rows(from, saved::ROWS[port], &self.inputs[port])? {
+                self.put_back(side, rows, matched).map_err(restoring)?;
             }
         }
         Ok(())

@@ -9,9 +9,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int8Array, Int64Array};
-use arrow::compute::interleave;
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Int8Array, Int64Array, UInt64Array, new_null_array,
+};
+use arrow::compute::{cast, interleave};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::cast::{as_boolean_array, as_int64_array};
 use hashbrown::HashMap;
@@ -48,8 +51,9 @@ pub struct GroupAggregation {
     sets: Vec<GroupingSet>,
     schema: SchemaRef,
     table: GroupTable,
-    /// Without keys there is one group, which exists without rows.
-    global: bool,
+    /// The first groups, so many, exist without rows: the one without keys, and that of each grouping
+    /// set without keys.
+    lasting: usize,
     /// By which key groups close, if they do.
     closing: Option<Closing>,
     /// Rows of each group.
@@ -70,6 +74,27 @@ pub struct GroupAggregation {
     sent_rows: HashMap<usize, (usize, usize), ahash::RandomState>,
     /// The groups of a batch, kept for its room.
     groups: Vec<usize>,
+}
+
+/// The keys of the groups of grouping sets without keys, and how many they are.
+fn lasting_keys(
+    sets: &[GroupingSet],
+    schema: &SchemaRef,
+    key_count: usize,
+) -> Result<Option<(Vec<ArrayRef>, usize)>, ArrowError> {
+    let without = sets
+        .iter()
+        .filter(|set| !set.present.iter().any(|present| *present));
+    let ids: UInt64Array = without.map(|set| Some(set.id)).collect();
+    let Some(last) = key_count.checked_sub(1).filter(|_| !ids.is_empty()) else {
+        return Ok(None);
+    };
+    let of = |index: usize| schema.field(index).data_type();
+    let mut keys: Vec<ArrayRef> = (0..last)
+        .map(|index| new_null_array(of(index), ids.len()))
+        .collect();
+    keys.push(cast(&ids, of(last))?);
+    Ok(Some((keys, ids.len())))
 }
 
 impl GroupAggregation {
@@ -94,9 +119,14 @@ impl GroupAggregation {
         let table = GroupTable::new(&calls, true).map_err(OperatorError::compute(NAME))?;
         let mut table = table.saved();
         let global = spec.keys.is_empty();
-        if global {
+        let lasting = match global {
+            true => Some((Vec::new(), 1)),
+            false => lasting_keys(&spec.sets, &schema, calls.key_count())
+                .map_err(OperatorError::arrow(NAME))?,
+        };
+        if let Some((keys, count)) = &lasting {
             table
-                .add_global_group()
+                .add_groups(keys, *count)
                 .map_err(OperatorError::compute(NAME))?;
         }
         let groups = table.len();
@@ -105,7 +135,7 @@ impl GroupAggregation {
             sets: spec.sets.clone(),
             schema,
             table,
-            global,
+            lasting: groups,
             closing: spec.closes.map(Closing::by),
             row_counts: vec![0; groups],
             shown: vec![false; groups],
@@ -194,7 +224,7 @@ impl GroupAggregation {
     /// more than the others. Called when no change waits.
     fn free_dead(&mut self) -> Result<(), OperatorError> {
         let dead = self.table.len() - self.shown_count;
-        if self.global || dead <= self.shown_count.max(DEAD_MIN) {
+        if dead <= self.shown_count.max(DEAD_MIN) {
             return Ok(());
         }
         let groups = 0..self.table.len();
@@ -305,7 +335,7 @@ impl Operator for GroupAggregation {
         let mut live = Vec::new();
         let mut gone = Vec::new();
         for group in self.table.take_changes() {
-            if self.global || self.row_counts[group] > 0 {
+            if group < self.lasting || self.row_counts[group] > 0 {
                 if self.shown[group] && self.calls.call_count() == 0 {
                     // Nothing but the key, which stays as it is.
                     continue;
@@ -349,7 +379,7 @@ impl Operator for GroupAggregation {
         let groups = self.table.take_unsaved(out.is_delta());
         // Groups without rows are forgotten here: nobody has heard of them since their delete.
         let (alive, gone): (Vec<usize>, Vec<usize>) = groups.into_iter().partition(|group| {
-            self.global
+            *group < self.lasting
                 || self.row_counts[*group] > 0
                 || self.shown[*group]
                 || self.table.changed(*group)
@@ -394,8 +424,8 @@ impl Operator for GroupAggregation {
                 .extend(as_boolean_array(column("shown")?)?.values().iter());
         }
         self.shown_count = self.shown.iter().filter(|shown| **shown).count();
-        if self.global && self.table.len() != 1 {
-            return Err(StateError::section(GROUPS, "lacks the one group"));
+        if self.table.len() < self.lasting {
+            return Err(StateError::section(GROUPS, "lacks groups without keys"));
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 
 use super::arithmetic::QUOTIENT_SCALE_MIN;
 use super::exact::{self, Exact};
+use super::moving::Moving;
 
 /// PostgreSQL's `avg`.
 #[must_use]
@@ -85,7 +86,10 @@ impl AggregateUDFImpl for Avg {
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match Exact::average(&args)? {
             Some(exact) => Ok(exact.accumulator(args.is_distinct)),
-            None => self.inner.create_sliding_accumulator(args),
+            None => match Moving::of(&args, true) {
+                Some(moving) => Ok(moving),
+                None => self.inner.create_sliding_accumulator(args),
+            },
         }
     }
 

@@ -46,6 +46,12 @@ impl ExprPlanner for PostgresOperators {
                 });
             }
             BinaryOperator::Plus | BinaryOperator::Minus => return Ok(moved_date(expr, schema)),
+            BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq => return compared_intervals(expr, schema),
             BinaryOperator::Multiply => return Ok(scaled_interval(expr, schema)),
             BinaryOperator::Question => {
                 let exists = function::named("jsonb_exists", vec![expr.left, expr.right])?;
@@ -61,6 +67,13 @@ impl ExprPlanner for PostgresOperators {
         )))
     }
 
+    fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(match fraction(&args) {
+            Some(planned) => PlannerResult::Planned(planned),
+            None => PlannerResult::Original(args),
+        })
+    }
+
     fn plan_field_access(
         &self,
         access: RawFieldAccessExpr,
@@ -70,11 +83,46 @@ impl ExprPlanner for PostgresOperators {
     }
 }
 
+/// `extract` of seconds and milliseconds, which have digits behind the point: DataFusion cuts them.
+fn fraction(args: &[Expr]) -> Option<Expr> {
+    let [Expr::Literal(part, _), time] = args else {
+        return None;
+    };
+    // Microseconds per unit, as a power of ten.
+    let digits: i8 = match part.try_as_str()??.to_lowercase().as_str() {
+        "second" | "seconds" | "sec" | "secs" | "s" => 6,
+        "millisecond" | "milliseconds" | "msec" | "msecs" | "ms" => 3,
+        _ => return None,
+    };
+    let micros = function::named("micros_of_minute", vec![time.clone()]).ok()?;
+    let micros = cast(micros, DataType::Decimal128(11, 0));
+    let unit = lit(ScalarValue::Decimal128(Some(1), 7, digits));
+    let product = binary_expr(micros, Operator::Multiply, unit);
+    Some(cast(product, DataType::Decimal128(11, digits)))
+}
+
 /// Before the first element of a list there is nothing: DataFusion would count from its end.
 fn counted_from_one(access: RawFieldAccessExpr, schema: &DFSchema) -> RawFieldAccessExpr {
     let RawFieldAccessExpr { expr, field_access } = access;
     let is_list = matches!(expr.get_type(schema), Ok(DataType::List(_)));
+    let at_least = |bound: Expr, least: i64| match is_positive(&bound) {
+        true => bound,
+        false => {
+            let bound = cast(bound, DataType::Int64);
+            let raised = when(bound.clone().lt(lit(least)), lit(least)).otherwise(bound.clone());
+            raised.unwrap_or(bound)
+        }
+    };
     let field_access = match field_access {
+        GetFieldAccess::ListRange {
+            start,
+            stop,
+            stride,
+        } if is_list => GetFieldAccess::ListRange {
+            start: Box::new(at_least(*start, 1)),
+            stop: Box::new(at_least(*stop, 0)),
+            stride,
+        },
         GetFieldAccess::ListIndex { key } if is_list && !is_positive(&key) => {
             // The length of a list has no sign, as an index must have.
             let index = match key.get_type(schema) {
@@ -93,6 +141,24 @@ fn counted_from_one(access: RawFieldAccessExpr, schema: &DFSchema) -> RawFieldAc
 
 fn is_positive(key: &Expr) -> bool {
     matches!(key, Expr::Literal(ScalarValue::Int64(Some(key)), _) if *key > 0)
+}
+
+/// Intervals are compared by their lengths: a month has 30 days, a day 24 hours. DataFusion compares
+/// months, then days, then the rest.
+fn compared_intervals(
+    expr: RawBinaryExpr,
+    schema: &DFSchema,
+) -> Result<PlannerResult<RawBinaryExpr>> {
+    let is_interval = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Interval(_)));
+    if !is_interval(&expr.left) || !is_interval(&expr.right) {
+        return Ok(PlannerResult::Original(expr));
+    }
+    let length = |interval: Expr| function::named("interval_length", vec![interval]);
+    Ok(PlannerResult::Original(RawBinaryExpr {
+        op: expr.op,
+        left: length(expr.left)?,
+        right: length(expr.right)?,
+    }))
 }
 
 /// An interval times a number, from either side.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, BooleanArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use super::exact::{self, Exact};
+use super::moving::Moving;
 
 /// `bigint` as a decimal; its sum has ten digits more.
 const BIGINT: DataType = DataType::Decimal128(19, 0);
@@ -54,7 +55,8 @@ impl AggregateUDFImpl for Sum {
             [t] if is_small(t) => Ok(vec![t.clone()]),
             [DataType::Null | DataType::Utf8] => Ok(vec![DataType::Float64]),
             [DataType::Float16 | DataType::Float32] => Ok(vec![DataType::Float64]),
-            types => Ok(types.to_vec()),
+            [other] => Ok(vec![other.clone()]),
+            types => plan_err!("sum takes one argument, not {}", types.len()),
         }
     }
 
@@ -104,6 +106,9 @@ impl AggregateUDFImpl for Sum {
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         if let Some(exact) = Exact::sum(&args) {
             return Ok(exact.accumulator(args.is_distinct));
+        }
+        if let Some(moving) = Moving::of(&args, false) {
+            return Ok(moving);
         }
         widened(args, |args| self.inner.create_sliding_accumulator(args))
     }

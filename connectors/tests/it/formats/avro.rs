@@ -17,15 +17,15 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(pair).collect()
 }
 
-struct Case {
-    schemas: serde_json::Map<String, Value>,
-    columns: Vec<Field>,
-    payloads: Vec<Vec<u8>>,
+pub struct Case {
+    pub schemas: serde_json::Map<String, Value>,
+    pub columns: Vec<Field>,
+    pub payloads: Vec<Vec<u8>>,
     /// Cells, or the reason of the reject.
     rows: Vec<Result<Vec<String>, String>>,
 }
 
-fn case(name: &str) -> Case {
+pub fn case(name: &str) -> Case {
     let all: Vec<Value> = serde_json::from_str(FIXTURES).unwrap();
     let found = all.into_iter().find(|case| case["name"] == name).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -50,7 +50,7 @@ fn case(name: &str) -> Case {
     }
 }
 
-fn messages(payloads: &[Vec<u8>]) -> Vec<Message> {
+pub fn messages(payloads: &[Vec<u8>]) -> Vec<Message> {
     let message = |payload: &Vec<u8>| Message {
         key: None,
         payload: Some(payload.clone()),
@@ -58,7 +58,7 @@ fn messages(payloads: &[Vec<u8>]) -> Vec<Message> {
     payloads.iter().map(message).collect()
 }
 
-fn compare(case: &Case, decoded: &Decoded) {
+pub fn compare(case: &Case, decoded: &Decoded) {
     let mut found = cells(&decoded.rows).into_iter();
     let mut rejects = decoded.rejects.iter();
     for (index, expected) in case.rows.iter().enumerate() {

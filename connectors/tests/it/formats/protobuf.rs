@@ -8,15 +8,15 @@ use super::*;
 /// Made by `fixtures/protobuf.py`.
 const FIXTURES: &str = include_str!("../../fixtures/protobuf.json");
 
-struct Case {
-    schema: String,
-    columns: Vec<Field>,
+pub struct Case {
+    pub schema: String,
+    pub columns: Vec<Field>,
     /// Framed.
-    payloads: Vec<Vec<u8>>,
-    rows: Vec<Vec<String>>,
+    pub payloads: Vec<Vec<u8>>,
+    pub rows: Vec<Vec<String>>,
 }
 
-fn case() -> Case {
+pub fn case() -> Case {
     let found: Value = serde_json::from_str(FIXTURES).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let list = |key: &str| found[key].as_array().unwrap().clone();

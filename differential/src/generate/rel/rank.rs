@@ -54,12 +54,16 @@ impl Maker<'_> {
             last: self.random.between(1, 4),
             only: self.random.one_in(4),
             numbered: self.random.one_in(2),
+            qualify: self.random.one_in(3),
         })
     }
 
     pub(super) fn over(&mut self, depth: usize) -> Rel {
         let (from, shape, time) = loop {
-            let (from, shape, time) = self.timed(depth);
+            let (from, shape, time) = match depth > 0 && self.random.one_in(6) {
+                true => self.moving(),
+                false => self.timed(depth),
+            };
             if !shape.types.contains(&Type::List) {
                 break (from, shape, time);
             }

@@ -101,7 +101,7 @@ pub(super) fn replace(function: &mut Function, arguments: Vec<FunctionArgExpr>) 
     }
 }
 
-pub(super) fn case(condition: &Expr, then: &Expr, otherwise: &Expr) -> Expr {
+pub(in crate::logical) fn case(condition: &Expr, then: &Expr, otherwise: &Expr) -> Expr {
     Expr::Case {
         case_token: AttachedToken::empty(),
         end_token: AttachedToken::empty(),

@@ -243,6 +243,13 @@ impl Store {
         }
     }
 
+    /// Whether a row is marked.
+    pub fn is_marked(&self, place: Place) -> bool {
+        let chunk = self.chunks.get(place.chunk as usize);
+        let chunk = chunk.and_then(Option::as_ref);
+        chunk.is_some_and(|chunk| chunk.matched[place.row as usize])
+    }
+
     /// The time and key of a row.
     pub fn time_and_key(&self, place: Place) -> Option<(i64, u32)> {
         let chunk = self.chunks.get(place.chunk as usize)?.as_ref()?;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
 use datafusion::arrow::array::{
-    ArrayRef, AsArray, BooleanArray, IntervalMonthDayNanoArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array, IntervalMonthDayNanoArray,
+    TimestampMicrosecondArray,
 };
+use datafusion::arrow::compute::{DatePart, date_part};
 use datafusion::arrow::datatypes::{
-    DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    DataType, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
     TimestampMicrosecondType,
 };
 use datafusion::common::{Result, internal_err};
@@ -20,7 +22,7 @@ use crate::postgres::zone::Zone;
 
 const DAY_NANOS: i128 = 86_400_000_000_000;
 
-pub(super) const ALL: [Entry; 10] = [
+pub(super) const ALL: [Entry; 12] = [
     Entry {
         name: "isfinite",
         signature: "isfinite(date | timestamp | interval) -> boolean",
@@ -133,7 +135,72 @@ pub(super) const ALL: [Entry; 10] = [
         types: scaled_types,
         compute: |columns, _| scaled(columns, true),
     },
+    Entry {
+        name: "micros_of_minute",
+        signature: "micros_of_minute(time) -> bigint",
+        description: "The microseconds of a time since its minute began: what extract(second …) is \
+                      computed from.",
+        example: "SELECT micros_of_minute(ts) FROM trades",
+        parameters: &[],
+        types: |types| match types {
+            [DataType::Interval(_)] => Some((vec![INTERVAL], DataType::Int64)),
+            [
+                of @ (DataType::Timestamp(..)
+                | DataType::Date32
+                | DataType::Time32(_)
+                | DataType::Time64(_)),
+            ] => Some((vec![of.clone()], DataType::Int64)),
+            _ => None,
+        },
+        compute: micros_of_minute,
+    },
+    Entry {
+        name: "interval_length",
+        signature: "interval_length(interval) -> numeric",
+        description: "How long an interval is, in nanoseconds, with months of 30 days and days of \
+                      24 hours: what intervals are compared by.",
+        example: "SELECT interval_length(INTERVAL '1 month') FROM trades",
+        parameters: &[],
+        types: |types| match types {
+            [DataType::Interval(_)] => Some((vec![INTERVAL], LENGTH)),
+            _ => None,
+        },
+        compute: length,
+    },
 ];
+
+fn micros_of_minute(columns: &[ArrayRef], _result: &DataType) -> Result<ArrayRef> {
+    if let Some(intervals) = columns[0].as_primitive_opt::<IntervalMonthDayNanoType>() {
+        let micros = intervals
+            .iter()
+            .map(|interval| Some(interval?.nanoseconds % 60_000_000_000 / 1_000));
+        return Ok(Arc::new(micros.collect::<Int64Array>()));
+    }
+    let part = |part: DatePart| date_part(columns[0].as_ref(), part);
+    let (seconds, nanos) = (part(DatePart::Second)?, part(DatePart::Nanosecond)?);
+    let seconds = seconds.as_primitive::<Int32Type>().iter();
+    let nanos = nanos.as_primitive::<Int32Type>().iter();
+    let micros = seconds.zip(nanos).map(|(seconds, nanos)| {
+        let (seconds, nanos) = (i64::from(seconds?), i64::from(nanos?));
+        Some(seconds * 1_000_000 + nanos / 1_000)
+    });
+    Ok(Arc::new(micros.collect::<Int64Array>()))
+}
+
+/// Nanoseconds of every interval that there is.
+const LENGTH: DataType = DataType::Decimal128(38, 0);
+
+fn length(columns: &[ArrayRef], _result: &DataType) -> Result<ArrayRef> {
+    let intervals = columns[0].as_primitive::<IntervalMonthDayNanoType>();
+    let lengths = intervals.iter().map(|interval| {
+        interval.map(|interval| {
+            let days = i128::from(interval.months) * 30 + i128::from(interval.days);
+            days * DAY_NANOS + i128::from(interval.nanoseconds)
+        })
+    });
+    let lengths: Decimal128Array = lengths.collect();
+    Ok(Arc::new(lengths.with_data_type(LENGTH)))
+}
 
 fn out_of_range(what: &str) -> FunctionError {
     FunctionError::value("22008", format!("{what} out of range"))
