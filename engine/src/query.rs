@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::StreamExt;
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::logical::plain_view::inline;
-use rtsap_planner::logical::using;
+use rtsap_planner::logical::{summary_part, using};
 use rtsap_planner::parse::lexeme::Lexeme;
 use rtsap_planner::parse::query;
 use rtsap_planner::streaming::set_operation::to_counts;
@@ -66,6 +66,7 @@ impl Planning {
         };
         inline(&mut statement, &self.text, &self.catalog, &read)?;
         using::rewrite(&mut statement, &self.catalog)?;
+        summary_part::mark(&mut statement);
         let statement = DfStatement::Statement(Box::new(statement));
         let planned = self.state.statement_to_plan(statement).await;
         let counted = planned.and_then(to_counts);
