@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::StreamExt;
@@ -34,6 +34,7 @@ pub(crate) mod names;
 pub(crate) mod namespace;
 pub(crate) mod parameters;
 pub(crate) mod served;
+pub(crate) mod ties;
 
 /// What a statement is planned with.
 pub(crate) struct Planning {
@@ -118,7 +119,7 @@ impl Planning {
         self.state
             .config_mut()
             .set_extension(Arc::new(Reading { cut }));
-        let physical = self.state.create_physical_plan(plan).await;
+        let physical = physical(plan, &mut self.state).await;
         let physical = physical.map_err(|error| diagnose(error, self.scene()))?;
         let schema = physical.schema();
         let rows = execute_stream(physical, self.state.task_ctx());
@@ -137,4 +138,14 @@ impl Planning {
         });
         Ok((schema, guard.watch(rows.boxed())))
     }
+}
+
+/// What runs `plan`, whose rows have all their places.
+async fn physical(
+    plan: &LogicalPlan,
+    state: &mut SessionState,
+) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    let settled = ties::settled(state.optimize(plan)?, state)?;
+    let planner = Arc::clone(state.query_planner());
+    planner.create_physical_plan(&settled, state).await
 }
