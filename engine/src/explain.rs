@@ -24,6 +24,7 @@ use crate::query::Planning;
 use crate::query::compatible::compatible;
 use crate::query::diagnose::diagnose;
 use crate::query::served::Reading;
+use crate::query::ties::settled;
 use crate::sequence::{existing, plan_of};
 use crate::session::change::{shifted, view_def};
 use crate::session::{Session, Statement};
@@ -242,6 +243,7 @@ async fn read_lines(
                 return Ok(text.lines().map(str::to_owned).collect());
             }
         }
+        let optimized = settled(optimized, &mut planning.state)?;
         let physical = planning.state.query_planner();
         let physical = physical
             .create_physical_plan(&optimized, &planning.state)

@@ -6,13 +6,13 @@ use arrow::datatypes::SchemaRef;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::StreamExt;
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::logical::plain_view::inline;
-use rtsap_planner::logical::using;
+use rtsap_planner::logical::{summary_part, using};
 use rtsap_planner::parse::lexeme::Lexeme;
 use rtsap_planner::parse::query;
 use rtsap_planner::streaming::set_operation::to_counts;
@@ -36,6 +36,7 @@ pub(crate) mod parameters;
 pub(crate) mod peeked;
 pub(crate) mod scalar;
 pub(crate) mod served;
+pub(crate) mod ties;
 pub(crate) mod told_apart;
 
 /// What a statement is planned with.
@@ -69,6 +70,7 @@ impl Planning {
         };
         inline(&mut statement, &self.text, &self.catalog, &read)?;
         using::rewrite(&mut statement, &self.catalog)?;
+        summary_part::mark(&mut statement);
         let statement = DfStatement::Statement(Box::new(statement));
         let planned = self.state.statement_to_plan(statement).await;
         let counted = planned.and_then(to_counts);
@@ -120,7 +122,7 @@ impl Planning {
         self.state
             .config_mut()
             .set_extension(Arc::new(Reading { cut }));
-        let physical = self.state.create_physical_plan(plan).await;
+        let physical = physical(plan, &mut self.state).await;
         let physical = physical.map_err(|error| diagnose(error, self.scene()))?;
         let schema = physical.schema();
         let rows = execute_stream(physical, self.state.task_ctx());
@@ -139,4 +141,14 @@ impl Planning {
         });
         Ok((schema, guard.watch(rows.boxed())))
     }
+}
+
+/// What runs `plan`, whose rows have all their places.
+async fn physical(
+    plan: &LogicalPlan,
+    state: &mut SessionState,
+) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    let settled = ties::settled(state.optimize(plan)?, state)?;
+    let planner = Arc::clone(state.query_planner());
+    planner.create_physical_plan(&settled, state).await
 }

@@ -2,7 +2,9 @@
 //! variables.
 
 use arrow::array::StringArray;
+use arrow::compute::{filter_record_batch, ilike};
 use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use rtsap_catalog::object::{ColumnDef, ColumnKind, ObjectDef, ObjectKind, WatermarkDef};
 use rtsap_catalog::snapshot::CatalogObject;
@@ -35,12 +37,24 @@ pub(crate) fn objects(
         ShowTarget::Views => rows::views(&catalog, &status, false),
         ShowTarget::AllViews => rows::views(&catalog, &status, true),
         ShowTarget::Sinks => rows::sinks(&catalog, &status),
-        ShowTarget::Functions => rows::functions(instance, &catalog),
+        ShowTarget::Functions(pattern) => {
+            let all = rows::functions(instance, &catalog);
+            all.and_then(|all| named_like(&all, pattern.as_deref()))
+        }
         ShowTarget::Jobs => rows::jobs(&catalog, &status),
         ShowTarget::Columns(name) => return describe(instance, name, false),
         ShowTarget::Create(noun, name) => return show_create(instance, *noun, name),
     };
     made.map_err(broken)
+}
+
+/// The rows whose first column is like `pattern`, whatever the case of its letters.
+fn named_like(rows: &RecordBatch, pattern: Option<&str>) -> Result<RecordBatch, ArrowError> {
+    let Some(pattern) = pattern else {
+        return Ok(rows.clone());
+    };
+    let pattern = StringArray::new_scalar(pattern);
+    filter_record_batch(rows, &ilike(rows.column(0), &pattern)?)
 }
 
 fn show_create(

@@ -20,6 +20,7 @@ pub mod series;
 mod set_returning;
 pub mod spelling;
 pub mod subquery;
+pub mod summary_part;
 mod ties;
 pub mod translate;
 pub mod using;
@@ -58,6 +59,7 @@ pub fn raw_plan(mut statement: Statement, scope: &Scope<'_>) -> DataFusionResult
         .with_map_string_types_to_utf8view(false)
         .with_collect_spans(true);
     literal::exact_statement(&mut statement);
+    summary_part::mark(&mut statement);
     SqlToRel::new_with_options(scope, options).sql_statement_to_plan(statement)
 }
 

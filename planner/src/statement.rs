@@ -342,8 +342,8 @@ pub enum ShowTarget {
     Sinks,
     /// `SHOW JOBS`.
     Jobs,
-    /// `SHOW FUNCTIONS`.
-    Functions,
+    /// `SHOW FUNCTIONS [LIKE 'pattern']`.
+    Functions(Option<String>),
     /// `SHOW COLUMNS FROM name`.
     Columns(Name),
     /// `SHOW CREATE [SOURCE | TABLE | [STREAMING] VIEW | SINK] name`.

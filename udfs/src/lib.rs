@@ -25,7 +25,7 @@ pub mod error;
 mod exact;
 mod fold;
 mod ordering;
-mod overload;
+pub mod overload;
 pub mod postgres;
 pub mod registry;
 pub mod running;

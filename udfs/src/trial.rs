@@ -8,7 +8,8 @@ use datafusion::arrow::compute::{concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::common::Result;
-use datafusion::execution::FunctionRegistry as _;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::functions_aggregate::variance::var_samp_udaf;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{AggregateUDF, EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::expressions::Column;
@@ -48,8 +49,15 @@ pub(crate) fn session() -> SessionContext {
 
 /// The same with other trades, made by this statement.
 pub(crate) fn session_over(trades: &str) -> SessionContext {
-    let ctx = SessionContext::new();
     let registry = FunctionRegistry::with_builtins();
+    let mut builder = SessionStateBuilder::new().with_default_features();
+    // Ours are asked first, as in every session of an engine.
+    let planners = builder.expr_planners().get_or_insert_default();
+    planners.splice(0..0, registry.expr_planners.iter().cloned());
+    let ctx = SessionContext::new_with_state(builder.build());
+    // The planner's other name of it.
+    let variance = var_samp_udaf().as_ref().clone();
+    ctx.register_udaf(variance.with_aliases(["variance"]));
     for function in &registry.scalars {
         ctx.register_udf(function.as_ref().clone());
     }
@@ -58,12 +66,6 @@ pub(crate) fn session_over(trades: &str) -> SessionContext {
     }
     for function in &registry.windows {
         ctx.register_udwf(function.as_ref().clone());
-    }
-    for planner in &registry.expr_planners {
-        ctx.state_ref()
-            .write()
-            .register_expr_planner(Arc::clone(planner))
-            .unwrap();
     }
     run(&ctx, trades).unwrap();
     run(&ctx, BARS).unwrap();

@@ -15,6 +15,7 @@ use rtsap_catalog::object::ObjectKind;
 use rtsap_catalog::snapshot::{CatalogObject, CatalogSnapshot};
 use rtsap_plan::operator::ObjectId;
 use rtsap_runtime::serve::Part;
+use rtsap_stream::change::ChangelogMode;
 
 use crate::error::EngineError;
 use crate::instance::Instance;
@@ -207,10 +208,18 @@ pub(crate) fn resolve(
         name: name.to_owned(),
         object: id,
         part,
+        arrives_by: arrives_by(object).filter(|_| part == Part::Rows),
         schema,
         table_type: table_type(object),
         definition: Some(object.def.sql.clone()),
     }))
+}
+
+/// The event time of a relation whose rows only come.
+fn arrives_by(object: &CatalogObject) -> Option<String> {
+    let relation = object.relation.as_ref()?;
+    let time = relation.schema.field(relation.event_time?);
+    (relation.mode == ChangelogMode::Append).then(|| time.name().clone())
 }
 
 fn unreadable_sink(name: &str) -> EngineError {

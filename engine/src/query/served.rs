@@ -40,6 +40,8 @@ pub(crate) struct ServedTable {
     pub(crate) part: Part,
     /// Columns and types.
     pub(crate) schema: SchemaRef,
+    /// The event time of rows that only come, and lie as they arrived.
+    pub(crate) arrives_by: Option<String>,
     /// What `information_schema` calls it.
     pub(crate) table_type: TableType,
     /// The statement that made it.

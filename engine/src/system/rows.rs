@@ -319,6 +319,13 @@ pub(crate) fn functions(
     for (name, function) in state.window_functions() {
         rows.push(Function::of(name, "window", function.documentation(), docs));
     }
+    // What shares its name with an aggregate is reached through it: `stddev(summary)`.
+    for doc in docs.iter() {
+        let is_doc = |row: &Function| row.name == doc.name && row.kind == doc.kind.as_str();
+        if !rows.iter().any(is_doc) {
+            rows.push(Function::of(doc.name, doc.kind.as_str(), None, docs));
+        }
+    }
     for object in catalog.objects() {
         let ObjectKind::Function(def) = &object.def.kind else {
             continue;

@@ -66,6 +66,68 @@ async fn psql_describes_what_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn psql_lists_functions() {
+    let harness = Harness::new().await;
+    let client = harness.client().await;
+    let function = "CREATE FUNCTION half_spread(bid DOUBLE PRECISION, ask DOUBLE PRECISION) \
+                    RETURNS DOUBLE PRECISION LANGUAGE SQL AS 'SELECT (ask - bid) / 2'; \
+                    COMMENT ON FUNCTION half_spread IS 'Half of what lies between bid and ask.'";
+    client.batch_execute(function).await.unwrap();
+    let wanted: [(&'static str, &[&str]); 9] = [
+        ("\\df", &["half_spread", "vwap", "rsi", "kyle_lambda"]),
+        (
+            "\\df half_spread",
+            &[
+                "public",
+                "double precision",
+                "bid double precision, ask double precision",
+                "func",
+                "(1 row)",
+            ],
+        ),
+        (
+            "\\df+ half_spread",
+            &[
+                "Half of what lies between bid and ask.",
+                "SELECT (ask - bid) / 2",
+                "sql",
+                "immutable",
+            ],
+        ),
+        // Of an aggregate and a window function: signature, description and formula.
+        ("\\df vwap", &["agg", "func", "price, size", "(2 rows)"]),
+        (
+            "\\df+ rsi",
+            &[
+                "window",
+                "value [, timeperiod = 14]",
+                "Relative Strength Index.",
+                "TA-Lib RSI over the rows with values",
+            ],
+        ),
+        (
+            "\\df stddev_*",
+            &["stddev_x", "stddev_y", "method = 'sample'"],
+        ),
+        ("\\dfa kyle*", &["kyle_lambda", "agg", "(1 row)"]),
+        ("\\dfw rs?", &["rsi", "window", "(1 row)"]),
+        (
+            "SHOW FUNCTIONS LIKE 'half%'",
+            &["half_spread", "CREATE FUNCTION", "(1 row)"],
+        ),
+    ];
+    for (command, words) in wanted {
+        let Some(answer) = psql(&harness, command).await else {
+            return;
+        };
+        for word in words {
+            assert!(answer.contains(word), "{command} without {word}:\n{answer}");
+        }
+        assert!(!answer.contains("ERROR"), "{command}:\n{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn psql_points_at_the_mistake() {
     let harness = Harness::new().await;
     let client = harness.client().await;

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::spelling::function_name;
 pub use build::call;
-pub(super) use build::{arguments, by_position, number};
+pub(super) use build::{arguments, by_position, field, number};
 use build::{case, text};
 
 /// Names of functions that only have another name, or another one with the same arguments.
@@ -41,16 +41,6 @@ const SIGNS: [(UnaryOperator, &str); 3] = [
     (UnaryOperator::PGSquareRoot, "sqrt"),
     (UnaryOperator::PGCubeRoot, "cbrt"),
     (UnaryOperator::PGAbs, "abs"),
-];
-
-/// Aggregates that give a summary: what is called like one of its fields means the field.
-const SUMMARIES: [&str; 6] = [
-    "percentile_agg",
-    "rolling",
-    "rollup",
-    "stats_agg",
-    "tdigest",
-    "uddsketch",
 ];
 
 /// Aggregates whose result shows the order of the values.
@@ -227,11 +217,6 @@ fn of_function(function: &Function) -> Option<Expr> {
     let given = arguments(function);
     let plain = given.as_deref().unwrap_or_default();
     match (name.as_str(), plain) {
-        ("corr" | "stddev" | "sum" | "variance", [Expr::Function(inner)])
-            if function_name(inner).is_some_and(|inner| SUMMARIES.contains(&inner.as_str())) =>
-        {
-            Some(build::field(Expr::Function(inner.clone()), &name))
-        }
         ("if", [condition, then, otherwise]) => Some(case(condition, then, otherwise)),
         ("mod", [left, right]) => Some(nested(Expr::BinaryOp {
             left: Box::new(left.clone()),

@@ -38,7 +38,7 @@ pub const NOUNS: [&str; 7] = [
 /// [`crate::error::Cause::Syntax`].
 pub fn show(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
     cursor.advance(1);
-    let lists: [(&[&str], ShowTarget); 8] = [
+    let lists: [(&[&str], ShowTarget); 7] = [
         (&["SOURCES"], ShowTarget::Sources),
         (&["TABLES"], ShowTarget::Tables),
         (&["STREAMING", "VIEWS"], ShowTarget::Views),
@@ -46,12 +46,18 @@ pub fn show(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         (&["VIEWS"], ShowTarget::AllViews),
         (&["SINKS"], ShowTarget::Sinks),
         (&["JOBS"], ShowTarget::Jobs),
-        (&["FUNCTIONS"], ShowTarget::Functions),
     ];
     for (words, target) in lists {
         if cursor.eat(words) {
             return Ok(StatementKind::Show(target));
         }
+    }
+    if cursor.eat(&["FUNCTIONS"]) {
+        let pattern = match cursor.eat(&["LIKE"]) {
+            true => Some(cursor.string("a pattern")?),
+            false => None,
+        };
+        return Ok(StatementKind::Show(ShowTarget::Functions(pattern)));
     }
     for (word, what) in [
         ("CONNECTIONS", "SHOW CONNECTIONS"),

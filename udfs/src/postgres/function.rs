@@ -63,6 +63,25 @@ pub(crate) struct Entry {
     compute: fn(&[ArrayRef], &DataType) -> Result<ArrayRef>,
 }
 
+/// A function whose arguments have no names: signature, description and example are `words`.
+const fn entry(
+    name: &'static str,
+    words: [&'static str; 3],
+    types: fn(&[DataType]) -> Option<Types>,
+    compute: fn(&[ArrayRef], &DataType) -> Result<ArrayRef>,
+) -> Entry {
+    let [signature, description, example] = words;
+    Entry {
+        name,
+        signature,
+        description,
+        example,
+        parameters: &[],
+        types,
+        compute,
+    }
+}
+
 /// Every function.
 fn all() -> impl Iterator<Item = &'static Entry> {
     let subjects: [&'static [Entry]; 14] = [

@@ -18,6 +18,7 @@ use datafusion::physical_plan::PhysicalExpr;
 
 use super::definition::{Compute, Entry, InputKind};
 use super::partition::{Course, Partition};
+use super::talib;
 use crate::arguments::named;
 use crate::error::FunctionError;
 use crate::registry::{self, FunctionKind};
@@ -107,7 +108,11 @@ impl Function {
         let parameters = self.parameters(arguments)?;
         if Course::begin(self.entry, &parameters)?.is_some() {
             let series = self.entry.definition.inputs.len();
-            return Ok(Along::Running { series, layout: 1 });
+            let layout = match self.entry.definition.compute {
+                Compute::TaLib(id, _) => talib::layout(id, &parameters),
+                _ => 1,
+            };
+            return Ok(Along::Running { series, layout });
         }
         Ok(match self.entry.definition.compute {
             Compute::Whole(_) => Along::Refused(

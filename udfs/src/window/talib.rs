@@ -134,6 +134,15 @@ pub(super) fn kept_along(id: FuncId, parameters: &[f64]) -> Kept {
     }
 }
 
+/// The form of what a function saves with these parameters, which TA-Lib takes.
+pub(super) fn layout(id: FuncId, parameters: &[f64]) -> u32 {
+    let is_second = own::SECOND.contains(&id.name());
+    match is_second && own::begin(id, parameters).is_some() {
+        true => 2,
+        false => 1,
+    }
+}
+
 fn definition(info: &'static FuncInfo) -> Definition {
     let bare = info.name.to_lowercase();
     let prefixed: &'static str = kept(format!("ta_{bare}"));

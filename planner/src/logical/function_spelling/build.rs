@@ -50,7 +50,7 @@ fn argument(expr: Expr) -> FunctionArg {
 }
 
 /// A field of a struct.
-pub(super) fn field(of: Expr, name: &str) -> Expr {
+pub(in crate::logical) fn field(of: Expr, name: &str) -> Expr {
     let index = text(name);
     Expr::CompoundFieldAccess {
         root: Box::new(of),

@@ -45,8 +45,8 @@ pub(crate) const DOC: FunctionDoc = FunctionDoc {
               integral(time_weight('LINEAR', ts, size)) FROM trades GROUP BY symbol",
 };
 
-/// The fields of the result. `average` and `integral` recognise it by the first.
-pub(crate) const FIELDS: [&str; 7] = [
+/// The fields of the result.
+const FIELDS: [&str; 7] = [
     "weighted_sum",
     "seconds",
     "last_value",

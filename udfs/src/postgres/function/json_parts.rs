@@ -56,56 +56,103 @@ const OBJECT: [&str; 3] = [
      FROM trades",
 ];
 
+/// The form of `json`: as it was written.
+const PLAIN: bool = false;
+/// The form of `jsonb`: names in order, each once.
+const BINARY: bool = true;
+/// Parts that are JSON.
+const JSON: bool = false;
+/// Parts as texts.
+const TEXT: bool = true;
+
 pub(super) const ALL: [Entry; 12] = [
-    entry("json_elements", ELEMENTS, list_types, |columns, _| {
-        lists(columns, |json| elements(json, written))
-    }),
-    entry("jsonb_elements", ELEMENTS, list_types, |columns, _| {
-        lists(columns, |json| elements(json, canonical))
-    }),
-    entry("json_elements_text", ELEMENTS, list_types, |columns, _| {
-        lists(columns, |json| elements(json, text))
-    }),
-    entry("jsonb_elements_text", ELEMENTS, list_types, |columns, _| {
-        lists(columns, |json| elements(json, canonical_text))
-    }),
-    entry("json_keys", KEYS, list_types, |columns, _| {
-        lists(columns, |json| {
-            members(json, Form::Dense, |name, _| Some(name))
-        })
-    }),
-    entry("jsonb_keys", KEYS, list_types, |columns, _| {
-        lists(columns, |json| {
-            members(json, Form::Binary, |name, _| Some(name))
-        })
-    }),
-    entry("json_values", VALUES, list_types, |columns, _| {
-        lists(columns, |json| {
-            members(json, Form::Dense, |_, value| written(value))
-        })
-    }),
-    entry("jsonb_values", VALUES, list_types, |columns, _| {
-        lists(columns, |json| {
-            members(json, Form::Binary, |_, value| canonical(value))
-        })
-    }),
-    entry("json_values_text", VALUES, list_types, |columns, _| {
-        lists(columns, |json| {
-            members(json, Form::Dense, |_, value| text(value))
-        })
-    }),
-    entry("jsonb_values_text", VALUES, list_types, |columns, _| {
-        lists(columns, |json| {
-            members(json, Form::Binary, |_, value| canonical_text(value))
-        })
-    }),
-    entry("json_object_of_rows", OBJECT, row_types, |columns, _| {
-        objects(columns, Form::Dense)
-    }),
-    entry("jsonb_object_of_rows", OBJECT, row_types, |columns, _| {
-        objects(columns, Form::Binary)
-    }),
+    entry(
+        "json_elements",
+        ELEMENTS,
+        list_types,
+        elements::<PLAIN, JSON>,
+    ),
+    entry(
+        "jsonb_elements",
+        ELEMENTS,
+        list_types,
+        elements::<BINARY, JSON>,
+    ),
+    entry(
+        "json_elements_text",
+        ELEMENTS,
+        list_types,
+        elements::<PLAIN, TEXT>,
+    ),
+    entry(
+        "jsonb_elements_text",
+        ELEMENTS,
+        list_types,
+        elements::<BINARY, TEXT>,
+    ),
+    entry("json_keys", KEYS, list_types, keys::<PLAIN>),
+    entry("jsonb_keys", KEYS, list_types, keys::<BINARY>),
+    entry("json_values", VALUES, list_types, values::<PLAIN, JSON>),
+    entry("jsonb_values", VALUES, list_types, values::<BINARY, JSON>),
+    entry(
+        "json_values_text",
+        VALUES,
+        list_types,
+        values::<PLAIN, TEXT>,
+    ),
+    entry(
+        "jsonb_values_text",
+        VALUES,
+        list_types,
+        values::<BINARY, TEXT>,
+    ),
+    entry("json_object_of_rows", OBJECT, row_types, object::<PLAIN>),
+    entry("jsonb_object_of_rows", OBJECT, row_types, object::<BINARY>),
 ];
+
+fn elements<const IN: bool, const AS: bool>(
+    columns: &[ArrayRef],
+    _result: &DataType,
+) -> Result<ArrayRef> {
+    lists(columns, |json| all_elements(json, shown(form(IN), AS)))
+}
+
+fn keys<const IN: bool>(columns: &[ArrayRef], _result: &DataType) -> Result<ArrayRef> {
+    lists(columns, |json| {
+        members(json, form(IN), |name, _| Some(name))
+    })
+}
+
+fn values<const IN: bool, const AS: bool>(
+    columns: &[ArrayRef],
+    _result: &DataType,
+) -> Result<ArrayRef> {
+    let of = shown(form(IN), AS);
+    lists(columns, |json| {
+        members(json, form(IN), |_, value| of(value))
+    })
+}
+
+fn object<const IN: bool>(columns: &[ArrayRef], _result: &DataType) -> Result<ArrayRef> {
+    objects(columns, form(IN))
+}
+
+const fn form(is_binary: bool) -> Form {
+    match is_binary {
+        true => Form::Binary,
+        false => Form::Dense,
+    }
+}
+
+/// How a part is shown.
+fn shown(form: Form, as_text: bool) -> fn(&str) -> Option<String> {
+    match (form, as_text) {
+        (Form::Dense, false) => written,
+        (Form::Dense, true) => text,
+        (Form::Binary, false) => canonical,
+        (Form::Binary, true) => canonical_text,
+    }
+}
 
 fn list_types(types: &[DataType]) -> Option<Types> {
     match types {
@@ -154,7 +201,7 @@ fn canonical_text(part: &str) -> Option<String> {
 
 type List = Vec<Option<String>>;
 
-fn elements(json: &str, of: fn(&str) -> Option<String>) -> Result<List, FunctionError> {
+fn all_elements(json: &str, of: fn(&str) -> Option<String>) -> Result<List, FunctionError> {
     if let Some(elements) = scan::all_elements(json) {
         return Ok(elements.into_iter().map(of).collect());
     }

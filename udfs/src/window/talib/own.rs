@@ -7,8 +7,12 @@
 mod adaptive;
 mod averages;
 mod oscillators;
+mod ranges;
+mod stochastic;
 mod totals;
+mod waves;
 mod wilder;
+mod windows;
 
 use ta_lib::abstract_api::FuncId;
 
@@ -16,11 +20,29 @@ use crate::window::step::Step;
 use adaptive::{Adaptive, Force, Rays, ZeroLag};
 use averages::{Averages, Blend, Keltner, Macd};
 use oscillators::{Change, Gains, PairOf, Strength, Triple};
+use ranges::{Mass, RangeChange, Stops, Volatility};
+use stochastic::{Lead, Momentum, Squashed, StrengthPlace};
 use totals::{Heikin, Sar, Total, Totals};
+use waves::{Derivative, Waves};
 use wilder::{Directional, Range, Ranges, Shown, SuperTrend};
 
 /// TA-Lib's number for the exponential average among its kinds of averages.
 const EMA: f64 = 1.0;
+
+/// Functions that kept their last rows before they had a state of their own.
+pub(super) const SECOND: [&str; 11] = [
+    "CKSP",
+    "CVI",
+    "DOSC",
+    "KDJ",
+    "MASSI",
+    "PSO",
+    "RVI",
+    "RVIR",
+    "SMI",
+    "STOCHRSI",
+    "WAVETREND",
+];
 
 /// Begins `id` with these parameters; `None` if it has no state of its own.
 pub(super) fn begin(id: FuncId, parameters: &[f64]) -> Option<Box<dyn Step>> {
@@ -55,6 +77,17 @@ pub(super) fn begin(id: FuncId, parameters: &[f64]) -> Option<Box<dyn Step>> {
         "DX" => Directional::begin(rows(0), Shown::Index),
         "ADX" => Directional::begin(rows(0), Shown::Average),
         "ADXR" => Directional::begin(rows(0), Shown::Rating),
+        "STOCHRSI" => StrengthPlace::begin([rows(0), rows(1), rows(2)], number(3))?,
+        "KDJ" => Lead::begin(rows(0), [(rows(1), number(2)), (rows(3), number(4))])?,
+        "SMI" => Momentum::begin([rows(0), rows(1), rows(2), rows(3)]),
+        "PSO" => Squashed::begin(rows(0), rows(1)),
+        "DOSC" => Derivative::begin([rows(0), rows(1), rows(2), rows(3)]),
+        "WAVETREND" => Waves::begin([rows(0), rows(1), rows(2)]),
+        "RVI" => Volatility::begin(1, rows(0), rows(1)),
+        "RVIR" => Volatility::begin(2, rows(0), rows(1)),
+        "CVI" => RangeChange::begin(rows(0), rows(1)),
+        "MASSI" => Mass::begin(rows(0), rows(1)),
+        "CKSP" => Stops::begin(rows(0), number(1), rows(2)),
         "SAR" => Sar::begin(number(0), number(1)),
         "HA" => Heikin::begin(),
         "OBV" => Totals::begin(Total::OnBalance),

@@ -34,24 +34,15 @@ const UNBOUNDED: [&str; 17] = [
     "ZIGZAG",
 ];
 
-/// Recursive functions without a state of their own that forget the past like an exponential
-/// average does.
-const FORGETTING: [&str; 15] = [
-    "CKSP",
-    "CVI",
-    "DOSC",
+/// Recursive functions that forget the past like an exponential average does; those that have a
+/// state of their own come here with averages that have none.
+const FORGETTING: [&str; 6] = [
     "KDJ",
-    "MASSI",
-    "PSO",
-    "RVI",
-    "RVIR",
-    "SMI",
     "STOCHRSI",
     "SWAK_2PHP",
     "SWAK_BUTTER",
     "SWAK_GAUSS",
     "SWAK_HP",
-    "WAVETREND",
 ];
 
 /// How many times its warm-up such a function keeps: an average over n rows has forgotten all but

@@ -34,10 +34,12 @@ impl Smooth {
 
     /// With this weight of the old value.
     pub(super) fn kept(period: usize, keep: f64) -> Self {
+        let take = 1.0 - keep;
         Self {
             period,
-            keep,
-            take: 1.0 - keep,
+            // Together they are one to the last bit, or what does not move would drift.
+            keep: if keep < 0.5 { 1.0 - take } else { keep },
+            take,
             count: 0,
             value: 0.0,
         }
@@ -63,6 +65,11 @@ impl Smooth {
         walk.count(&mut self.count);
         walk.number(&mut self.value);
     }
+}
+
+/// Takes a value through two averages.
+pub(super) fn twice([first, second]: &mut [Smooth; 2], value: f64) -> Option<f64> {
+    first.next(value).and_then(|once| second.next(once))
 }
 
 /// What is shown of averages of averages.

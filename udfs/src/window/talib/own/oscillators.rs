@@ -2,7 +2,7 @@
 
 use datafusion::common::Result;
 
-use super::averages::Smooth;
+use super::averages::{Smooth, twice};
 use crate::window::step::{Step, Walk};
 
 /// What is shown of average gains and losses.
@@ -14,52 +14,123 @@ pub(super) enum Change {
     Cmo,
 }
 
-/// Wilder's averages of gains and of losses.
+/// Wilder's average in the order of operations that TA-Lib has for gains and losses.
+#[derive(Clone, Debug)]
+struct Leg {
+    period: usize,
+    /// Changes so far, at most `period`.
+    count: usize,
+    /// The sum of the first changes, then the average.
+    value: f64,
+}
+
+impl Leg {
+    fn next(&mut self, change: f64) -> Option<f64> {
+        let is_full = self.count >= self.period;
+        if is_full {
+            self.value *= (self.period - 1) as f64;
+        } else {
+            self.count += 1;
+        }
+        self.value += change;
+        if self.count < self.period {
+            return None;
+        }
+        self.value *= 1.0 / self.period as f64;
+        Some(self.value)
+    }
+
+    fn walk(&mut self, walk: &mut Walk<'_>) {
+        walk.count(&mut self.count);
+        walk.number(&mut self.value);
+    }
+}
+
+/// Average gains and losses, and the index of their strength.
+#[derive(Debug)]
+pub(super) struct Legs {
+    gains: Leg,
+    losses: Leg,
+    before: f64,
+}
+
+impl Legs {
+    /// Over this many changes.
+    pub(super) fn new(period: usize) -> Self {
+        let leg = Leg {
+            period: period.max(1),
+            count: 0,
+            value: 0.0,
+        };
+        Self {
+            gains: leg.clone(),
+            losses: leg,
+            before: f64::NAN,
+        }
+    }
+
+    /// Takes a value and returns average gain and loss, if there were enough changes.
+    fn next(&mut self, value: f64) -> Option<[f64; 2]> {
+        let change = value - std::mem::replace(&mut self.before, value);
+        if change.is_nan() {
+            return None;
+        }
+        let gain = self.gains.next(change.max(0.0));
+        let loss = self.losses.next((-change).max(0.0));
+        Some([gain?, loss?])
+    }
+
+    /// Takes a value and returns the share of the gains in percent; 50 without either.
+    pub(super) fn strength(&mut self, value: f64) -> Option<f64> {
+        let [gain, loss] = self.next(value)?;
+        let both = gain + loss;
+        Some(match both > 0.0 {
+            true => 100.0 * (gain / both),
+            false => 50.0,
+        })
+    }
+
+    /// Walks over what is remembered.
+    pub(super) fn walk(&mut self, walk: &mut Walk<'_>) {
+        self.gains.walk(walk);
+        self.losses.walk(walk);
+        walk.number(&mut self.before);
+    }
+}
+
+/// What is shown of average gains and losses.
 #[derive(Debug)]
 pub(super) struct Gains {
     change: Change,
-    gains: Smooth,
-    losses: Smooth,
-    before: f64,
+    legs: Legs,
 }
 
 impl Gains {
     /// Over this many changes.
     pub(super) fn begin(period: usize, change: Change) -> Box<dyn Step> {
-        Box::new(Self {
-            change,
-            gains: Smooth::wilder(period),
-            losses: Smooth::wilder(period),
-            before: f64::NAN,
-        })
+        let legs = Legs::new(period);
+        Box::new(Self { change, legs })
     }
 }
 
 impl Step for Gains {
     fn step(&mut self, inputs: &[f64], outputs: &mut [f64]) -> Result<()> {
-        let change = inputs[0] - self.before;
-        self.before = inputs[0];
-        if change.is_nan() {
-            return Ok(());
-        }
-        let gains = self.gains.next(change.max(0.0));
-        let losses = self.losses.next((-change).max(0.0));
-        if let (Some(gains), Some(losses)) = (gains, losses) {
-            let both = gains + losses;
-            outputs[0] = match self.change {
-                Change::Rsi if both > 0.0 => 100.0 * (gains / both),
-                Change::Rsi => 50.0,
-                Change::Cmo if both > 0.0 => 100.0 * ((gains - losses) / both),
-                Change::Cmo => 0.0,
-            };
-        }
+        let shown = match self.change {
+            Change::Rsi => self.legs.strength(inputs[0]),
+            Change::Cmo => self.legs.next(inputs[0]).map(|[gain, loss]| {
+                let both = gain + loss;
+                match both > 0.0 {
+                    true => 100.0 * ((gain - loss) / both),
+                    false => 0.0,
+                }
+            }),
+        };
+        outputs[0] = shown.unwrap_or(f64::NAN);
         Ok(())
     }
 
     fn walk(&mut self, walk: &mut Walk<'_>) {
-        self.gains.walk(walk);
-        self.losses.walk(walk);
-        walk.number(&mut self.before);
+        self.legs.walk(walk);
     }
 }
 
@@ -174,10 +245,6 @@ impl Step for Strength {
         if change.is_nan() {
             return Ok(());
         }
-        let twice = |stages: &mut [Smooth; 2], value| {
-            let [first, second] = stages;
-            first.next(value).and_then(|once| second.next(once))
-        };
         let changes = twice(&mut self.changes, change);
         let sizes = twice(&mut self.sizes, change.abs());
         if let (Some(changes), Some(sizes)) = (changes, sizes) {
