@@ -245,6 +245,22 @@ impl Case {
         out
     }
 
+    /// Whether rows of one key and time lie in different splits of a stream: which of them comes last
+    /// is not defined.
+    pub fn has_ties(&self, stream: usize) -> bool {
+        let Some(time) = bases()[stream].time else {
+            return false;
+        };
+        let splits = self.split_rows(stream);
+        let tied = |a: &Row, b: &Row| a[1].same(&b[1]) && a[time].same(&b[time]);
+        splits.iter().enumerate().any(|(index, rows)| {
+            let others = splits[index + 1..].iter().flatten();
+            others
+                .into_iter()
+                .any(|other| rows.iter().any(|row| tied(row, other)))
+        })
+    }
+
     /// All rows of each split of a stream, in order.
     pub fn split_rows(&self, stream: usize) -> Vec<Vec<Row>> {
         let mut out = vec![Vec::new(); self.splits[stream]];

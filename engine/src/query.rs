@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::StreamExt;
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::logical::plain_view::inline;
-use rtsap_planner::logical::{summary_part, using};
+use rtsap_planner::logical::{outer_row, summary_part, using};
 use rtsap_planner::parse::lexeme::Lexeme;
 use rtsap_planner::parse::query;
 use rtsap_planner::streaming::set_operation::to_counts;
@@ -32,6 +32,7 @@ pub(crate) mod guard;
 pub(crate) mod literals;
 pub(crate) mod names;
 pub(crate) mod namespace;
+pub(crate) mod narrowing;
 pub(crate) mod parameters;
 pub(crate) mod peeked;
 pub(crate) mod scalar;
@@ -71,10 +72,14 @@ impl Planning {
         inline(&mut statement, &self.text, &self.catalog, &read)?;
         using::rewrite(&mut statement, &self.catalog)?;
         summary_part::mark(&mut statement);
+        scalar::may_be_null(&mut statement);
         let statement = DfStatement::Statement(Box::new(statement));
         let planned = self.state.statement_to_plan(statement).await;
-        let counted = planned.and_then(to_counts);
-        counted.map_err(|error| diagnose(error, self.scene()))
+        let checked = planned.and_then(|plan| {
+            outer_row::check(&plan)?;
+            to_counts(plan)
+        });
+        checked.map_err(|error| diagnose(error, self.scene()))
     }
 
     /// The same for a statement that may only read.

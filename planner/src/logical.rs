@@ -11,6 +11,8 @@ pub mod join_marker;
 mod joined_window;
 pub mod literal;
 mod named_windows;
+mod one_row;
+pub mod outer_row;
 pub mod plain_view;
 pub mod query_spelling;
 pub mod row_spelling;

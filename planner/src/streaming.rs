@@ -53,7 +53,7 @@ use crate::logical::scope::Scope;
 use crate::logical::translate::{placed, translate};
 use crate::logical::window_node::WindowNode;
 use crate::logical::{check_deterministic, raw_plan, refine, rename};
-use crate::logical::{plain_view, sample, using, view_spelling};
+use crate::logical::{outer_row, plain_view, sample, using, view_spelling};
 use crate::parse::emit::{EmitClause, split_emit};
 use crate::parse::lexeme::{Lexeme, lexemes};
 use crate::parse::query;
@@ -166,6 +166,7 @@ fn plan(
     let scope = Scope::new(catalog, functions);
     let translated = |error: DataFusionError| translate(&error, query_text, functions);
     let raw = raw_plan(statement, &scope).map_err(translated)?;
+    outer_row::check(&raw).map_err(translated)?;
     let found_at = |error: PlanError| translate(&error.into(), query_text, functions);
     check_deterministic(&raw).map_err(found_at)?;
     refuse::mixed_times(&raw).map_err(found_at)?;

@@ -6,7 +6,6 @@ mod it {
     mod drive;
     mod ended;
     mod generate;
-    mod indicators;
     mod joins;
     mod operator;
     mod over;

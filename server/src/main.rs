@@ -18,8 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-/// Bytes of stack of each thread that plans statements: chains of operators nest as deep as they are
-/// long.
+/// Bytes of stack of each thread that plans statements: chains of operators nest as deep as they
+/// are long.
 const STACK_BYTES: usize = 256 << 20;
 
 fn main() -> ExitCode {

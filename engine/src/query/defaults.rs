@@ -15,6 +15,8 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerRule};
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
 use datafusion_pg_catalog::pg_catalog::generate_series_arg_coercion::CoerceIntArgsToBigInt;
@@ -25,9 +27,11 @@ use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics}
 use crate::config::EngineConfig;
 use crate::pg_catalog::functions;
 use crate::pg_catalog::pg_type::PgTypePlanner;
+use crate::query::narrowing::HideCasts;
+use crate::query::scalar;
 
-/// DataFusion's rules but the one that makes two aggregations of one with DISTINCT, which takes every
-/// `sum` and `count` for its own, and with filters that stay above aggregates of all rows.
+/// DataFusion's rules but the one that makes two aggregations of one with DISTINCT, which takes
+/// every `sum` and `count` for its own, and with filters that stay above aggregates of all rows.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let left_out = SingleDistinctToGroupBy::new();
     let mut rules = Optimizer::new().rules;
@@ -37,6 +41,13 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             *rule = Arc::new(PushDownFilterToGroups(Arc::clone(rule)));
         }
     }
+    rules
+}
+
+/// DataFusion's rules behind our own.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.insert(0, Arc::new(HideCasts));
     rules
 }
 
@@ -82,8 +93,15 @@ pub(crate) fn base_state(
     let options = session.options_mut();
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = true;
-    // It compares what we note on fields, such as the length of a varchar, which nothing computes by.
+    // It compares what we note on fields, such as the length of a varchar, which nothing computes
+    // by.
     options.execution.skip_physical_aggregate_schema_check = true;
+    // The bounds of a join's keys that it filters by are found in another order than it compares
+    // by: of lists with nulls, and of zeros with a sign.
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     options.catalog.default_schema = "public".to_owned();
     let pool = FairSpillPool::new(config.query_bytes_max);
     let runtime = RuntimeEnvBuilder::new()
@@ -96,6 +114,7 @@ pub(crate) fn base_state(
         .with_default_features()
         .with_type_planner(Arc::new(PgTypePlanner))
         .with_optimizer_rules(optimizer_rules())
+        .with_physical_optimizer_rules(physical_rules())
         .with_analyzer_rules(vec![
             Arc::clone(&windows.subquery_rule),
             Arc::new(ResolveGroupingFunction::new()),
@@ -118,6 +137,7 @@ pub(crate) fn base_state(
     for function in &registry.aggregates {
         state.register_udaf(Arc::clone(function))?;
     }
+    state.register_udf(Arc::new(scalar::function()))?;
     state.register_udaf(rtsap_udfs::postgres::sum())?;
     state.register_udaf(rtsap_udfs::postgres::avg())?;
     for function in &registry.windows {

@@ -154,8 +154,8 @@ pub(crate) fn unreadable_source(name: &str) -> EngineError {
         .sqlstate("42809")
         .detail("A source is a stream outside; its rows are not kept.")
         .hint(format!(
-            "Look at its newest rows with SELECT * FROM {name} LIMIT 10, without WHERE, GROUP BY or \
-             ORDER BY, or create a streaming view over it: CREATE STREAMING VIEW v AS SELECT ... \
-             FROM {name}. Payloads that could not be decoded are in \"{name}$errors\"."
+            "Look at its newest rows with SELECT * FROM {name} LIMIT 10, without WHERE, GROUP BY \
+             or ORDER BY, or create a streaming view over it: CREATE STREAMING VIEW v AS SELECT \
+             ... FROM {name}. Payloads that could not be decoded are in \"{name}$errors\"."
         ))
 }

@@ -3,8 +3,7 @@
 //! A streaming view takes the rows of a stream as they arrived, and those of rows that may change
 //! in order of their columns. A read does the same, though DataFusion's sort leaves it open: calls
 //! whose value depends on it are ordered by one thing more, the place of a row among those that
-//! arrived or its columns. Calls over `RANGE` frames take all such rows together; where one of
-//! them asks for the first or the last, the rows are sorted before.
+//! arrived or its columns. Calls over `RANGE` frames take all such rows together.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::functions_window::row_number::row_number;
 use datafusion::logical_expr::expr::{Sort, WindowFunction};
-use datafusion::logical_expr::logical_plan::{
-    Filter, Projection, Sort as SortPlan, SubqueryAlias, Window,
+use datafusion::logical_expr::logical_plan::{Projection, Window};
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, WindowFrameUnits, WindowFunctionDefinition, ident,
 };
-use datafusion::logical_expr::{Expr, LogicalPlan, WindowFrameUnits, WindowFunctionDefinition};
 
 use crate::query::served::ServedTable;
 
@@ -30,21 +29,6 @@ const PLACE: &str = "__place";
 const OF_PEERS: [&str; 4] = ["cume_dist", "dense_rank", "percent_rank", "rank"];
 /// Functions of DataFusion's that read a frame.
 const OF_FRAMES: [&str; 3] = ["first_value", "last_value", "nth_value"];
-/// Aggregates of which it does not matter which row comes first.
-const OF_ANY_ORDER: [&str; 12] = [
-    "avg",
-    "bool_and",
-    "bool_or",
-    "corr",
-    "count",
-    "max",
-    "min",
-    "stddev",
-    "stddev_pop",
-    "sum",
-    "var",
-    "var_pop",
-];
 
 /// The optimized `plan` with such rows in their place. Where they come as they arrived, `state`
 /// reads them one after the other.
@@ -52,17 +36,16 @@ const OF_ANY_ORDER: [&str; 12] = [
 /// # Errors
 /// An internal one, if DataFusion refuses what it planned before.
 pub(crate) fn settled(plan: LogicalPlan, state: &mut SessionState) -> Result<LogicalPlan> {
-    let mut is_one_stream = false;
-    let depends = |expr: &Expr| is_placed(expr) || is_sorted(expr);
+    let mut as_arrived = false;
     let settled = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::Window(window) if window.window_expr.iter().any(depends) => {
+        LogicalPlan::Window(window) if window.window_expr.iter().any(is_placed) => {
             let arrives = arrives(&window);
-            is_one_stream |= arrives || window.window_expr.iter().any(is_sorted);
+            as_arrived |= arrives;
             with_ties(&window, arrives).map(Transformed::yes)
         }
         other => Ok(Transformed::no(other)),
     })?;
-    if is_one_stream {
+    if as_arrived {
         // Rows of several partitions would have no order among each other.
         let options = state.config_mut().options_mut();
         options.execution.target_partitions = 1;
@@ -78,28 +61,19 @@ fn call(expr: &Expr) -> Option<&WindowFunction> {
     }
 }
 
-/// Whether a call takes rows that are equal in order together; `None` without an order.
-fn takes_peers(call: &WindowFunction) -> Option<bool> {
+/// Whether the value of a call depends on which of several equal rows comes first.
+fn is_placed(expr: &Expr) -> bool {
+    let Some(call) = call(expr) else {
+        return false;
+    };
     let of_frame = match &call.fun {
         WindowFunctionDefinition::AggregateUDF(_) => true,
         WindowFunctionDefinition::WindowUDF(function) => OF_FRAMES.contains(&function.name()),
     };
     let by_rows = call.params.window_frame.units == WindowFrameUnits::Rows;
-    (!call.params.order_by.is_empty()).then_some(of_frame && !by_rows)
-}
-
-/// Whether the value of a call depends on which of several equal rows comes first.
-fn is_placed(expr: &Expr) -> bool {
-    call(expr).is_some_and(|call| {
-        takes_peers(call) == Some(false) && !OF_PEERS.contains(&call.fun.name())
-    })
-}
-
-/// Whether a call takes such rows together, but asks which of them came first.
-fn is_sorted(expr: &Expr) -> bool {
-    call(expr).is_some_and(|call| {
-        takes_peers(call) == Some(true) && !OF_ANY_ORDER.contains(&call.fun.name())
-    })
+    !call.params.order_by.is_empty()
+        && (!of_frame || by_rows)
+        && !OF_PEERS.contains(&call.fun.name())
 }
 
 /// Whether a streaming view would take the rows as they arrived: those of a relation whose rows
@@ -124,8 +98,6 @@ fn is_event_time(plan: &LogicalPlan, name: &str) -> bool {
             })
             .is_some_and(|time| time == name),
         LogicalPlan::Filter(filter) => is_event_time(&filter.input, name),
-        // Other calls over the same rows.
-        LogicalPlan::Window(window) => is_event_time(&window.input, name),
         LogicalPlan::SubqueryAlias(alias) => is_event_time(&alias.input, name),
         LogicalPlan::Projection(projection) => {
             let fields = projection.schema.fields().iter();
@@ -147,8 +119,10 @@ fn with_ties(window: &Window, arrives: bool) -> Result<LogicalPlan> {
     let mut input = Arc::clone(&window.input);
     let keys: Vec<Expr> = match arrives {
         true => {
-            input = Arc::new(numbered(&input)?);
-            vec![place_of(&input)?]
+            let place = row_number().alias(PLACE);
+            let numbered = Window::try_new(vec![place], input)?;
+            input = Arc::new(LogicalPlan::Window(numbered));
+            vec![ident(PLACE)]
         }
         false => {
             let columns = window.input.schema().iter();
@@ -162,26 +136,11 @@ fn with_ties(window: &Window, arrives: bool) -> Result<LogicalPlan> {
         .collect();
     let (placed, others): (Vec<Expr>, Vec<Expr>) =
         window.window_expr.iter().cloned().partition(is_placed);
-    if let Some(first) = others.iter().find(|expr| is_sorted(expr)).and_then(call) {
-        let partition = first.params.partition_by.iter().cloned();
-        let partition = partition.map(|expr| Sort::new(expr, true, true));
-        let order = first.params.order_by.iter().chain(&keys).cloned();
-        input = Arc::new(LogicalPlan::Sort(SortPlan {
-            expr: partition.chain(order).collect(),
-            input,
-            fetch: None,
-        }));
-    }
     if !others.is_empty() {
         input = Arc::new(LogicalPlan::Window(Window::try_new(others, input)?));
     }
-    if !placed.is_empty() {
-        let placed = placed.into_iter().map(|expr| ordered_by(expr, &keys));
-        input = Arc::new(LogicalPlan::Window(Window::try_new(
-            placed.collect(),
-            input,
-        )?));
-    }
+    let placed = placed.into_iter().map(|expr| ordered_by(expr, &keys));
+    let placed = Window::try_new(placed.collect(), input)?;
     // The columns in their places, under their names.
     let mut columns: Vec<Expr> = window.input.schema().iter().map(Expr::from).collect();
     for expr in &window.window_expr {
@@ -196,53 +155,10 @@ fn with_ties(window: &Window, arrives: bool) -> Result<LogicalPlan> {
             false => column.alias(old),
         });
     }
+    let placed = Arc::new(LogicalPlan::Window(placed));
     Ok(LogicalPlan::Projection(Projection::try_new(
-        columns, input,
+        columns, placed,
     )?))
-}
-
-/// The column of `plan` that says how its rows arrived.
-fn place_of(plan: &LogicalPlan) -> Result<Expr> {
-    let found = plan.schema().qualified_field_with_unqualified_name(PLACE)?;
-    Ok(Expr::from(found))
-}
-
-/// `plan` with a column that says how the rows of its relation arrived, through all that
-/// [`is_event_time`] goes through.
-fn numbered(plan: &LogicalPlan) -> Result<LogicalPlan> {
-    let has_place = plan
-        .schema()
-        .fields()
-        .iter()
-        .any(|field| field.name() == PLACE);
-    if has_place {
-        return Ok(plan.clone());
-    }
-    Ok(match plan {
-        LogicalPlan::Filter(filter) => {
-            let input = Arc::new(numbered(&filter.input)?);
-            LogicalPlan::Filter(Filter::try_new(filter.predicate.clone(), input)?)
-        }
-        LogicalPlan::Window(window) => {
-            let input = Arc::new(numbered(&window.input)?);
-            LogicalPlan::Window(Window::try_new(window.window_expr.clone(), input)?)
-        }
-        LogicalPlan::SubqueryAlias(alias) => {
-            let input = Arc::new(numbered(&alias.input)?);
-            let name = alias.alias.clone();
-            LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(input, name)?)
-        }
-        LogicalPlan::Projection(projection) => {
-            let input = Arc::new(numbered(&projection.input)?);
-            let mut exprs = projection.expr.clone();
-            exprs.push(place_of(&input)?);
-            LogicalPlan::Projection(Projection::try_new(exprs, input)?)
-        }
-        other => {
-            let place = row_number().alias(PLACE);
-            LogicalPlan::Window(Window::try_new(vec![place], Arc::new(other.clone()))?)
-        }
-    })
 }
 
 /// The call with more that rows are ordered by.

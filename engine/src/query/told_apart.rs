@@ -1,10 +1,13 @@
-//! Result columns of one name, which PostgreSQL allows and DataFusion does not: each expression gets a
-//! name of its own, and the client is told PostgreSQL's ([`super::names`]).
+//! Result columns of one name, which PostgreSQL allows and DataFusion does not: each expression
+//! gets a name of its own, and the client is told PostgreSQL's ([`super::names`]). Columns of
+//! queries in FROM have PostgreSQL's names at once, where they differ.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Statement, Value,
+    Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Statement, TableFactor, Value, VisitMut,
+    VisitorMut,
 };
 
 use super::names::{folded, of_expr};
@@ -14,6 +17,57 @@ use super::names::{folded, of_expr};
 pub(crate) fn tell_apart(statement: &mut Statement) {
     if let Statement::Query(query) = statement {
         of_query(query);
+    }
+}
+
+/// Gives the columns of queries in FROM and in WITH the names that PostgreSQL gives them.
+pub(crate) fn name_inner(statement: &mut Statement) {
+    let _: ControlFlow<()> = statement.visit(&mut Inner);
+}
+
+struct Inner;
+
+impl VisitorMut for Inner {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let tables = query.with.iter_mut().flat_map(|with| &mut with.cte_tables);
+        tables.for_each(|table| name_columns(&mut table.query.body));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived { subquery, .. } = factor {
+            name_columns(&mut subquery.body);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn name_columns(body: &mut SetExpr) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::SetOperation { left, .. } => return name_columns(left),
+        _ => return,
+    };
+    let name = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) => of_expr(expr),
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        _ => None,
+    };
+    let names: Vec<Option<String>> = select.projection.iter().map(name).collect();
+    for (item, name) in select.projection.iter_mut().zip(&names) {
+        let SelectItem::UnnamedExpr(expr) = item else {
+            continue;
+        };
+        let once = name.is_some() && names.iter().filter(|other| *other == name).count() == 1;
+        let plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        if let Some(name) = name.as_ref().filter(|_| once && !plain) {
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::with_quote('"', name),
+            };
+        }
     }
 }
 

@@ -18,8 +18,7 @@ use crate::query::diagnose::diagnose;
 use crate::query::literals;
 use crate::query::names::{names, renamed};
 use crate::query::parameters;
-use crate::query::scalar::may_be_null;
-use crate::query::told_apart::tell_apart;
+use crate::query::told_apart::{name_inner, tell_apart};
 use crate::response::CommandTag;
 use crate::sequence::{existing, own_name};
 use crate::session::modify::{self, Modification};
@@ -245,10 +244,10 @@ pub(super) async fn read(
     let planning = session.planning(catalog, &statement.whole);
     let names = names(query);
     let mut rewritten = compatible(statement.text(), query);
+    name_inner(&mut rewritten);
     if names.is_some() {
         tell_apart(&mut rewritten);
     }
-    may_be_null(&mut rewritten);
     let plan = planning.plan_read(&rewritten).await?;
     let (plan, types) =
         parameters::typed(plan, declared).map_err(|error| diagnose(error, planning.scene()))?;

@@ -1,20 +1,22 @@
 //! What belongs to a whole query and DataFusion takes for something else without a word: positions
-//! in `DISTINCT ON (1)`, clauses behind the `UNION` of a recursive query, `count(t.*)` beside an outer
-//! join, and arguments of aggregates with `FILTER`, which are computed for kept rows alone.
+//! in `DISTINCT ON (1)`, clauses behind the `UNION` of a recursive query, `count(t.*)` beside an
+//! outer join, and arguments of aggregates with `FILTER`, which are computed for kept rows alone.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join,
-    JoinOperator, ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, Statement, TableFactor, Value, Visit, Visitor, VisitorMut, visit_expressions,
+    DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, GroupByExpr, Ident, Join, JoinOperator, ObjectNamePart, OrderByKind, Query,
+    Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor, Value, Visit,
+    Visitor, VisitorMut, visit_expressions,
 };
 
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::function_spelling::build::case;
+use super::one_row;
 use super::spelling::folded;
-use super::walk::{step, walk};
+use super::walk::{replace, step, walk};
 use crate::error::{Cause, PlanError};
 use crate::parse::dialect::Grammar;
 
@@ -40,19 +42,48 @@ impl VisitorMut for Queries {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
+        plain_groups(select);
         step(whole_rows(select))
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<PlanError> {
-        if let Expr::Function(call) = expr {
-            filtered(call);
+        match expr {
+            Expr::Function(call) => filtered(call),
+            // PostgreSQL's `float` is a double, as in the columns of a table.
+            Expr::Cast { data_type, .. } if is_double(data_type) => {
+                *data_type = DataType::DoublePrecision;
+            }
+            _ => {}
         }
-        ControlFlow::Continue(())
+        let other = one_row::rewritten(expr);
+        replace(expr, other)
     }
 }
 
-/// `sum(1 / v) FILTER (WHERE v > 0)` as `sum(CASE WHEN v > 0 THEN 1 / v END) FILTER (…)`: the argument
-/// of a row that does not count is not computed, so it cannot fail.
+fn is_double(of: &DataType) -> bool {
+    match of {
+        DataType::Float(ExactNumberInfo::None) => true,
+        DataType::Float(ExactNumberInfo::Precision(bits)) => *bits > 24,
+        _ => false,
+    }
+}
+
+/// `GROUP BY (a, b), c` as `GROUP BY a, b, c`: brackets make no row there.
+fn plain_groups(select: &mut Select) {
+    let GroupByExpr::Expressions(groups, _) = &mut select.group_by else {
+        return;
+    };
+    let flat = std::mem::take(groups)
+        .into_iter()
+        .flat_map(|group| match group {
+            Expr::Tuple(parts) => parts,
+            group => vec![group],
+        });
+    *groups = flat.collect();
+}
+
+/// `sum(1 / v) FILTER (WHERE v > 0)` as `sum(CASE WHEN v > 0 THEN 1 / v END) FILTER (…)`: the
+/// argument of a row that does not count is not computed, so it cannot fail.
 fn filtered(call: &mut Function) {
     let (Some(filter), FunctionArguments::List(list)) = (&call.filter, &mut call.args) else {
         return;
@@ -113,8 +144,8 @@ fn counts_rows(call: &Function) -> bool {
     })
 }
 
-/// `VALUES ((SELECT 1), 2)` as `SELECT (SELECT 1) AS column1, 2 AS column2`: DataFusion computes values
-/// before any subquery has run.
+/// `VALUES ((SELECT 1), 2)` as `SELECT (SELECT 1) AS column1, 2 AS column2`: DataFusion computes
+/// values before any subquery has run.
 fn selected_values(query: &mut Query) -> Result<(), PlanError> {
     let SetExpr::Values(values) = query.body.as_ref() else {
         return Ok(());

@@ -181,8 +181,8 @@ pub(super) fn elements(
     }))
 }
 
-/// `ARRAY[a, b]` as `make_array(a, b)`: DataFusion looks for the columns of a list that is written out
-/// in its own query alone.
+/// `ARRAY[a, b]` as `make_array(a, b)`: DataFusion looks for the columns of a list that is written
+/// out in its own query alone.
 fn built(list: &mut Expr) {
     outside_subqueries(list, |expr| {
         if let Expr::Array(array) = expr

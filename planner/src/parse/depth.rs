@@ -1,5 +1,5 @@
-//! How deep a statement may be: chains of operators nest as deep as they are long, and every part of
-//! planning goes down them.
+//! How deep a statement may be: chains of operators nest as deep as they are long, and every part
+//! of planning goes down them.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 

@@ -1,4 +1,5 @@
-//! PostgreSQL's grammar as `sqlparser` knows it, where that differs from PostgreSQL's own put right.
+//! PostgreSQL's grammar as `sqlparser` knows it, where that differs from PostgreSQL's own put
+//! right.
 
 use std::any::TypeId;
 

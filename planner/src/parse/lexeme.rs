@@ -68,8 +68,8 @@ pub fn lexemes(text: &str) -> Result<Vec<Lexeme>, PlanError> {
     Ok(lexemes)
 }
 
-/// An operator as PostgreSQL reads it: one of several characters ends with a sign only if it has one
-/// of those that no other SQL has, so that `x>-1` compares.
+/// An operator as PostgreSQL reads it: one of several characters ends with a sign only if it has
+/// one of those that no other SQL has, so that `x>-1` compares.
 fn operators(token: TokenWithSpan) -> Vec<TokenWithSpan> {
     let Token::CustomBinaryOperator(text) = &token.token else {
         return vec![token];

@@ -51,8 +51,8 @@ pub struct GroupAggregation {
     sets: Vec<GroupingSet>,
     schema: SchemaRef,
     table: GroupTable,
-    /// The first groups, so many, exist without rows: the one without keys, and that of each grouping
-    /// set without keys.
+    /// The first groups, so many, exist without rows: the one without keys, and that of each
+    /// grouping set without keys.
     lasting: usize,
     /// By which key groups close, if they do.
     closing: Option<Closing>,

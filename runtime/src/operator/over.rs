@@ -11,9 +11,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, UInt32Array};
-use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take, take_record_batch};
-use arrow::datatypes::{SchemaRef, UInt32Type};
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 use datafusion::error::DataFusionError;
@@ -43,8 +43,8 @@ const NAME: &str = "Over";
 /// some 100 MB, and computing over them at each watermark takes milliseconds.
 const HISTORY_ROWS_MAX: usize = 1_000_000;
 
-/// A partition's key as bytes, rows of it, and which rows of a batch they are.
-type KeyedRows = (Arc<[u8]>, RecordBatch, Vec<u32>);
+/// A partition's key as bytes, and rows of it.
+type KeyedRows = (Arc<[u8]>, RecordBatch);
 
 /// The state machine of an [`OverSpec`].
 pub struct Over {
@@ -126,12 +126,8 @@ impl Over {
             .map_err(OperatorError::compute(NAME))
     }
 
-    /// Takes the rows that `time` has passed out of those pending, in order; and which of them
-    /// arrived when.
-    fn passed(
-        &mut self,
-        time: EventTime,
-    ) -> Result<Option<(RecordBatch, UInt32Array)>, OperatorError> {
+    /// Takes the rows that `time` has passed out of those pending, in order.
+    fn passed(&mut self, time: EventTime) -> Result<Option<RecordBatch>, OperatorError> {
         if self.pending.is_empty() {
             return Ok(None);
         }
@@ -161,17 +157,15 @@ impl Over {
         }
         let rows = take_record_batch(&rows, &UInt32Array::from(passed))
             .map_err(OperatorError::arrow(NAME))?;
-        let arrived = UInt32Array::from_iter_values(0..rows.num_rows() as u32);
-        self.in_order(&rows, &self.spec.order, arrived).map(Some)
+        self.in_order(&rows, &self.spec.order).map(Some)
     }
 
-    /// `rows` by `order`, equal ones as they `arrived`; and those places in the new order.
+    /// `rows` by `order`; equal ones stay in order of arrival.
     fn in_order(
         &self,
         rows: &RecordBatch,
         order: &[PhysicalSortExpr],
-        arrived: UInt32Array,
-    ) -> Result<(RecordBatch, UInt32Array), OperatorError> {
+    ) -> Result<RecordBatch, OperatorError> {
         let exprs: Vec<_> = order.iter().map(|order| Arc::clone(&order.expr)).collect();
         let columns = Self::evaluate(&exprs, rows)?;
         let mut sort: Vec<SortColumn> = columns
@@ -182,27 +176,24 @@ impl Over {
                 options: Some(order.options),
             })
             .collect();
-        // Arrow's sort is not stable; the place as last key makes it so.
-        let arrived: ArrayRef = Arc::new(arrived);
+        // Arrow's sort is not stable; the position as last key makes it so.
+        let positions: ArrayRef =
+            Arc::new(UInt32Array::from_iter_values(0..rows.num_rows() as u32));
         sort.push(SortColumn {
-            values: Arc::clone(&arrived),
+            values: positions,
             options: None,
         });
-        let arrow = OperatorError::arrow(NAME);
-        let sorted = lexsort_to_indices(&sort, None).map_err(&arrow)?;
-        let arrived = take(&arrived, &sorted, None).map_err(&arrow)?;
-        let arrived = arrived.as_primitive::<UInt32Type>().clone();
-        Ok((take_record_batch(rows, &sorted).map_err(arrow)?, arrived))
+        let sorted = lexsort_to_indices(&sort, None).map_err(OperatorError::arrow(NAME))?;
+        take_record_batch(rows, &sorted).map_err(OperatorError::arrow(NAME))
     }
 
-    /// The rows of each partition, in order of first sight, and which rows they are.
-    fn by_partition(&self, rows: RecordBatch) -> Result<Vec<KeyedRows>, OperatorError> {
-        if rows.num_rows() == 0 {
+    /// The rows of each partition, in order of first sight; `None` stands for no rows.
+    fn by_partition(&self, rows: Option<RecordBatch>) -> Result<Vec<KeyedRows>, OperatorError> {
+        let Some(rows) = rows else {
             return Ok(Vec::new());
-        }
+        };
         if self.spec.partition.is_empty() {
-            let all = (0..rows.num_rows() as u32).collect();
-            return Ok(vec![(Arc::from(&[][..]), rows, all)]);
+            return Ok(vec![(Arc::from(&[][..]), rows)]);
         }
         let keys = Self::evaluate(&self.spec.partition, &rows)?;
         let keys = self
@@ -222,9 +213,9 @@ impl Over {
         }
         let mut out = Vec::with_capacity(found.len());
         for (key, indices) in found {
-            let rows = take_record_batch(&rows, &UInt32Array::from(indices.clone()))
+            let rows = take_record_batch(&rows, &UInt32Array::from(indices))
                 .map_err(OperatorError::arrow(NAME))?;
-            out.push((key, rows, indices));
+            out.push((key, rows));
         }
         Ok(out)
     }
@@ -380,14 +371,9 @@ impl Operator for Over {
         };
         self.watermark = time;
         let passed = self.passed(time)?;
-        // Where no row waits for others, those that are sent are those that have passed.
-        let at_once = self.spec.following_rows() == 0 && self.spec.following_nanos() == 0;
-        let (mut sent, mut places) = (Vec::new(), Vec::new());
-        if let Some((rows, arrived)) = passed {
-            for (key, rows, indices) in self.by_partition(rows)? {
-                sent.extend(self.advance(&key, Some(rows), time)?);
-                places.extend(indices.iter().map(|index| arrived.value(*index as usize)));
-            }
+        let mut sent = Vec::new();
+        for (key, rows) in self.by_partition(passed)? {
+            sent.extend(self.advance(&key, Some(rows), time)?);
         }
         for key in self.waiting(time) {
             sent.extend(self.advance(&key, None, time)?);
@@ -395,15 +381,10 @@ impl Operator for Over {
         self.sweep(time);
         if !sent.is_empty() {
             let rows = concat_batches(&self.schema, &sent).map_err(OperatorError::arrow(NAME))?;
-            // The input's columns come first, so what orders it orders this as well; rows of one
-            // time go on as they arrived, whatever their partitions.
+            // The input's columns come first, so what orders it orders this as well.
             let by_time = self.spec.order.get(..1).unwrap_or_default();
-            let places = match at_once && places.len() == rows.num_rows() {
-                true => UInt32Array::from(places),
-                false => UInt32Array::from_iter_values(0..rows.num_rows() as u32),
-            };
-            let (rows, _) = self.in_order(&rows, by_time, places)?;
-            out.changes.push(ChangeBatch::inserts(rows));
+            out.changes
+                .push(ChangeBatch::inserts(self.in_order(&rows, by_time)?));
         }
         Ok(self.promise())
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Int8Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::error::DataFusionError;
 use rtsap_plan::graph::Node;
 use rtsap_plan::join::{JoinKind, RegularJoinSpec, Side};
@@ -266,7 +266,10 @@ impl RegularJoin {
             .collect::<Result<_, _>>()
             .map_err(OperatorError::arrow(NAME))?;
         let schema = Arc::clone(&self.pairing.schema);
-        let rows = RecordBatch::try_new(schema, columns).map_err(OperatorError::arrow(NAME))?;
+        // Of rows without columns there is still a number.
+        let count = RecordBatchOptions::new().with_row_count(Some(made.ops.len()));
+        let rows = RecordBatch::try_new_with_options(schema, columns, &count);
+        let rows = rows.map_err(OperatorError::arrow(NAME))?;
         out.changes
             .push(paired(NAME, rows, Some(Int8Array::from(made.ops)))?);
         Ok(())

@@ -143,8 +143,8 @@ fn is_positive(key: &Expr) -> bool {
     matches!(key, Expr::Literal(ScalarValue::Int64(Some(key)), _) if *key > 0)
 }
 
-/// Intervals are compared by their lengths: a month has 30 days, a day 24 hours. DataFusion compares
-/// months, then days, then the rest.
+/// Intervals are compared by their lengths: a month has 30 days, a day 24 hours. DataFusion
+/// compares months, then days, then the rest.
 fn compared_intervals(
     expr: RawBinaryExpr,
     schema: &DFSchema,

@@ -20,6 +20,7 @@ const CLOCKS_ALLOWED: &[(&str, &str)] = &[
     ("connectors/", "deadlines and retries of outside systems"),
     ("engine/src/query/guard.rs", "statement timeouts"),
     ("engine/src/cursor.rs", "timeouts of FETCH"),
+    ("engine/src/subscribe.rs", "ends of subscriptions"),
     ("pgwire-server/", "deadlines of connections"),
     ("flight-server/", "deadlines of calls"),
     ("server/", "hands the clocks out; times start and shutdown"),

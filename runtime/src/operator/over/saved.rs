@@ -149,12 +149,16 @@ impl Over {
             .collect();
         let columns = saved.columns()[..width].to_vec();
         let rows = RecordBatch::try_new(Arc::clone(&self.input), columns)?;
-        let parts = self.by_partition(rows.clone()).map_err(again)?;
+        let parts = self
+            .by_partition((rows.num_rows() > 0).then(|| rows.clone()))
+            .map_err(again)?;
         let taken = arrow::compute::take_record_batch(&rows, &UInt32Array::from(marked))?;
-        let sent_parts = self.by_partition(taken).map_err(again)?;
-        for (key, rows, _) in parts {
-            let sent = sent_parts.iter().find(|(known, ..)| *known == key);
-            let sent = sent.map_or(0, |(_, rows, _)| rows.num_rows());
+        let sent_parts = self
+            .by_partition((taken.num_rows() > 0).then_some(taken))
+            .map_err(again)?;
+        for (key, rows) in parts {
+            let sent = sent_parts.iter().find(|(known, _)| *known == key);
+            let sent = sent.map_or(0, |(_, rows)| rows.num_rows());
             let mut partition = Partition::new(&self.spec, &self.input)?;
             partition
                 .load(&self.step(self.watermark), rows, sent)
