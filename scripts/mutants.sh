@@ -115,7 +115,7 @@ try() {
   if ! git -C "$COPY/tree" apply "$FOLDER/$name.patch" >>"$log" 2>&1; then
     broken "$name" "the patch does not apply" "$log"
   elif ! build "$log"; then
-    broken "$name" "the patch does not compile" "$log"
+    broken "$name" "the patch does not compile: $(grep -m 1 '^error' "$log" || true)" "$log"
   else
     say "$name: built in $((SECONDS - began)) s, running …"
     run "$log" || status=$?
