@@ -97,9 +97,10 @@ what_failed() {
   fi
 }
 
+# A line for a patch; what the test says can be as long as the rows it has found.
 verdict() {
-  LINES+=("$1: ${2:0:160}")
-  printf '%s: %s\n' "$1" "$2"
+  LINES+=("$1: ${2:0:200}")
+  printf '%s\n' "${LINES[-1]}"
 }
 
 broken() {
