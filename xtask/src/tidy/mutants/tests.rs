@@ -19,7 +19,7 @@ const PATCH: &str = "\
 diff --git a/bank/src/pay.rs b/bank/src/pay.rs
 --- a/bank/src/pay.rs
 +++ b/bank/src/pay.rs
-@@ -5,5 +5,4 @@ fn add(
+@@ -5,5 +5,5 @@ fn add(
  fn pay(list: &mut Vec<u64>, value: u64) {
 -    if value > 0 {
 +    if value < u64::MAX {
