@@ -13,7 +13,7 @@ ARGS ?=
 ROWS ?= 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench torture outage differential flat-state lint services clean-services
+.PHONY: help demo test bench torture outage differential mutants flat-state lint services clean-services
 
 help: ## this list
 	@echo 'usage: make <command>'
@@ -39,6 +39,9 @@ outage: ## take TimescaleDB away for an hour while trades come, and measure the 
 
 differential: ## compare random views over random streams with a reference (ARGS='--seed 7 --cases 10000 --seconds 1800')
 	@exec scripts/differential.sh $(ARGS)
+
+mutants: ## plant bugs in a copy, each of which the simulation must notice (ARGS='fence-left-out')
+	@exec env -u CARGO_TARGET_DIR scripts/mutants.sh $(ARGS)
 
 flat-state: ## ten million rows through a view of every operator, with an eye on their state (ROWS=…)
 	RTSAP_FLAT_ROWS=$(ROWS) cargo test --workspace --test it -- state_stays

@@ -9,6 +9,7 @@ pub mod hazards;
 pub mod layout;
 pub mod lines;
 pub mod links;
+pub mod mutants;
 pub mod privacy;
 
 use crate::finding::Finding;
@@ -36,6 +37,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("fragments", documents::fragments),
     ("decisions", documents::decisions),
     ("links", links::links),
+    ("mutants", mutants::mutants),
     ("machine-paths", privacy::machine_paths),
     ("registries", privacy::registries),
     ("manifests", manifests::manifests),

@@ -18,6 +18,8 @@ mod store;
 mod target;
 mod world;
 
+use std::panic::{catch_unwind, resume_unwind};
+
 use world::{Flaws, run};
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -31,7 +33,13 @@ fn no_seed_loses_repeats_or_invents_a_row() {
     let count = number("RTSAP_SIMULATION_SEEDS", 40);
     let (mut rows, mut lives, mut faults, mut epochs) = (0, 0, 0, 0);
     for seed in first..first + count {
-        let report = run(seed, Flaws::default());
+        let report = match catch_unwind(|| run(seed, Flaws::default())) {
+            Ok(report) => report,
+            Err(panic) => {
+                println!("seed {seed}: it panicked");
+                resume_unwind(panic)
+            }
+        };
         assert!(report.wrong.is_empty(), "seed {seed}: {:?}", report.wrong);
         rows += report.rows;
         lives += report.lives;

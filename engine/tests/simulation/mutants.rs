@@ -1,4 +1,6 @@
 //! Worlds that are broken on purpose: each must be noticed, else the check checks nothing.
+//!
+//! Bugs of the system itself are planted as patches, which lie in `mutants/`: `scripts/mutants.sh`.
 
 use super::world::{Flaws, run};
 
