@@ -5,10 +5,10 @@
 #   name   a patch of engine/tests/simulation/mutants/, with or without .patch (default: all)
 #
 # They are planted in a copy of all that is tracked here, changes that are not committed among it.
-# The copy must pass first: else what the simulation says of a bug would mean nothing. Then, for each
-# patch, the test is built and run on so many seeds. That it fails counts as noticed, and so does
-# that it does not end; a patch that does not apply or compile is an error. Prints a line for each,
-# and succeeds when all were noticed. A patch takes two or three minutes on two processors.
+# The copy must pass first: else what the simulation says of a bug would mean nothing. Then, for
+# each patch, the test is built and run on so many seeds. That it fails counts as noticed, and so
+# does that it does not end; a patch that does not apply or compile is an error. Prints a line for
+# each, and succeeds when all were noticed. A patch takes two or three minutes on two processors.
 #
 # Environment: RTSAP_SIMULATION_SEEDS (default 60); RTSAP_MUTANT_SECONDS limits one run of the test
 # (default 300); CARGO_TARGET_DIR (default $RTSAP_CACHE/mutants) is kept, so that the libraries are
@@ -87,7 +87,8 @@ what_failed() {
   local seed panic
   seed=$(grep -m 1 -E '^seed [0-9]+: ' "$1" || true)
   panic=$(grep -A 1 -m 1 "panicked at" "$1" | tail -n 1 || true)
-  [[ -n $panic ]] || panic=$(grep -m 1 -o 'signal: .*' "$1" || true)
+  # Signal 9 is not of the test: somebody has killed it, or the machine has no memory left.
+  [[ -n $panic ]] || panic=$(grep -o 'signal: .*' "$1" | grep -m 1 -v 'signal: 9' || true)
   if [[ -n $seed && $seed != *": it panicked" ]]; then
     printf 'at %s' "$seed"
   elif [[ -n $panic ]]; then
@@ -119,11 +120,12 @@ try() {
     broken "$name" "the patch does not compile: $(grep -m 1 '^error' "$log" || true)" "$log"
   else
     say "$name: built in $((SECONDS - began)) s, running …"
+    began=$SECONDS
     run "$log" || status=$?
     if [[ $status -eq 0 ]]; then
       MISSED=$((MISSED + 1))
       verdict "$name" "NOT NOTICED in $RTSAP_SIMULATION_SEEDS seeds"
-    elif [[ $status -eq 124 || $status -eq 137 ]]; then
+    elif [[ $status -eq 124 || $status -eq 137 && $((SECONDS - began)) -ge $RUN_SECONDS ]]; then
       verdict "$name" "noticed: it had not ended after $RUN_SECONDS s"
     elif what=$(what_failed "$log"); then
       verdict "$name" "noticed $what"
@@ -140,7 +142,7 @@ copy
 log=$LOG_DIR/mutant-none.log
 : >"$log"
 say "building the simulation without a mutant, in $CARGO_TARGET_DIR …"
-build "$log" || die "the tree does not compile" "See $log"
+build "$log" || die "the tree cannot be built" "See $log"
 say "running it on $RTSAP_SIMULATION_SEEDS seeds …"
 run "$log" || die "the simulation fails, or takes longer than $RUN_SECONDS s, without a mutant" \
   "See $log" "RTSAP_MUTANT_SECONDS and RTSAP_SIMULATION_SEEDS set the limits."
