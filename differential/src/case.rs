@@ -245,8 +245,8 @@ impl Case {
         out
     }
 
-    /// Whether rows of one key and time lie in different splits of a stream: which of them comes last
-    /// is not defined.
+    /// Whether rows of one key and time lie in different splits of a stream: which of them comes
+    /// last is not defined.
     pub fn has_ties(&self, stream: usize) -> bool {
         let Some(time) = bases()[stream].time else {
             return false;

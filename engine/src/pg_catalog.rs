@@ -137,8 +137,7 @@ impl SchemaProvider for PgCatalog {
             return Ok(Some(Arc::new(table)));
         }
         if name == "pg_proc" {
-            let batches = proc::pg_proc(&self.catalog, &self.instance)?;
-            let schema = self.instance.statics.pg_proc.schema();
+            let (schema, batches) = proc::pg_proc(&self.catalog, &self.instance)?;
             return Ok(Some(Arc::new(MemTable::try_new(schema, vec![batches])?)));
         }
         let Ok(constants) = &self.constants else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Int16Array, Int32Array, StringArray};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use rtsap_catalog::object::ObjectKind;
@@ -83,11 +83,11 @@ pub(crate) fn functions(catalog: &CatalogSnapshot, docs: &[FunctionDoc]) -> Vec<
     ours.chain(users).collect()
 }
 
-/// The rows of `pg_proc`, PostgreSQL's own first.
+/// The columns of `pg_proc` and its rows, PostgreSQL's own first.
 pub(super) fn pg_proc(
     catalog: &CatalogSnapshot,
     instance: &Instance,
-) -> Result<Vec<RecordBatch>, ArrowError> {
+) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
     let constants = &instance.statics.pg_proc;
     let all = functions(catalog, &instance.docs);
     let schema = constants.schema();
@@ -132,6 +132,25 @@ pub(super) fn pg_proc(
         });
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let mut batches = constants.data().to_vec();
-    batches.push(RecordBatch::try_new(schema, columns)?);
-    Ok(batches)
+    batches.push(RecordBatch::try_new(Arc::clone(&schema), columns)?);
+    without_access_lists(&schema, batches)
+}
+
+/// `proacl` as the list that it is in PostgreSQL, empty: `\df+` puts it together.
+fn without_access_lists(
+    schema: &SchemaRef,
+    batches: Vec<RecordBatch>,
+) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
+    let list = DataType::new_list(DataType::Utf8, true);
+    let place = schema.index_of("proacl")?;
+    let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
+    fields[place] = Arc::new(Field::new("proacl", list.clone(), true));
+    let schema = Arc::new(Schema::new(fields));
+    let batches = batches.into_iter().map(|batch| {
+        let mut columns = batch.columns().to_vec();
+        columns[place] = arrow::array::new_null_array(&list, batch.num_rows());
+        RecordBatch::try_new(Arc::clone(&schema), columns)
+    });
+    let batches = batches.collect::<Result<_, _>>()?;
+    Ok((schema, batches))
 }

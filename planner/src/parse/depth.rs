@@ -107,7 +107,7 @@ mod tests {
         assert!(is_too_deep(&format!(
             "{} AND ({})",
             chain(1_500),
-            chain(501)
+            chain(502)
         )));
         assert!(!is_too_deep(&format!(
             "({}) AND ({})",
