@@ -112,7 +112,7 @@ async fn psql_lists_functions() {
         ("\\dfa kyle*", &["kyle_lambda", "agg", "(1 row)"]),
         ("\\dfw rs?", &["rsi", "window", "(1 row)"]),
         (
-            "SHOW FUNCTIONS LIKE 'half%'",
+            "SHOW FUNCTIONS LIKE 'half_s%'",
             &["half_spread", "CREATE FUNCTION", "(1 row)"],
         ),
     ];

@@ -92,11 +92,10 @@ fn is_operator(lexeme: &Lexeme) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::parse::lexeme::lexemes;
 
     fn is_too_deep(text: &str) -> bool {
-        check(&lexemes(text).unwrap()).is_err()
+        lexemes(text).is_err()
     }
 
     #[test]
