@@ -10,9 +10,10 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, SelectItem, SetExpr, Statement, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, SelectItem, SetExpr, Statement,
+    VisitMut, VisitorMut,
 };
+use rtsap_planner::logical::function_spelling::call;
 
 /// The function that a subquery's value goes through.
 const NAME: &str = "scalar_subquery";
@@ -30,7 +31,7 @@ impl VisitorMut for Subqueries {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             Expr::Subquery(query) if has_one_column(&query.body) => {
-                *expr = wrapped(expr.clone());
+                *expr = call(NAME, vec![expr.clone()]);
             }
             // There the subquery is a list.
             Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
@@ -54,24 +55,6 @@ fn has_one_column(body: &SetExpr) -> bool {
         SetExpr::SetOperation { left, .. } => has_one_column(left),
         _ => false,
     }
-}
-
-fn wrapped(query: Expr) -> Expr {
-    let argument = FunctionArg::Unnamed(FunctionArgExpr::Expr(query));
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(NAME)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 fn unwrapped(expr: &Expr) -> Option<Expr> {

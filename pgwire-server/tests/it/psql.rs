@@ -32,6 +32,19 @@ async fn psql(harness: &Harness, input: &'static str) -> Option<String> {
     Some(String::from_utf8(text).unwrap())
 }
 
+/// Each command answers with its words, and without an error.
+async fn shows(harness: &Harness, wanted: &[(&'static str, &[&str])]) {
+    for (command, words) in wanted {
+        let Some(answer) = psql(harness, command).await else {
+            return;
+        };
+        for word in *words {
+            assert!(answer.contains(word), "{command} without {word}:\n{answer}");
+        }
+        assert!(!answer.contains("ERROR"), "{command}:\n{answer}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn psql_describes_what_there_is() {
     let harness = Harness::new().await;
@@ -54,15 +67,7 @@ async fn psql_describes_what_there_is() {
         ("\\l", &["rtsap"]),
         ("\\conninfo", &["rtsap"]),
     ];
-    for (command, words) in wanted {
-        let Some(answer) = psql(&harness, command).await else {
-            return;
-        };
-        for word in words {
-            assert!(answer.contains(word), "{command} without {word}:\n{answer}");
-        }
-        assert!(!answer.contains("ERROR"), "{command}:\n{answer}");
-    }
+    shows(&harness, &wanted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,15 +121,7 @@ async fn psql_lists_functions() {
             &["half_spread", "CREATE FUNCTION", "(1 row)"],
         ),
     ];
-    for (command, words) in wanted {
-        let Some(answer) = psql(&harness, command).await else {
-            return;
-        };
-        for word in words {
-            assert!(answer.contains(word), "{command} without {word}:\n{answer}");
-        }
-        assert!(!answer.contains("ERROR"), "{command}:\n{answer}");
-    }
+    shows(&harness, &wanted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Functions and operators in the spellings of other systems, and those of PostgreSQL's that are
 //! planned as others: rewritten in sqlparser's tree, for reads and for views. Idempotent.
 
-pub(super) mod build;
+mod build;
 mod flink;
 mod lists;
 mod quantified;
@@ -16,8 +16,8 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::spelling::function_name;
 pub use build::call;
-pub(super) use build::{arguments, by_position, field, number};
-use build::{case, text};
+use build::text;
+pub(super) use build::{arguments, by_position, case, field, number};
 
 /// Names of functions that only have another name, or another one with the same arguments.
 const NAMES: [(&str, &str); 13] = [

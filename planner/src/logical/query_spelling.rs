@@ -11,14 +11,13 @@ use datafusion::sql::sqlparser::ast::{
     Visitor, VisitorMut, visit_expressions,
 };
 
-use datafusion::sql::sqlparser::parser::Parser;
-
-use super::function_spelling::build::case;
+use super::function_spelling::case;
 use super::one_row;
+use super::series::names_columns;
 use super::spelling::folded;
+use super::view_spelling::parsed;
 use super::walk::{replace, step, walk};
 use crate::error::{Cause, PlanError};
-use crate::parse::dialect::Grammar;
 
 /// Rewrites and checks every query of `statement`.
 ///
@@ -96,10 +95,9 @@ fn filtered(call: &mut Function) {
         let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument else {
             continue;
         };
-        if matches!(
-            argument,
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_)
-        ) {
+        let plain = matches!(argument, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        // A constant stays one: some functions want it so.
+        if plain || !names_columns(argument) {
             continue;
         }
         *argument = case(filter, argument, &Expr::value(Value::Null));
@@ -159,17 +157,15 @@ fn selected_values(query: &mut Query) -> Result<(), PlanError> {
     }
     let mut rows = Vec::with_capacity(values.rows.len());
     for row in &values.rows {
-        let mut select = select_one()?;
-        if let SetExpr::Select(select) = &mut select {
-            let items = (1..).zip(row.content.iter());
-            select.projection = items
-                .map(|(place, expr)| SelectItem::ExprWithAlias {
-                    expr: expr.clone(),
-                    alias: Ident::new(format!("column{place}")),
-                })
-                .collect();
-        }
-        rows.push(select);
+        let mut select = parsed("SELECT 1")?;
+        let items = (1..).zip(row.content.iter());
+        select.projection = items
+            .map(|(place, expr)| SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::new(format!("column{place}")),
+            })
+            .collect();
+        rows.push(SetExpr::Select(Box::new(select)));
     }
     let all = rows
         .into_iter()
@@ -183,14 +179,6 @@ fn selected_values(query: &mut Query) -> Result<(), PlanError> {
         *query.body = all;
     }
     Ok(())
-}
-
-fn select_one() -> Result<SetExpr, PlanError> {
-    let parsed = Parser::new(&Grammar)
-        .try_with_sql("SELECT 1")
-        .and_then(|mut parser| parser.parse_query());
-    let parsed = parsed.map_err(|error| PlanError::internal(error.to_string()))?;
-    Ok(*parsed.body)
 }
 
 /// Positions in `DISTINCT ON`, and with it in `ORDER BY`, as the columns that they mean.

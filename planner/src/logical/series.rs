@@ -216,7 +216,7 @@ fn name_column(factor: &mut TableFactor) {
 }
 
 /// Whether an expression reads columns.
-fn names_columns(expr: &Expr) -> bool {
+pub(super) fn names_columns(expr: &Expr) -> bool {
     struct Names;
     impl Visitor for Names {
         type Break = ();

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::error::PlanError;
-use crate::logical::function_spelling::build::call;
+use crate::logical::function_spelling::call;
 use crate::logical::series;
 use crate::logical::walk::{outside_subqueries, replace, step, walk};
 use crate::parse::dialect::Grammar;

@@ -6,29 +6,11 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringArra
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
 
-use super::{Entry, Types, is_text, rows};
+use super::{Entry, Types, entry, is_text, rows};
 use crate::error::FunctionError;
 use crate::postgres::cast_array;
 use crate::postgres::json::build::{self, Form};
 use crate::postgres::json::scan;
-
-const fn entry(
-    name: &'static str,
-    words: [&'static str; 3],
-    types: fn(&[DataType]) -> Option<Types>,
-    compute: fn(&[ArrayRef], &DataType) -> Result<ArrayRef>,
-) -> Entry {
-    let [signature, description, example] = words;
-    Entry {
-        name,
-        signature,
-        description,
-        example,
-        parameters: &[],
-        types,
-        compute,
-    }
-}
 
 const ELEMENTS: [&str; 3] = [
     "json_elements(json) -> json[]",
