@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::StreamExt;
 use rtsap_catalog::snapshot::CatalogSnapshot;
 use rtsap_planner::logical::plain_view::inline;
-use rtsap_planner::logical::{outer_row, summary_part, using};
+use rtsap_planner::logical::{inner_order, summary_part, using};
 use rtsap_planner::parse::lexeme::Lexeme;
 use rtsap_planner::parse::query;
 use rtsap_planner::streaming::set_operation::to_counts;
@@ -35,6 +35,7 @@ pub(crate) mod namespace;
 pub(crate) mod narrowing;
 pub(crate) mod parameters;
 pub(crate) mod peeked;
+mod plan_text;
 pub(crate) mod scalar;
 pub(crate) mod served;
 pub(crate) mod ties;
@@ -75,10 +76,9 @@ impl Planning {
         scalar::may_be_null(&mut statement);
         let statement = DfStatement::Statement(Box::new(statement));
         let planned = self.state.statement_to_plan(statement).await;
-        let checked = planned.and_then(|plan| {
-            outer_row::check(&plan)?;
-            to_counts(plan)
-        });
+        let checked = planned
+            .and_then(inner_order::kept_to_the_end)
+            .and_then(to_counts);
         checked.map_err(|error| diagnose(error, self.scene()))
     }
 

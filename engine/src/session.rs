@@ -369,3 +369,17 @@ async fn caught<T>(work: impl Future<Output = Result<T, EngineError>>) -> Result
         Err(error.detail(text))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_fails_its_statement_and_says_what_it_said() {
+        let result = caught::<()>(async { panic!("index out of bounds") }).await;
+        let error = result.unwrap_err();
+        let shown = format!("{error:?}");
+        assert!(shown.contains("met a bug of the server"), "{shown}");
+        assert!(shown.contains("index out of bounds"), "{shown}");
+    }
+}

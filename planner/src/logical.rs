@@ -4,15 +4,17 @@
 
 pub mod batch;
 pub mod call_spelling;
+pub mod cast_names;
 pub mod fill_node;
 pub mod function_spelling;
 pub mod horizon_node;
+pub mod inner_order;
 pub mod join_marker;
 mod joined_window;
 pub mod literal;
 mod named_windows;
 mod one_row;
-pub mod outer_row;
+mod order_names;
 pub mod plain_view;
 pub mod query_spelling;
 pub mod row_spelling;
@@ -47,7 +49,7 @@ use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Analyzer, Optimizer, OptimizerContext};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
-use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics};
+use rtsap_udfs::postgres::{Arithmetic, MixedOperands, PostgresSemantics};
 
 use crate::error::{Cause, PlanError};
 use crate::logical::scope::Scope;
@@ -76,7 +78,7 @@ pub fn refine(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
     // checked where expressions become physical.
     let analyzer = Analyzer::with_rules(vec![
         Arc::new(ResolveGroupingFunction::new()),
-        Arc::new(DecimalsBesideDoubles),
+        Arc::new(MixedOperands),
         Arc::new(TypeCoercion::new()),
         Arc::new(PostgresSemantics::new(Arithmetic::Constants)),
     ]);

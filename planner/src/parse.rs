@@ -26,6 +26,7 @@ pub mod show;
 pub mod subscribe;
 mod symmetric;
 mod table_as;
+mod trim;
 pub mod version;
 pub mod view;
 
@@ -108,6 +109,13 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<StatementKind, PlanError> {
         Some(Token::LParen) => "SELECT".to_owned(),
         _ => String::new(),
     };
+    if word == "WITH"
+        && let Some(tokens) = query::insert_first(cursor.rest())
+    {
+        let written = query::write(&mut Cursor::new(cursor.text(), &tokens), "INSERT");
+        cursor.advance(tokens.len());
+        return written;
+    }
     match word.as_str() {
         "SELECT" | "WITH" | "VALUES" | "TABLE" => {
             Ok(StatementKind::Query(query::whole_query(cursor)?))

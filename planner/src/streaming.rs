@@ -12,6 +12,7 @@ pub mod event_time;
 pub mod fill;
 pub mod grouping;
 pub mod horizon;
+pub mod in_order;
 pub mod join;
 pub mod over;
 pub mod peel;
@@ -53,11 +54,11 @@ use crate::logical::scope::Scope;
 use crate::logical::translate::{placed, translate};
 use crate::logical::window_node::WindowNode;
 use crate::logical::{check_deterministic, raw_plan, refine, rename};
-use crate::logical::{outer_row, plain_view, sample, using, view_spelling};
+use crate::logical::{inner_order, plain_view, sample, using, view_spelling};
 use crate::parse::emit::{EmitClause, split_emit};
 use crate::parse::lexeme::{Lexeme, lexemes};
 use crate::parse::query;
-use crate::streaming::checked::checked_arithmetic;
+use crate::streaming::checked::{checked_arithmetic, tried};
 
 /// A streaming view, compiled.
 #[derive(Clone, Debug)]
@@ -166,7 +167,6 @@ fn plan(
     let scope = Scope::new(catalog, functions);
     let translated = |error: DataFusionError| translate(&error, query_text, functions);
     let raw = raw_plan(statement, &scope).map_err(translated)?;
-    outer_row::check(&raw).map_err(translated)?;
     let found_at = |error: PlanError| translate(&error.into(), query_text, functions);
     check_deterministic(&raw).map_err(found_at)?;
     refuse::mixed_times(&raw).map_err(found_at)?;
@@ -175,7 +175,8 @@ fn plan(
     } else {
         rename(raw, column_names).map_err(found_at)?
     };
-    let plain = set_operation::to_counts(named)
+    let plain = inner_order::kept(named)
+        .and_then(set_operation::to_counts)
         .and_then(unnest::beside_their_rows)
         .and_then(join::push::without_products)
         .map_err(translated)?;
@@ -409,6 +410,7 @@ impl<'a> Compiler<'a> {
     fn physical(&self, expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, PlanError> {
         create_physical_expr(expr, schema, &self.props, &self.planning)
             .and_then(checked_arithmetic)
+            .and_then(|physical| tried(physical, schema))
             .map_err(|error| self.ours(&error))
     }
 

@@ -6,6 +6,7 @@ mod it {
     mod drive;
     mod ended;
     mod generate;
+    mod indicators;
     mod joins;
     mod operator;
     mod over;

@@ -126,7 +126,8 @@ impl FunctionError {
     }
 
     /// A value that PostgreSQL refuses with `sqlstate` and `message`.
-    pub(crate) fn value(sqlstate: &'static str, message: String) -> Self {
+    #[must_use]
+    pub fn value(sqlstate: &'static str, message: String) -> Self {
         Self::Value {
             sqlstate,
             message,

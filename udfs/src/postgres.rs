@@ -7,7 +7,7 @@
 //! semantics   one rule over a plan or an expression: casts and integer arithmetic replaced
 //! operators   the planner of `/` over decimals and of `->`, `->>`, `#>`, `#>>`
 //! function/   functions that DataFusion lacks or computes otherwise; format/ their templates
-//! zone        clocks of places
+//! zone        clocks of places; session_zone the rule of those of the session
 //! cast/       texts to values, values to texts, numbers to numbers
 //! ```
 //!
@@ -25,16 +25,19 @@ mod moving;
 mod numeric;
 mod operators;
 mod semantics;
+mod session_zone;
 mod sum;
 mod type_names;
+mod untyped;
 mod zone;
 
 pub use avg::avg;
 pub use cast::interval_words;
-pub use mixed::DecimalsBesideDoubles;
+pub use mixed::MixedOperands;
 pub use numeric::unconstrained_numeric;
 pub(crate) use operators::PostgresOperators;
 pub use semantics::{Arithmetic, PostgresSemantics};
+pub use session_zone::SessionZone;
 pub use sum::sum;
 pub use type_names::PostgresTypes;
 

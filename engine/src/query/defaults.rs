@@ -9,26 +9,40 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry as _, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::optimizer::OptimizerConfig;
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerRule};
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
+use datafusion::optimizer::{AnalyzerRule, OptimizerConfig};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
 use datafusion_pg_catalog::pg_catalog::generate_series_arg_coercion::CoerceIntArgsToBigInt;
-use rtsap_planner::batch_extension;
+use rtsap_planner::logical::batch::{BatchExtension, batch_extension};
+use rtsap_planner::logical::cast_names;
 use rtsap_udfs::FunctionRegistry;
-use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics};
+use rtsap_udfs::postgres::{Arithmetic, MixedOperands, PostgresSemantics, SessionZone};
 
 use crate::config::EngineConfig;
 use crate::pg_catalog::functions;
 use crate::pg_catalog::pg_type::PgTypePlanner;
-use crate::query::narrowing::HideCasts;
+use crate::query::narrowing::{ConditionsInOrder, HideCasts};
 use crate::query::scalar;
+
+/// Ours and those of DataFusion's that types need.
+fn analyzer_rules(windows: &BatchExtension) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    vec![
+        Arc::clone(&windows.subquery_rule),
+        Arc::new(ResolveGroupingFunction::new()),
+        Arc::new(MixedOperands),
+        Arc::new(TypeCoercion::new()),
+        Arc::clone(&windows.analyzer_rule),
+        Arc::new(SessionZone),
+        Arc::new(PostgresSemantics::new(Arithmetic::Everywhere)),
+    ]
+}
 
 /// DataFusion's rules but the one that makes two aggregations of one with DISTINCT, which takes
 /// every `sum` and `count` for its own, and with filters that stay above aggregates of all rows.
@@ -48,6 +62,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.insert(0, Arc::new(HideCasts));
+    rules.push(Arc::new(ConditionsInOrder));
     rules
 }
 
@@ -93,6 +108,8 @@ pub(crate) fn base_state(
     let options = session.options_mut();
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = true;
+    // An order may matter to the query around; `planner::logical::inner_order` says where.
+    options.sql_parser.enable_subquery_sort_elimination = false;
     // It compares what we note on fields, such as the length of a varchar, which nothing computes
     // by.
     options.execution.skip_physical_aggregate_schema_check = true;
@@ -115,14 +132,7 @@ pub(crate) fn base_state(
         .with_type_planner(Arc::new(PgTypePlanner))
         .with_optimizer_rules(optimizer_rules())
         .with_physical_optimizer_rules(physical_rules())
-        .with_analyzer_rules(vec![
-            Arc::clone(&windows.subquery_rule),
-            Arc::new(ResolveGroupingFunction::new()),
-            Arc::new(DecimalsBesideDoubles),
-            Arc::new(TypeCoercion::new()),
-            Arc::clone(&windows.analyzer_rule),
-            Arc::new(PostgresSemantics::new(Arithmetic::Everywhere)),
-        ]);
+        .with_analyzer_rules(analyzer_rules(&windows));
     // Ours are asked first, as in views.
     let planners = builder.expr_planners().get_or_insert_default();
     planners.splice(0..0, registry.expr_planners.iter().cloned());
@@ -138,6 +148,7 @@ pub(crate) fn base_state(
         state.register_udaf(Arc::clone(function))?;
     }
     state.register_udf(Arc::new(scalar::function()))?;
+    state.register_udf(Arc::new(cast_names::function()))?;
     state.register_udaf(rtsap_udfs::postgres::sum())?;
     state.register_udaf(rtsap_udfs::postgres::avg())?;
     for function in &registry.windows {

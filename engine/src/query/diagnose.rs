@@ -13,6 +13,7 @@ use rtsap_stream::error::ErrorKind;
 use rtsap_udfs::FunctionError;
 
 use crate::error::EngineError;
+use crate::query::plan_text;
 
 /// What the diagnosis may look at.
 #[derive(Clone, Copy)]
@@ -281,16 +282,10 @@ fn plan(message: &str, scene: Scene<'_>) -> EngineError {
             None => error,
         };
     }
+    let text = plan_text::for_users(&text);
     let first = text.lines().next().unwrap_or_default();
     let error = EngineError::invalid("RT0209", lowercase_first(first));
-    let lower = text.to_lowercase();
-    let sqlstate = if lower.contains("no function matches") || lower.contains("function") {
-        "42883"
-    } else if lower.contains("group by") || lower.contains("must appear in the group by") {
-        "42803"
-    } else {
-        "42000"
-    };
+    let sqlstate = plan_text::sqlstate(&text.to_lowercase());
     let rest: Vec<&str> = text
         .lines()
         .skip(1)

@@ -17,6 +17,7 @@ use datafusion::physical_expr::expressions::{CastExpr, TryCastExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
+use rtsap_planner::streaming::in_order::in_order;
 
 /// Hides such conditions; to be run before sorts are left out.
 #[derive(Debug)]
@@ -44,6 +45,42 @@ impl PhysicalOptimizerRule for HideCasts {
 
     fn name(&self) -> &str {
         "hide_casts"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Conditions joined by `AND`, one after the other; to be run after filters have found their
+/// places.
+#[derive(Debug)]
+pub(crate) struct ConditionsInOrder;
+
+impl PhysicalOptimizerRule for ConditionsInOrder {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|node| {
+            let Some(filter) = node.downcast_ref::<FilterExec>() else {
+                return Ok(Transformed::no(node));
+            };
+            let schema = filter.input().schema();
+            // What casts hide is one condition to whoever looks.
+            let predicate: Arc<dyn PhysicalExpr> = match filter.predicate().downcast_ref() {
+                Some(Hidden(inner)) => Arc::new(Hidden(in_order(Arc::clone(inner), &schema)?)),
+                None => in_order(Arc::clone(filter.predicate()), &schema)?,
+            };
+            let filter = FilterExecBuilder::from(filter).with_predicate(predicate);
+            Ok(Transformed::yes(Arc::new(filter.build()?)))
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "conditions_in_order"
     }
 
     fn schema_check(&self) -> bool {

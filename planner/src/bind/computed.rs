@@ -21,7 +21,7 @@ use datafusion::sql::sqlparser::ast::Expr as SqlExpr;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use rtsap_catalog::snapshot::CatalogSnapshot;
-use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics};
+use rtsap_udfs::postgres::{Arithmetic, MixedOperands, PostgresSemantics};
 
 use crate::data_type::SqlType;
 use crate::error::{Cause, PlanError};
@@ -130,7 +130,7 @@ impl<'a> ComputedColumns<'a> {
             .with_schema(Arc::clone(&self.visible))
             .build();
         let simplifier = ExprSimplifier::new(context);
-        let expr = DecimalsBesideDoubles.rewrite(expr, &self.visible);
+        let expr = MixedOperands.rewrite(expr, &self.visible);
         let expr = expr.map_err(translated)?.data;
         let expr = simplifier.coerce(expr, &self.visible).map_err(translated)?;
         let semantics = PostgresSemantics::new(Arithmetic::Constants);

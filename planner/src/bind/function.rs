@@ -29,7 +29,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use rtsap_catalog::object::{FunctionDef, ObjectKind, ObjectNumber, ParameterDef};
 use rtsap_catalog::snapshot::{CatalogObject, CatalogSnapshot};
-use rtsap_udfs::postgres::{Arithmetic, DecimalsBesideDoubles, PostgresSemantics};
+use rtsap_udfs::postgres::{Arithmetic, MixedOperands, PostgresSemantics};
 
 use crate::data_type::SqlType;
 use crate::error::{Cause, PlanError};
@@ -175,7 +175,7 @@ fn logical(
     let context = SimplifyContext::builder()
         .with_schema(Arc::clone(schema))
         .build();
-    let expr = DecimalsBesideDoubles.rewrite(expr, schema);
+    let expr = MixedOperands.rewrite(expr, schema);
     let expr = expr.map_err(translated)?.data;
     let expr = ExprSimplifier::new(context)
         .coerce(expr, schema)

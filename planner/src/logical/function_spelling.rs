@@ -2,6 +2,7 @@
 //! planned as others: rewritten in sqlparser's tree, for reads and for views. Idempotent.
 
 mod build;
+mod escape;
 mod flink;
 mod lists;
 mod quantified;
@@ -10,14 +11,14 @@ mod time;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CeilFloorKind, Expr, Function, FunctionArgExpr, Ident, OrderByExpr, Select,
-    SelectItem, UnaryOperator, VisitMut, VisitorMut,
+    BinaryOperator, CeilFloorKind, Expr, Function, FunctionArgExpr, FunctionArguments, Ident,
+    OrderByExpr, Select, SelectItem, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::spelling::function_name;
 pub use build::call;
-use build::text;
-pub(super) use build::{arguments, by_position, case, field, number};
+pub(super) use build::text;
+pub(super) use build::{and, arguments, ascending, by_position, case, field, number};
 
 /// Names of functions that only have another name, or another one with the same arguments.
 const NAMES: [(&str, &str); 13] = [
@@ -118,46 +119,26 @@ fn rewritten(expr: &Expr) -> Option<Expr> {
             let zone = time_zone.as_ref().clone();
             Some(call("timezone", vec![zone, timestamp.as_ref().clone()]))
         }
-        // In PostgreSQL a sign binds closer than `^`; sqlparser reads -3 ^ 2 as -(3 ^ 2).
         Expr::UnaryOp {
             op: UnaryOperator::Minus,
             expr,
-        } => match expr.as_ref() {
-            Expr::BinaryOp {
-                left,
-                op: BinaryOperator::PGExp,
-                right,
-            } => Some(Expr::BinaryOp {
-                left: Box::new(nested(Expr::UnaryOp {
-                    op: UnaryOperator::Minus,
-                    expr: left.clone(),
-                })),
-                op: BinaryOperator::PGExp,
-                right: right.clone(),
-            }),
-            _ => None,
-        },
+        } => negative_power(expr),
         Expr::UnaryOp { op, expr } => {
             let (_, name) = SIGNS.iter().find(|(sign, _)| sign == op)?;
             Some(call(name, vec![expr.as_ref().clone()]))
         }
-        Expr::SimilarTo {
-            negated,
+        Expr::SimilarTo { .. } => escape::similar(expr),
+        Expr::Like { .. } | Expr::ILike { .. } => escape::plain(expr),
+        Expr::Extract { field, expr, .. } => time::of_years(field, expr),
+        Expr::Substring {
             expr,
-            pattern,
-            escape_char,
-        } => {
-            let mut pattern = vec![pattern.as_ref().clone()];
-            pattern.extend(escape_char.clone().map(Expr::Value));
-            let op = match negated {
-                true => BinaryOperator::PGRegexNotMatch,
-                false => BinaryOperator::PGRegexMatch,
-            };
-            Some(Expr::BinaryOp {
-                left: expr.clone(),
-                op,
-                right: Box::new(call("similar_to_escape", pattern)),
-            })
+            substring_from: Some(pattern),
+            substring_for: None,
+            special: false,
+            ..
+        } if is_text_literal(pattern) => {
+            let both = vec![expr.as_ref().clone(), pattern.as_ref().clone()];
+            Some(call("regexp_part", both))
         }
         Expr::Floor {
             expr,
@@ -174,8 +155,36 @@ fn rewritten(expr: &Expr) -> Option<Expr> {
             high,
         } => symmetric(expr, *negated, low, high),
         Expr::Function(function) => of_function(function),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::StringConcat,
+            right,
+        } if build::is_json(left) || build::is_json(right) => {
+            let both = vec![left.as_ref().clone(), right.as_ref().clone()];
+            Some(call("jsonb_concat", both))
+        }
         _ => quantified::rewritten(expr),
     }
+}
+
+/// In PostgreSQL a sign binds closer than `^`; sqlparser reads -3 ^ 2 as -(3 ^ 2).
+fn negative_power(expr: &Expr) -> Option<Expr> {
+    let Expr::BinaryOp {
+        left,
+        op: BinaryOperator::PGExp,
+        right,
+    } = expr
+    else {
+        return None;
+    };
+    Some(Expr::BinaryOp {
+        left: Box::new(nested(Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: left.clone(),
+        })),
+        op: BinaryOperator::PGExp,
+        right: right.clone(),
+    })
 }
 
 /// `x BETWEEN a AND b OR x BETWEEN b AND a`.
@@ -214,6 +223,9 @@ fn of_function(function: &Function) -> Option<Expr> {
     {
         return of_function(&sorted).or(Some(Expr::Function(sorted)));
     }
+    if let (FunctionArguments::Subquery(query), "array") = (&function.args, name.as_str()) {
+        return lists::of_rows(query);
+    }
     let given = arguments(function);
     let plain = given.as_deref().unwrap_or_default();
     match (name.as_str(), plain) {
@@ -223,6 +235,16 @@ fn of_function(function: &Function) -> Option<Expr> {
             op: BinaryOperator::Modulo,
             right: Box::new(right.clone()),
         })),
+        // DataFusion plans each argument twice, and what is in it four times.
+        ("coalesce", given) if given.iter().any(|given| is_call(given, "coalesce")) => {
+            let flat = given.iter().flat_map(|given| match given {
+                Expr::Function(inner) if is_call(given, "coalesce") => {
+                    arguments(inner).unwrap_or_else(|| vec![given.clone()])
+                }
+                other => vec![other.clone()],
+            });
+            Some(call("coalesce", flat.collect()))
+        }
         ("count_if" | "countif", [condition]) => Some(counted(function, condition)),
         ("listagg", [value]) => {
             let mut function = function.clone();
@@ -235,9 +257,6 @@ fn of_function(function: &Function) -> Option<Expr> {
             let found = call("regexp_match", vec![value.clone(), group]);
             Some(call("array_element", vec![found, number(1)]))
         }
-        ("json_agg" | "jsonb_agg", [_]) => {
-            Some(call("json_of_rows", vec![renamed(function, "array_agg")]))
-        }
         ("percentile_cont" | "percentile_disc", [share]) => {
             let [order] = function.within_group.as_slice() else {
                 return None;
@@ -247,13 +266,6 @@ fn of_function(function: &Function) -> Option<Expr> {
         ("percentile_cont" | "quantile_cont" | "quantile_disc", [value, share]) => {
             let order = build::ascending(value.clone());
             Some(percentile(function, &order, share))
-        }
-        ("mode", []) => {
-            let [order] = function.within_group.as_slice() else {
-                return None;
-            };
-            let all = build::sorted_list(function, order);
-            Some(call("list_mode", vec![all]))
         }
         (
             name @ ("json_build_object" | "json_build_array" | "jsonb_build_object"
@@ -284,6 +296,14 @@ fn whole(name: &str, function: &Function, given: &[Expr]) -> Option<Expr> {
 fn other_name(function: &Function, name: &str) -> Option<Expr> {
     let (_, new) = NAMES.iter().find(|(old, _)| *old == name)?;
     Some(renamed(function, new))
+}
+
+fn is_call(expr: &Expr, name: &str) -> bool {
+    matches!(expr, Expr::Function(call) if function_name(call).as_deref() == Some(name))
+}
+
+fn is_text_literal(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
 }
 
 fn nested(expr: Expr) -> Expr {

@@ -4,12 +4,32 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, NamedWindowDefinition, NamedWindowExpr, Select, SelectItem, VisitMut, VisitorMut,
-    WindowSpec, WindowType,
+    Expr, Ident, NamedWindowDefinition, NamedWindowExpr, Query, Select, SelectItem, SetExpr,
+    VisitMut, VisitorMut, WindowSpec, WindowType,
 };
 
 use super::spelling::folded;
+use super::walk::outside_subqueries;
 use crate::error::{Cause, PlanError};
+
+/// Puts the named windows of a query in the place of their names in its `ORDER BY`.
+pub(super) fn in_order(query: &mut Query) {
+    let (Some(order), SetExpr::Select(select)) = (&mut query.order_by, query.body.as_ref()) else {
+        return;
+    };
+    outside_subqueries(order, |expr| {
+        if let Expr::Function(call) = expr
+            && let Some(WindowType::NamedWindow(name)) = &call.over
+        {
+            let wanted = folded(name);
+            let mut known = select.named_window.iter();
+            let found = known.find(|NamedWindowDefinition(name, _)| folded(name) == wanted);
+            if let Some(NamedWindowDefinition(_, NamedWindowExpr::WindowSpec(spec))) = found {
+                call.over = Some(WindowType::WindowSpec(spec.clone()));
+            }
+        }
+    });
+}
 
 /// Gives the windows of `select` what they inherit.
 ///

@@ -4,12 +4,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, LimitClause, Query, Select, SetExpr, Value,
-    visit_expressions,
+    BinaryOperator, Expr, GroupByExpr, Query, Select, SetExpr, Value, visit_expressions,
 };
 
 use super::row_spelling::binary;
-use crate::error::PlanError;
 
 /// Aggregates of PostgreSQL; what is not named here is left as it is.
 const AGGREGATES: [&str; 14] = [
@@ -30,17 +28,10 @@ const AGGREGATES: [&str; 14] = [
 ];
 
 /// Such a test in another form.
-///
-/// # Errors
-/// For `EXISTS` of a query with `OFFSET`, which would not be looked at.
-pub(super) fn rewritten(expr: &Expr) -> Result<Option<Expr>, PlanError> {
-    Ok(match expr {
+pub(super) fn rewritten(expr: &Expr) -> Option<Expr> {
+    match expr {
         Expr::Exists { subquery, negated } if has_one_row(subquery) => {
             Some(Expr::value(Value::Boolean(!negated)))
-        }
-        Expr::Exists { subquery, .. } if skips(subquery) => {
-            let error = PlanError::unsupported("EXISTS of a query with OFFSET");
-            return Err(error.hint("Compare (SELECT count(*) …) with the number instead."));
         }
         Expr::InSubquery {
             expr,
@@ -55,14 +46,6 @@ pub(super) fn rewritten(expr: &Expr) -> Result<Option<Expr>, PlanError> {
             Some(Expr::Nested(Box::new(binary((**expr).clone(), op, value))))
         }
         _ => None,
-    })
-}
-
-fn skips(query: &Query) -> bool {
-    match &query.limit_clause {
-        Some(LimitClause::LimitOffset { offset, .. }) => offset.is_some(),
-        Some(LimitClause::OffsetCommaLimit { .. }) => true,
-        None => false,
     }
 }
 

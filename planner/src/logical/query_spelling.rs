@@ -5,18 +5,20 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, GroupByExpr, Ident, Join, JoinOperator, ObjectNamePart, OrderByKind, Query,
-    Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor, Value, Visit,
-    Visitor, VisitorMut, visit_expressions,
+    BinaryOperator, DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, Join, JoinOperator, ObjectNamePart,
+    OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement,
+    TableFactor, Value, Visit, Visitor, VisitorMut, visit_expressions,
 };
 
-use super::function_spelling::case;
+use super::cast_names;
+use super::function_spelling::{and, arguments, call, case, number};
 use super::one_row;
+use super::order_names;
 use super::series::names_columns;
-use super::spelling::folded;
+use super::spelling::{folded, function_name};
 use super::view_spelling::parsed;
-use super::walk::{replace, step, walk};
+use super::walk::{step, walk};
 use crate::error::{Cause, PlanError};
 
 /// Rewrites and checks every query of `statement`.
@@ -33,9 +35,11 @@ impl VisitorMut for Queries {
     type Break = PlanError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<PlanError> {
+        cast_names::tell_apart(query);
         step(
             recursive(query)
                 .and_then(|()| distinct_on(query))
+                .and_then(|()| order_names::rewrite(query))
                 .and_then(|()| selected_values(query)),
         )
     }
@@ -54,8 +58,10 @@ impl VisitorMut for Queries {
             }
             _ => {}
         }
-        let other = one_row::rewritten(expr);
-        replace(expr, other)
+        if let Some(other) = one_row::rewritten(expr) {
+            *expr = other;
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -67,11 +73,14 @@ fn is_double(of: &DataType) -> bool {
     }
 }
 
-/// `GROUP BY (a, b), c` as `GROUP BY a, b, c`: brackets make no row there.
+/// `GROUP BY (a, b), c` as `GROUP BY a, b, c`: brackets make no row there. `GROUP BY ()` and
+/// `HAVING` make one group of all rows, also without an aggregate.
 fn plain_groups(select: &mut Select) {
     let GroupByExpr::Expressions(groups, _) = &mut select.group_by else {
         return;
     };
+    groups.iter_mut().for_each(sets_in_sets);
+    let before = groups.len();
     let flat = std::mem::take(groups)
         .into_iter()
         .flat_map(|group| match group {
@@ -79,6 +88,59 @@ fn plain_groups(select: &mut Select) {
             group => vec![group],
         });
     *groups = flat.collect();
+    let calls = visit_expressions(&select.having, |expr| match expr {
+        Expr::Function(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    let bare = select.having.is_some() && calls.is_continue();
+    if groups.is_empty() && (before > 0 || bare) {
+        let any = Expr::BinaryOp {
+            left: Box::new(call("count", vec![number(1)])),
+            op: BinaryOperator::GtEq,
+            right: Box::new(number(0)),
+        };
+        select.having = Some(match select.having.take() {
+            Some(having) => and(Expr::Nested(Box::new(having)), any),
+            None => any,
+        });
+    }
+}
+
+/// `GROUPING SETS (ROLLUP (a, b), c)` with the sets that the inner one stands for.
+fn sets_in_sets(group: &mut Expr) {
+    let Expr::GroupingSets(sets) = group else {
+        return;
+    };
+    let flat = std::mem::take(sets).into_iter().flat_map(|set| {
+        let inner = match set.as_slice() {
+            [Expr::Function(call)] => inner_sets(call),
+            _ => None,
+        };
+        inner.unwrap_or_else(|| vec![set])
+    });
+    *sets = flat.collect();
+}
+
+fn inner_sets(call: &Function) -> Option<Vec<Vec<Expr>>> {
+    let all = arguments(call)?.into_iter().map(|part| match part {
+        Expr::Tuple(parts) => parts,
+        part => vec![part],
+    });
+    let all: Vec<Vec<Expr>> = all.collect();
+    match function_name(call)?.as_str() {
+        "rollup" => Some((0..=all.len()).rev().map(|n| all[..n].concat()).collect()),
+        // As many as PostgreSQL takes.
+        "cube" if all.len() <= 12 => {
+            let masks = (0..1_usize << all.len()).rev();
+            let chosen = masks.map(|mask| {
+                let kept = all.iter().enumerate();
+                let kept = kept.filter(|(place, _)| mask >> place & 1 == 1);
+                kept.flat_map(|(_, parts)| parts.clone()).collect()
+            });
+            Some(chosen.collect())
+        }
+        _ => None,
+    }
 }
 
 /// `sum(1 / v) FILTER (WHERE v > 0)` as `sum(CASE WHEN v > 0 THEN 1 / v END) FILTER (…)`: the

@@ -20,7 +20,7 @@ use rtsap_udfs::postgres::PostgresTypes;
 use crate::bind::function::function_of;
 use crate::error::{Cause, PlanError, nearest};
 use crate::functions::Functions;
-use crate::logical::join_marker;
+use crate::logical::{cast_names, join_marker};
 
 /// A relation of the catalog while a view is planned: it can be named, not read.
 #[derive(Clone)]
@@ -85,6 +85,7 @@ pub fn options() -> ConfigOptions {
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = true;
     options.execution.time_zone = Some("UTC".to_owned());
+    options.sql_parser.enable_subquery_sort_elimination = false;
     options
 }
 
@@ -166,6 +167,7 @@ impl ContextProvider for Scope<'_> {
         let known = self.functions.scalar.get(name).map(Arc::clone);
         known
             .or_else(|| join_marker::function(name))
+            .or_else(|| (name == cast_names::NAME).then(|| Arc::new(cast_names::function())))
             .or_else(|| self.user_function(name))
     }
 

@@ -46,11 +46,18 @@ impl VisitorMut for Rewriter {
         let TableFactor::UNNEST {
             array_exprs,
             with_ordinality,
+            alias,
             ..
         } = factor
         else {
             return ControlFlow::Continue(());
         };
+        // The elements of one list are called as the relation is.
+        if let (Some(alias), [_]) = (alias, array_exprs.as_slice())
+            && alias.columns.is_empty()
+        {
+            alias.columns.push(column(alias.name.clone()));
+        }
         let of_row = array_exprs.iter().any(names_columns);
         if !of_row && !*with_ordinality {
             return ControlFlow::Continue(());
@@ -133,6 +140,23 @@ fn called(factor: &TableFactor) -> Option<Called<'_>> {
 
 /// `generate_series(…) AS g` as `UNNEST(series_list(…)) AS g (g)`; `None` for another relation.
 pub(super) fn as_unnest(factor: &TableFactor) -> Option<TableFactor> {
+    if let TableFactor::Function {
+        name,
+        args,
+        with_ordinality,
+        alias,
+        ..
+    } = factor
+        && name.to_string().eq_ignore_ascii_case("unnest")
+    {
+        return Some(TableFactor::UNNEST {
+            alias: alias.clone(),
+            array_exprs: by_position(args)?,
+            with_offset: false,
+            with_offset_alias: None,
+            with_ordinality: *with_ordinality,
+        });
+    }
     let called = called(factor)?;
     let with_ordinality = called.ordinality;
     let rows = set_returning::rows_of(called.name, &called.args)?;

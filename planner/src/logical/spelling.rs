@@ -62,6 +62,11 @@ impl VisitorMut for Rewriter {
         step(super::ties::rewrite(query))
     }
 
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<PlanError> {
+        named_windows::in_order(query);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {
         step(show_relation(factor))
     }

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::error::PlanError;
-use crate::logical::function_spelling::call;
+use crate::logical::function_spelling::{ascending, call};
 use crate::logical::series;
 use crate::logical::walk::{outside_subqueries, replace, step, walk};
 use crate::parse::dialect::Grammar;
@@ -72,16 +72,21 @@ fn distinct_on(query: &mut Query) -> Result<(), PlanError> {
         .position(|order| !is_key(order))
         .unwrap_or(order.len());
     let (_, order) = order.split_at(split);
-    if order.is_empty() {
-        return Err(refused("DISTINCT ON without an order of the rows of a key"));
-    }
+    // Without an order any row of a key will do; the least one is the same at every replay.
+    let order = match order {
+        [] => match by_columns(&select.projection, keys) {
+            Some(order) if !limited => order,
+            _ => return Err(refused("DISTINCT ON without an order of the rows of a key")),
+        },
+        order => order.to_vec(),
+    };
     let mut qualify = row_number_is_one()?;
     if let Expr::BinaryOp { left, .. } = &mut qualify
         && let Expr::Function(call) = left.as_mut()
         && let Some(WindowType::WindowSpec(spec)) = &mut call.over
     {
         spec.partition_by.clone_from(keys);
-        spec.order_by = order.to_vec();
+        spec.order_by = order;
     }
     select.qualify = Some(match select.qualify.take() {
         None => qualify,
@@ -94,6 +99,23 @@ fn distinct_on(query: &mut Query) -> Result<(), PlanError> {
     select.distinct = None;
     query.order_by = None;
     Ok(())
+}
+
+/// All selected columns but the keys as an order; `None` if the query does not say which they are.
+fn by_columns(items: &[SelectItem], keys: &[Expr]) -> Option<Vec<OrderByExpr>> {
+    let mut columns = Vec::new();
+    for item in items {
+        match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                columns.extend((!keys.contains(expr)).then(|| expr.clone()));
+            }
+            _ => return None,
+        }
+    }
+    if columns.is_empty() {
+        columns.extend(keys.first().cloned());
+    }
+    Some(columns.into_iter().map(ascending).collect())
 }
 
 fn row_number_is_one() -> Result<Expr, PlanError> {

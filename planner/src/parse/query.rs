@@ -22,7 +22,7 @@ use crate::parse::dialect::Grammar;
 use crate::parse::frame;
 use crate::parse::join;
 use crate::parse::lexeme::{Lexeme, lexemes, position_of};
-use crate::parse::{null_treatment, symmetric};
+use crate::parse::{null_treatment, symmetric, trim};
 use crate::statement::{Name, StatementKind};
 
 /// How deep expressions and queries may nest.
@@ -69,7 +69,7 @@ pub fn view_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
 
 fn plain_sql(text: &str, tokens: &[Lexeme]) -> Result<Statement, PlanError> {
     let tokens = symmetric::plain(select_table(plain_windows(tokens)));
-    let tokens = null_treatment::plain(tokens);
+    let tokens = trim::plain(null_treatment::plain(tokens));
     let dialect = Grammar;
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)
@@ -128,6 +128,30 @@ pub fn write(cursor: &mut Cursor<'_>, word: &str) -> Result<StatementKind, PlanE
             statement: Box::new(statement),
         },
     })
+}
+
+/// `WITH … INSERT INTO t SELECT …` as `INSERT INTO t WITH … SELECT …`; `None` for another query.
+pub fn insert_first(tokens: &[Lexeme]) -> Option<Vec<Lexeme>> {
+    let mut depth = 0_usize;
+    let mut outside = Vec::new();
+    for (at, lexeme) in tokens.iter().enumerate() {
+        match &lexeme.token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ if depth == 0 => outside.push(at),
+            _ => {}
+        }
+    }
+    let is_one = |at: usize, words: &[&str]| words.iter().any(|word| tokens[at].is_word(word));
+    let mut places = outside.into_iter();
+    let queries = ["SELECT", "VALUES", "TABLE", "INSERT"];
+    let insert = places.find(|at| is_one(*at, &queries))?;
+    if !is_one(insert, &["INSERT"]) {
+        return None;
+    }
+    let query = places.find(|at| is_one(*at, &queries[..3]))?;
+    let parts = [&tokens[insert..query], &tokens[..insert], &tokens[query..]];
+    Some(parts.concat())
 }
 
 fn target_name(mut cursor: Cursor<'_>, word: &str) -> Result<Name, PlanError> {

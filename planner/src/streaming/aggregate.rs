@@ -462,7 +462,10 @@ pub(super) fn check_bounded_call(
     let error = PlanError::new(Cause::UnboundedState { node });
     let detail = "It keeps every row it has seen.";
     let hint = match name {
-        "median" => "Group by a window, or use approx_percentile_cont.",
+        // A median and a percentile are computed of it.
+        "array_agg" | "median" => {
+            "Group by a window; for a median or a percentile use approx_percentile_cont."
+        }
         _ => "Group by a window.",
     };
     Err(error.detail(detail).hint(hint))

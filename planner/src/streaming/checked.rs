@@ -1,7 +1,10 @@
-//! Arithmetic of integers that fails where it would wrap.
+//! Arithmetic of integers that fails where it would wrap, and expressions whose constants are
+//! wrong.
 
 use std::sync::Arc;
 
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::Operator;
@@ -25,4 +28,15 @@ pub fn checked_arithmetic(expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn Physica
         Ok(Transformed::yes(Arc::new(checked) as Arc<dyn PhysicalExpr>))
     });
     checked.map(|checked| checked.data)
+}
+
+/// `physical`, computed once of no rows: what it refuses of its constants, such as the name of a
+/// part of a time, it refuses when the view is made.
+///
+/// # Errors
+/// What the expression fails with.
+pub fn tried(physical: Arc<dyn PhysicalExpr>, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+    let nothing = RecordBatch::new_empty(Arc::clone(schema.inner()));
+    physical.evaluate(&nothing)?;
+    Ok(physical)
 }

@@ -19,6 +19,7 @@ use rtsap_stream::change::ChangelogMode;
 use crate::bind::view::{LatePolicy, ViewStart};
 use crate::error::PlanError;
 use crate::logical::scope::StreamTable;
+use crate::streaming::in_order::in_order;
 use crate::streaming::{Compiler, Twin, arrow_schema};
 
 impl Compiler<'_> {
@@ -272,6 +273,7 @@ impl Compiler<'_> {
         schema: &DFSchema,
     ) -> Result<NodeIndex, PlanError> {
         let predicate = self.physical(predicate, schema)?;
+        let predicate = in_order(predicate, schema.as_arrow()).map_err(|e| self.ours(&e))?;
         let properties = StreamProperties {
             state: StateBound::None,
             ..self.properties(input).clone()

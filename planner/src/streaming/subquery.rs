@@ -5,7 +5,7 @@ use datafusion::common::JoinType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::logical_plan::{FetchType, Join};
+use datafusion::logical_expr::logical_plan::Join;
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit,
@@ -17,6 +17,7 @@ use datafusion::optimizer::{Optimizer, OptimizerContext};
 use std::sync::Arc;
 
 use crate::error::PlanError;
+use crate::logical::subquery::{ONE_ROW, has_one_row};
 use crate::logical::{refine, scope, subquery};
 
 /// The plan with subqueries as joins; as it was if there are none.
@@ -89,11 +90,10 @@ fn check_single_rows(plan: &LogicalPlan) -> Result<()> {
                     outer_ref_columns,
                     ..
                 }) if outer_ref_columns.is_empty() && !has_one_row(subquery) => {
-                    let error =
-                        PlanError::unsupported("a subquery as a value that may give several rows");
-                    let hint = "Write an aggregate: (SELECT max(x) FROM …), or (SELECT x FROM … \
-                                ORDER BY … LIMIT 1).";
-                    Err(error.hint(hint).into())
+                    Err(several_rows().into())
+                }
+                Expr::ScalarFunction(call) if call.func.name() == ONE_ROW => {
+                    Err(several_rows().into())
                 }
                 _ => Ok(TreeNodeRecursion::Continue),
             })
@@ -102,20 +102,11 @@ fn check_single_rows(plan: &LogicalPlan) -> Result<()> {
     Ok(())
 }
 
-fn has_one_row(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
-        LogicalPlan::Projection(projection) => has_one_row(&projection.input),
-        LogicalPlan::Filter(filter) => has_one_row(&filter.input),
-        LogicalPlan::SubqueryAlias(alias) => has_one_row(&alias.input),
-        LogicalPlan::Sort(sort) => sort.fetch == Some(1) || has_one_row(&sort.input),
-        LogicalPlan::Limit(limit) => {
-            matches!(limit.get_fetch_type(), Ok(FetchType::Literal(Some(0 | 1))))
-                || has_one_row(&limit.input)
-        }
-        LogicalPlan::EmptyRelation(_) => true,
-        _ => false,
-    }
+fn several_rows() -> PlanError {
+    let error = PlanError::unsupported("a subquery as a value that may give several rows");
+    error.hint(
+        "Write an aggregate: (SELECT max(x) FROM …), or (SELECT x FROM … ORDER BY … LIMIT 1).",
+    )
 }
 
 /// `x NOT IN (SELECT y …)`: true where no `y` equals `x`, and either there is no `y` at all or

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 use crate::postgres::{type_name, unconstrained_numeric};
 
 mod array;
+mod interval;
 mod moment;
 mod number;
 mod parse;
@@ -22,6 +23,7 @@ mod write;
 
 pub(crate) use array::elements;
 pub(crate) use number::{divide, power};
+pub(crate) use parse::instants;
 pub use parse::interval_words;
 
 /// What a value is cast to.
@@ -107,6 +109,8 @@ pub(crate) fn differs(from: &DataType, to: &DataType) -> bool {
         (T::Float32 | T::Float64 | T::Decimal128(..), to) if to.is_integer() => true,
         (from, to) if from.is_integer() && to.is_integer() => number::narrows(from, to),
         (T::Float32 | T::Float64, T::Decimal128(..)) => true,
+        (T::Float64, T::Float32) => true,
+        (T::Duration(_), T::Interval(_)) => true,
         (T::Decimal128(..), T::Float32 | T::Float64) => true,
         (T::Decimal128(p, s), T::Decimal128(to_p, to_s)) => {
             to_s < s || i16::from(*to_p) - i16::from(*to_s) < i16::from(*p) - i16::from(*s)
@@ -153,6 +157,7 @@ pub(crate) fn convert(array: &ArrayRef, target: &Target) -> Result<ArrayRef> {
                 nulls,
             )?))
         }
+        (T::Duration(_), T::Interval(_)) => interval::of_durations(array),
         _ => number::numbers(array, to),
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! A row with a null argument is null, unless the function says otherwise.
 
+mod fill;
 mod format;
 mod interval;
 mod json;
@@ -84,7 +85,8 @@ const fn entry(
 
 /// Every function.
 fn all() -> impl Iterator<Item = &'static Entry> {
-    let subjects: [&'static [Entry]; 14] = [
+    let subjects: [&'static [Entry]; 16] = [
+        &fill::ALL,
         &format::ALL,
         &interval::ALL,
         &json::ALL,
@@ -94,6 +96,7 @@ fn all() -> impl Iterator<Item = &'static Entry> {
         &number::ALL,
         &parts::ALL,
         &regex::ALL,
+        &regex::replace::ALL,
         &series::ALL,
         &text::ALL,
         &unit::ALL,

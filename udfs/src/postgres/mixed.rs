@@ -1,5 +1,6 @@
-//! The rule for decimals that meet doubles: they become doubles, as in PostgreSQL. DataFusion would
-//! make decimals of both, with 15 digits after the point, which most doubles do not fit.
+//! The rule for operands of several types, as in PostgreSQL: decimals that meet doubles become
+//! doubles, where DataFusion would make decimals of both, with 15 digits after the point, which
+//! most doubles do not fit; quoted constants become what they are compared with.
 //!
 //! It runs before types are coerced, and changes no name.
 
@@ -16,15 +17,16 @@ use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan, LogicalPl
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::postgres::semantics::input_schema;
+use crate::postgres::untyped::compared;
 
 /// Functions whose arguments have one type, which is also that of the result.
 const ONE_TYPE: [&str; 5] = ["coalesce", "greatest", "least", "make_array", "nullif"];
 
-/// Decimals beside doubles become doubles.
+/// Decimals beside doubles become doubles, quoted constants what they are compared with.
 #[derive(Clone, Copy, Debug)]
-pub struct DecimalsBesideDoubles;
+pub struct MixedOperands;
 
-impl DecimalsBesideDoubles {
+impl MixedOperands {
     /// Applies it to one expression over `schema` whose types are not coerced yet.
     ///
     /// # Errors
@@ -37,14 +39,18 @@ impl DecimalsBesideDoubles {
 fn one(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let changed = match &mut expr {
         Expr::BinaryExpr(BinaryExpr { left, right, .. }) => unite(&mut [left, right], schema),
-        Expr::Between(between) => unite(
-            &mut [&mut between.expr, &mut between.low, &mut between.high],
-            schema,
-        ),
+        Expr::Between(between) => {
+            let bounds = &mut [&mut *between.low, &mut *between.high];
+            let quoted = compared(&between.expr, bounds, schema);
+            let together = &mut [&mut *between.expr, &mut *between.low, &mut *between.high];
+            unite(together, schema) || quoted
+        }
         Expr::InList(list) => {
+            let mut values: Vec<&mut Expr> = list.list.iter_mut().collect();
+            let quoted = compared(&list.expr, &mut values, schema);
             let mut together: Vec<&mut Expr> = list.list.iter_mut().collect();
             together.push(&mut list.expr);
-            unite(&mut together, schema)
+            unite(&mut together, schema) || quoted
         }
         Expr::Case(case) => results_and_conditions(case, schema),
         Expr::ScalarFunction(ScalarFunction { func, args }) if ONE_TYPE.contains(&func.name()) => {
@@ -137,7 +143,7 @@ fn columns(union: Union) -> Result<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(LogicalPlan::Union(union)))
 }
 
-impl AnalyzerRule for DecimalsBesideDoubles {
+impl AnalyzerRule for MixedOperands {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let transformed = plan.transform_up_with_subqueries(|node| {
             let schema = input_schema(&node);
@@ -159,6 +165,6 @@ impl AnalyzerRule for DecimalsBesideDoubles {
     }
 
     fn name(&self) -> &str {
-        "decimals_beside_doubles"
+        "mixed_operands"
     }
 }

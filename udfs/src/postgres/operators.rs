@@ -7,13 +7,14 @@ use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr,
 };
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, GetFieldAccess, Operator, binary_expr, cast, lit, when,
+    Expr, ExprSchemable, GetFieldAccess, Operator, binary_expr, cast, lit, not, when,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::postgres::arithmetic::quotient;
-use crate::postgres::function;
+use crate::postgres::function::{self, INTERVAL};
 use crate::postgres::json::{JsonOperator, part};
+use crate::postgres::untyped::typed;
 
 /// Plans `/` over decimals, the operators of JSON, and elements of lists.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl ExprPlanner for PostgresOperators {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let expr = typed(expr, schema);
         let operator = match expr.op {
             BinaryOperator::Arrow => JsonOperator::Get,
             BinaryOperator::LongArrow => JsonOperator::GetText,
@@ -35,8 +37,9 @@ impl ExprPlanner for PostgresOperators {
                 let (Ok(left), Ok(right)) = types else {
                     return Ok(PlannerResult::Original(expr));
                 };
-                if matches!(left, DataType::Interval(_)) {
-                    let divided = function::named("interval_div", vec![expr.left, expr.right])?;
+                if is_span(&expr.left, schema) {
+                    let interval = cast(expr.left, INTERVAL);
+                    let divided = function::named("interval_div", vec![interval, expr.right])?;
                     return Ok(PlannerResult::Planned(divided));
                 }
                 let planned = quotient(expr.left.clone(), expr.right.clone(), [&left, &right]);
@@ -53,6 +56,10 @@ impl ExprPlanner for PostgresOperators {
             | BinaryOperator::Gt
             | BinaryOperator::GtEq => return compared_intervals(expr, schema),
             BinaryOperator::Multiply => return Ok(scaled_interval(expr, schema)),
+            BinaryOperator::PGRegexMatch
+            | BinaryOperator::PGRegexIMatch
+            | BinaryOperator::PGRegexNotMatch
+            | BinaryOperator::PGRegexNotIMatch => return matched(expr),
             BinaryOperator::Question => {
                 let exists = function::named("jsonb_exists", vec![expr.left, expr.right])?;
                 return Ok(PlannerResult::Planned(exists));
@@ -139,18 +146,34 @@ fn counted_from_one(access: RawFieldAccessExpr, schema: &DFSchema) -> RawFieldAc
     RawFieldAccessExpr { expr, field_access }
 }
 
+/// `~` and its kin: the library that DataFusion's operator uses reads other patterns.
+fn matched(expr: RawBinaryExpr) -> Result<PlannerResult<RawBinaryExpr>> {
+    use BinaryOperator as O;
+    let mut arguments = vec![expr.left, expr.right];
+    if matches!(expr.op, O::PGRegexIMatch | O::PGRegexNotIMatch) {
+        arguments.push(lit("i"));
+    }
+    let found = function::named("regexp_like", arguments)?;
+    let negated = matches!(expr.op, O::PGRegexNotMatch | O::PGRegexNotIMatch);
+    Ok(PlannerResult::Planned(match negated {
+        true => not(found),
+        false => found,
+    }))
+}
+
 fn is_positive(key: &Expr) -> bool {
     matches!(key, Expr::Literal(ScalarValue::Int64(Some(key)), _) if *key > 0)
 }
 
 /// Intervals are compared by their lengths: a month has 30 days, a day 24 hours. DataFusion
-/// compares months, then days, then the rest.
+/// compares months, then days, then the rest; what lies between two times has no days there.
 fn compared_intervals(
     expr: RawBinaryExpr,
     schema: &DFSchema,
 ) -> Result<PlannerResult<RawBinaryExpr>> {
-    let is_interval = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Interval(_)));
-    if !is_interval(&expr.left) || !is_interval(&expr.right) {
+    let sides = [&expr.left, &expr.right];
+    let is_interval = |side: &&Expr| matches!(side.get_type(schema), Ok(DataType::Interval(_)));
+    if !sides.iter().all(|side| is_span(side, schema)) || !sides.iter().any(is_interval) {
         return Ok(PlannerResult::Original(expr));
     }
     let length = |interval: Expr| function::named("interval_length", vec![interval]);
@@ -161,15 +184,22 @@ fn compared_intervals(
     }))
 }
 
+/// Whether it is an interval, or what lies between two times.
+fn is_span(expr: &Expr, schema: &DFSchema) -> bool {
+    let found = expr.get_type(schema);
+    matches!(found, Ok(DataType::Interval(_) | DataType::Duration(_)))
+}
+
 /// An interval times a number, from either side.
 fn scaled_interval(expr: RawBinaryExpr, schema: &DFSchema) -> PlannerResult<RawBinaryExpr> {
-    let is_interval = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Interval(_)));
+    let is_interval = |expr: &Expr| is_span(expr, schema);
     let (interval, factor) = match (is_interval(&expr.left), is_interval(&expr.right)) {
         (true, false) => (&expr.left, &expr.right),
         (false, true) => (&expr.right, &expr.left),
         _ => return PlannerResult::Original(expr),
     };
-    match function::named("interval_mul", vec![interval.clone(), factor.clone()]) {
+    let interval = cast(interval.clone(), INTERVAL);
+    match function::named("interval_mul", vec![interval, factor.clone()]) {
         Ok(product) => PlannerResult::Planned(product),
         Err(_) => PlannerResult::Original(expr),
     }

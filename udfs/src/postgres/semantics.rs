@@ -87,6 +87,19 @@ impl PostgresSemantics {
                     None => Transformed::no(same()),
                 })
             }
+            Expr::Between(mut between) if is_interval(&between.expr, schema) => {
+                for part in [&mut between.expr, &mut between.low, &mut between.high] {
+                    **part = length(std::mem::take(part))?;
+                }
+                Ok(Transformed::yes(Expr::Between(between)))
+            }
+            Expr::InList(mut list) if is_interval(&list.expr, schema) => {
+                let values = list.list.iter_mut();
+                for part in values.chain([list.expr.as_mut()]) {
+                    *part = length(std::mem::take(part))?;
+                }
+                Ok(Transformed::yes(Expr::InList(list)))
+            }
             Expr::ScalarFunction(call) if call.func.name() == "round" => {
                 let [value] = call.args.as_slice() else {
                     return Ok(Transformed::no(Expr::ScalarFunction(call)));
@@ -102,6 +115,15 @@ impl PostgresSemantics {
             other => Ok(Transformed::no(other)),
         }
     }
+}
+
+fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(expr.get_type(schema), Ok(DataType::Interval(_)))
+}
+
+/// What intervals are compared by.
+fn length(interval: Expr) -> Result<Expr> {
+    function::named("interval_length", vec![interval])
 }
 
 /// What `inner` is cast to as `field`, if DataFusion would do it otherwise.
@@ -140,10 +162,15 @@ impl AnalyzerRule for PostgresSemantics {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let transformed = plan.transform_up_with_subqueries(|node| {
             let schema = input_schema(&node);
+            let sorts = matches!(node, LogicalPlan::Sort(_));
             let names = NamePreserver::new(&node);
             let rewritten = node.map_expressions(|expr| {
                 let name = names.save(&expr);
                 let rewritten = self.rewrite(expr, &schema)?;
+                let rewritten = match sorts && is_interval(&rewritten.data, &schema) {
+                    true => Transformed::yes(length(rewritten.data)?),
+                    false => rewritten,
+                };
                 Ok(rewritten.update_data(|expr| name.restore(expr)))
             })?;
             match rewritten.transformed {

@@ -20,6 +20,8 @@ use datafusion::logical_expr::{
 
 use super::exact::{self, Exact};
 use super::moving::Moving;
+use crate::error::FunctionError;
+use crate::postgres::type_name;
 
 /// `bigint` as a decimal; its sum has ten digits more.
 const BIGINT: DataType = DataType::Decimal128(19, 0);
@@ -53,7 +55,7 @@ impl AggregateUDFImpl for Sum {
             [DataType::Int64] => Ok(vec![BIGINT]),
             [DataType::UInt64] => Ok(vec![DataType::Decimal128(20, 0)]),
             [t] if is_small(t) => Ok(vec![t.clone()]),
-            [DataType::Null | DataType::Utf8] => Ok(vec![DataType::Float64]),
+            [DataType::Null] => Ok(vec![DataType::Float64]),
             [DataType::Float16 | DataType::Float32] => Ok(vec![DataType::Float64]),
             [other] => Ok(vec![other.clone()]),
             types => plan_err!("sum takes one argument, not {}", types.len()),
@@ -63,6 +65,10 @@ impl AggregateUDFImpl for Sum {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
             [t] if is_small(t) => Ok(DataType::Int64),
+            [found @ (DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8)] => {
+                let message = format!("function sum({}) does not exist", type_name(found));
+                Err(FunctionError::value("42883", message).into())
+            }
             types => self.inner.return_type(types),
         }
     }

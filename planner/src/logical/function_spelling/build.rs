@@ -2,14 +2,15 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, DataType, DuplicateTreatment, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, ObjectNamePart, OrderByExpr, OrderByOptions, Subscript, Value,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, DuplicateTreatment,
+    ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByExpr,
+    OrderByOptions, SelectItem, SetExpr, Subscript, Value,
 };
 
 use super::super::spelling::function_name;
 
-pub(super) fn text(text: &str) -> Expr {
+pub(in crate::logical) fn text(text: &str) -> Expr {
     Expr::value(Value::SingleQuotedString(text.to_owned()))
 }
 
@@ -114,7 +115,7 @@ pub(in crate::logical) fn case(condition: &Expr, then: &Expr, otherwise: &Expr) 
     }
 }
 
-pub(super) fn and(left: Expr, right: Expr) -> Expr {
+pub(in crate::logical) fn and(left: Expr, right: Expr) -> Expr {
     Expr::BinaryOp {
         left: Box::new(Expr::Nested(Box::new(left))),
         op: BinaryOperator::And,
@@ -122,7 +123,28 @@ pub(super) fn and(left: Expr, right: Expr) -> Expr {
     }
 }
 
-pub(super) fn ascending(expr: Expr) -> OrderByExpr {
+/// `expr` as a double.
+pub(super) fn double(expr: Expr) -> Expr {
+    cast(expr, DataType::Double(ExactNumberInfo::None))
+}
+
+/// `text[]`.
+pub(super) fn texts() -> DataType {
+    let item = Box::new(DataType::Text);
+    DataType::Array(ArrayElemTypeDef::SquareBracket(item, None))
+}
+
+pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type,
+        array: false,
+        format: None,
+    }
+}
+
+pub(in crate::logical) fn ascending(expr: Expr) -> OrderByExpr {
     OrderByExpr {
         expr,
         options: OrderByOptions {
@@ -182,9 +204,19 @@ pub(super) fn is_json(expr: &Expr) -> bool {
         Expr::BinaryOp { op, .. } => {
             matches!(op, BinaryOperator::Arrow | BinaryOperator::HashArrow)
         }
+        Expr::Subquery(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => match select.projection.as_slice() {
+                [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => {
+                    is_json(expr)
+                }
+                _ => false,
+            },
+            _ => false,
+        },
         Expr::Function(function) => function_name(function).is_some_and(|name| {
             let builds = name.starts_with("json_build_") || name.starts_with("jsonb_build_");
-            builds || matches!(name.as_str(), "to_json" | "to_jsonb" | "json_of_rows")
+            let others = ["to_json", "to_jsonb", "json_of_rows", "jsonb_concat"];
+            builds || others.contains(&name.as_str())
         }),
         _ => false,
     }

@@ -58,6 +58,13 @@ fn any(left: &Expr, op: &BinaryOperator, list: &Expr) -> Option<Expr> {
 
 /// `x op ALL (list)`; `None` where DataFusion's own form says the same.
 fn all(left: &Expr, op: &BinaryOperator, list: &Expr) -> Option<Expr> {
+    if let (BinaryOperator::NotEq, Expr::Subquery(query)) = (op, list) {
+        return Some(Expr::InSubquery {
+            expr: Box::new(left.clone()),
+            subquery: query.clone(),
+            negated: true,
+        });
+    }
     let Some(elements) = elements(list) else {
         let equal = match op {
             BinaryOperator::NotEq => any(left, &BinaryOperator::Eq, list)?,

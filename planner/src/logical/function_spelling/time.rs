@@ -2,7 +2,8 @@
 //! units; intervals of named parts.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Value,
+    BinaryOperator, DateTimeField, Expr, ExtractSyntax, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, Value,
 };
 
 use super::build::{call, case, number, text};
@@ -11,6 +12,10 @@ use super::build::{call, case, number, text};
 pub(super) fn of_call(name: &str, function: &Function, given: &[Expr]) -> Option<Expr> {
     match (name, given) {
         ("date_trunc", [unit, time, zone]) => Some(truncated(unit, time, zone)),
+        ("date_trunc", [unit, time]) => {
+            let unit = singular(literal(unit)?)?;
+            Some(call("date_trunc", vec![text(unit), time.clone()]))
+        }
         ("timestamp_floor", [width, time]) => buckets(width, time),
         ("timestampdiff" | "timestampadd", [unit, second, third]) => {
             let unit = unit_of(unit)?;
@@ -29,6 +34,53 @@ pub(super) fn of_call(name: &str, function: &Function, given: &[Expr]) -> Option
         ("make_interval", _) => intervals(function),
         _ => None,
     }
+}
+
+/// `days` as `day`; `None` for what is not in the plural.
+fn singular(unit: &str) -> Option<&'static str> {
+    const UNITS: [&str; 10] = [
+        "microsecond",
+        "millisecond",
+        "second",
+        "minute",
+        "hour",
+        "day",
+        "week",
+        "month",
+        "quarter",
+        "year",
+    ];
+    let one = unit.strip_suffix(['s', 'S'])?;
+    UNITS
+        .into_iter()
+        .find(|unit| unit.eq_ignore_ascii_case(one))
+}
+
+/// `EXTRACT(CENTURY FROM time)` and its kin, which are counted in years; `None` for another part.
+pub(super) fn of_years(field: &DateTimeField, time: &Expr) -> Option<Expr> {
+    let (ahead, length) = match field {
+        DateTimeField::Decade => (0, 10),
+        DateTimeField::Century => (99, 100),
+        DateTimeField::Millennium | DateTimeField::Millenium => (999, 1000),
+        _ => return None,
+    };
+    let year = Expr::Extract {
+        field: DateTimeField::Year,
+        syntax: ExtractSyntax::From,
+        expr: Box::new(time.clone()),
+    };
+    let binary = |left: Expr, op: BinaryOperator, right: i64| Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(number(right)),
+    };
+    let ahead = binary(year, BinaryOperator::Plus, ahead);
+    let whole = binary(
+        Expr::Nested(Box::new(ahead)),
+        BinaryOperator::Divide,
+        length,
+    );
+    Some(Expr::Nested(Box::new(whole)))
 }
 
 /// Days and more are buckets of a place, which views have as windows.

@@ -17,22 +17,12 @@ use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion::optimizer::{OptimizerContext, OptimizerRule};
 
+use super::dependent::{Dependent, outer_columns};
+use super::outer_row::is_misplaced;
 use crate::error::PlanError;
 
 /// The number of a row among those of its outer row.
 const NUMBER: &str = "__lateral_number";
-
-/// The plan with lateral subqueries as joins.
-///
-/// # Errors
-/// [`crate::error::Cause::Unsupported`] for a limit that no join says; DataFusion's.
-pub fn to_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let rewritten = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::Join(join) => joined(join),
-        other => Ok(Transformed::no(other)),
-    })?;
-    Ok(rewritten.data)
-}
 
 /// A lateral subquery and its name.
 fn lateral(plan: &LogicalPlan) -> Option<(&LogicalPlan, Option<&TableReference>)> {
@@ -46,17 +36,25 @@ fn lateral(plan: &LogicalPlan) -> Option<(&LogicalPlan, Option<&TableReference>)
     }
 }
 
-fn joined(join: Join) -> Result<Transformed<LogicalPlan>> {
+/// `join` with the lateral subquery that it has, if any, as a join with all its rows.
+///
+/// # Errors
+/// [`crate::error::Cause::Unsupported`] beside a RIGHT or FULL JOIN, and for nodes that outer
+/// columns do not go through; DataFusion's.
+pub(super) fn joined(join: Join, dependent: &Dependent) -> Result<Transformed<LogicalPlan>> {
     let Some((subquery, alias)) = lateral(&join.right) else {
         return Ok(Transformed::no(LogicalPlan::Join(join)));
     };
-    if subquery.all_out_ref_exprs().is_empty() {
+    if outer_columns(subquery)?.is_empty() {
         let plain = named(subquery.clone(), alias)?;
         let right = Arc::new(plain);
         return Ok(Transformed::yes(LogicalPlan::Join(Join { right, ..join })));
     }
     if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
-        return Err(unsupported("a LATERAL subquery of a RIGHT or FULL JOIN").into());
+        let error = PlanError::unsupported("a LATERAL subquery of a RIGHT or FULL JOIN");
+        return Err(error
+            .hint("Write it on the right of an inner or a LEFT JOIN.")
+            .into());
     }
     if let Some(exprs) = computed(subquery, &join) {
         let alias = alias.cloned();
@@ -74,21 +72,45 @@ fn joined(join: Join) -> Result<Transformed<LogicalPlan>> {
         };
         return Ok(Transformed::yes(plan));
     }
+    let simple = match is_misplaced(subquery)? {
+        true => None,
+        false => plain(&join, subquery, alias)?,
+    };
+    let plan = match simple {
+        Some(plan) => plan,
+        None => dependent.lateral(&join, subquery, alias)?,
+    };
+    Ok(Transformed::yes(plan))
+}
+
+/// The join, if conditions are all that names the outer row.
+fn plain(
+    join: &Join,
+    subquery: &LogicalPlan,
+    alias: Option<&TableReference>,
+) -> Result<Option<LogicalPlan>> {
     // The result has the columns of the join that was, no keys beside them.
     let columns: Vec<Expr> = join.schema.iter().map(Expr::from).collect();
-    let Some(limited) = Limited::of(subquery)? else {
+    if !matches!(subquery, LogicalPlan::Limit(_)) {
         let rule = DecorrelateLateralJoin::new();
-        let rewritten = rule.rewrite(LogicalPlan::Join(join), &OptimizerContext::new())?;
-        return rewritten.transform_data(|plan| {
-            let plan = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
-            Ok(Transformed::yes(plan))
-        });
+        let plan = LogicalPlan::Join(join.clone());
+        let Ok(rewritten) = rule.rewrite(plan, &OptimizerContext::new()) else {
+            return Ok(None);
+        };
+        let local = join.left.schema();
+        let rest = outer_columns(&rewritten.data)?;
+        if lateral_left(&rewritten.data)? || rest.iter().any(|column| local.has_column(column)) {
+            return Ok(None);
+        }
+        let plan = LogicalPlanBuilder::from(rewritten.data).project(columns)?;
+        return plan.build().map(Some);
+    }
+    let (Some(limited), Some(alias)) = (Limited::of(subquery)?, alias) else {
+        return Ok(None);
     };
-    let Some(alias) = alias else {
-        let error = PlanError::unsupported("a LATERAL subquery without a name");
-        return Err(error.hint("Write LATERAL (SELECT …) AS l.").into());
+    let Some((rows, conditions, inner)) = limited.first_rows()? else {
+        return Ok(None);
     };
-    let (rows, conditions, inner) = limited.first_rows()?;
     let mut on = Vec::new();
     for condition in conditions {
         on.push(requalified(condition, &inner, alias)?);
@@ -99,7 +121,12 @@ fn joined(join: Join) -> Result<Transformed<LogicalPlan>> {
         .join_on(named(rows, Some(alias))?, join.join_type, on)?
         .project(columns)?
         .build()?;
-    Ok(Transformed::yes(plan))
+    Ok(Some(plan))
+}
+
+/// Whether a lateral subquery is still there.
+fn lateral_left(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| Ok(matches!(node, LogicalPlan::Subquery(_))))
 }
 
 /// The columns of `LATERAL (SELECT a.x * 2 AS y)`, which reads nothing of its own.
@@ -140,6 +167,9 @@ fn requalified(expr: Expr, inner: &BTreeSet<Column>, alias: &TableReference) -> 
     Ok(moved.data)
 }
 
+/// First rows, conditions, inner columns.
+type FirstRows = (LogicalPlan, Vec<Expr>, BTreeSet<Column>);
+
 /// `SELECT … ORDER BY … LIMIT n`.
 struct Limited<'a> {
     rows: u64,
@@ -155,7 +185,7 @@ impl<'a> Limited<'a> {
         };
         let rows = match limit.get_fetch_type()? {
             FetchType::Literal(Some(rows)) if limit.skip.is_none() => rows,
-            _ => return Err(unsupported("OFFSET in a LATERAL subquery").into()),
+            _ => return Ok(None),
         };
         let (sorted, selected) = match limit.input.as_ref() {
             LogicalPlan::Projection(projection) => {
@@ -164,9 +194,7 @@ impl<'a> Limited<'a> {
             other => (other, None),
         };
         let LogicalPlan::Sort(sort) = sorted else {
-            let hint = "Write ORDER BY before LIMIT: without it any rows are the first.";
-            let error = PlanError::unsupported("LIMIT without ORDER BY in a LATERAL subquery");
-            return Err(error.hint(hint).into());
+            return Ok(None);
         };
         Ok(Some(Self {
             rows: rows as u64,
@@ -176,8 +204,8 @@ impl<'a> Limited<'a> {
     }
 
     /// The first rows of each key, the conditions that tie them to the outer row, and which of
-    /// the columns in them are inner ones.
-    fn first_rows(&self) -> Result<(LogicalPlan, Vec<Expr>, BTreeSet<Column>)> {
+    /// the columns in them are inner ones; `None` if other than equal columns tie them.
+    fn first_rows(&self) -> Result<Option<FirstRows>> {
         let mut pull_up = PullUpCorrelatedExpr::new();
         let input = self.sort.input.as_ref().clone();
         let rows = input.rewrite(&mut pull_up)?.data;
@@ -196,8 +224,7 @@ impl<'a> Limited<'a> {
             .collect();
         let equal = |condition: &Expr| is_equality(condition, &inner);
         if !pull_up.can_pull_up || keys.is_empty() || !conditions.iter().all(equal) {
-            let what = "LIMIT in a LATERAL subquery that is not tied by equal columns";
-            return Err(unsupported(what).into());
+            return Ok(None);
         }
         let number = row_number()
             .partition_by(keys.clone())
@@ -221,7 +248,7 @@ impl<'a> Limited<'a> {
             .filter(first)?
             .project(selected)?
             .build()?;
-        Ok((plan, conditions, inner))
+        Ok(Some((plan, conditions, inner)))
     }
 }
 
@@ -242,11 +269,4 @@ fn is_equality(condition: &Expr, inner: &BTreeSet<Column>) -> bool {
             .all(|column| !inner.contains(*column))
     };
     (is_inner(left) && is_outer(right)) || (is_outer(left) && is_inner(right))
-}
-
-fn unsupported(what: &'static str) -> PlanError {
-    PlanError::unsupported(what).hint(
-        "Write a join with SELECT … FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY x) \
-         AS rn FROM …) WHERE rn <= n.",
-    )
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, ListArray, StringArray};
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
-use datafusion::arrow::datatypes::FieldRef;
+use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::Result;
 
 use super::{Target, convert};
@@ -22,6 +22,11 @@ pub(super) fn lists(texts: &StringArray, item: &FieldRef) -> Result<ArrayRef> {
     let mut valid = Vec::with_capacity(texts.len());
     for text in texts {
         let elements = text.map(elements).transpose()?;
+        if !matches!(item.data_type(), DataType::List(_)) && text.is_some_and(is_nested) {
+            let message = "arrays of arrays are not read from texts".to_owned();
+            let detail = "Write ARRAY[ARRAY[…], …] instead.".to_owned();
+            return Err(FunctionError::value("0A000", message).detail(detail).into());
+        }
         valid.push(elements.is_some());
         let elements = elements.unwrap_or_default();
         lengths.push(elements.len());
@@ -33,6 +38,23 @@ pub(super) fn lists(texts: &StringArray, item: &FieldRef) -> Result<ArrayRef> {
     let nulls = Some(NullBuffer::from(valid));
     let lists = ListArray::try_new(Arc::clone(item), offsets, values, nulls)?;
     Ok(Arc::new(lists))
+}
+
+/// Whether an element of an array is one itself.
+fn is_nested(text: &str) -> bool {
+    let mut in_quotes = false;
+    let mut chars = text.trim().chars().skip(1);
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                chars.next();
+            }
+            '"' => in_quotes = !in_quotes,
+            '{' if !in_quotes => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The elements of an array as texts; those that are arrays themselves with their braces.

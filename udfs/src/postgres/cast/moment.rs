@@ -15,13 +15,15 @@ pub(super) enum Wanted {
     Instant,
 }
 
-/// The text in Arrow's form; `None` if it is in none of PostgreSQL's that are known here.
-pub(super) fn canonical(text: &str, wanted: Wanted, digits: usize) -> Option<String> {
+/// The text in Arrow's form; `None` if it is in none of PostgreSQL's that are known here. An
+/// instant without a zone is one of `zone`.
+pub(super) fn canonical(text: &str, wanted: Wanted, digits: usize, zone: &str) -> Option<String> {
     let text = text.trim();
     if wanted == Wanted::Time && !has_date(text) {
         let (time, zone) = time(text)?;
         return offset(zone, "2000-01-01", &time).map(|_| rounded(&time, digits).0);
     }
+    let assumed = zone;
     let (date, rest) = date(text)?;
     let rest = rest.strip_prefix(['T', 't', ',']).unwrap_or(rest).trim();
     let (time, zone) = match rest {
@@ -29,7 +31,10 @@ pub(super) fn canonical(text: &str, wanted: Wanted, digits: usize) -> Option<Str
         rest => time(rest)?,
     };
     // Also where the zone is read over it is one.
-    let zone = offset(zone, &date, &time)?;
+    let zone = match zone {
+        "" => offset(assumed, &date, &time)?,
+        zone => offset(zone, &date, &time)?,
+    };
     let (time, carried) = rounded(&time, digits);
     let date = match carried && wanted != Wanted::Time {
         true => chrono::NaiveDate::parse_from_str(&date, "%Y-%m-%d")
@@ -84,7 +89,7 @@ fn date(text: &str) -> Option<(String, &str)> {
     let (first, rest) = digits(text);
     let written = |year: &str, month: &str, day: &str| {
         let fits = (1..=6).contains(&year.len()) && month.len() <= 2 && day.len() <= 2;
-        let year: u32 = year.parse().ok().filter(|_| fits)?;
+        let year = full_year(year).filter(|_| fits)?;
         Some(format!("{year:04}-{month:0>2}-{day:0>2}"))
     };
     // 20240305
@@ -115,10 +120,20 @@ fn date(text: &str) -> Option<(String, &str)> {
     let date = match (first.len() > 2, third.len()) {
         (true, 1 | 2) => written(first, second, third)?,
         // Month, day, year.
-        (false, 3..) => written(third, first, second)?,
+        (false, 2..) => written(third, first, second)?,
         _ => return None,
     };
     Some((date, rest))
+}
+
+/// A year of two digits is one from 1970 to 2069.
+fn full_year(text: &str) -> Option<u32> {
+    let year: u32 = text.parse().ok()?;
+    Some(match (text.len(), year) {
+        (1 | 2, 0..70) => year + 2000,
+        (1 | 2, _) => year + 1900,
+        _ => year,
+    })
 }
 
 /// `March 5, 2024`, `5 Mar 2024`.
@@ -138,7 +153,7 @@ fn named(text: &str) -> Option<(String, &str)> {
     };
     let month = month(name)?;
     let day: u32 = day.parse().ok()?;
-    let year: u32 = third.parse().ok().filter(|_| third.len() > 2)?;
+    let year = full_year(third).filter(|_| third.len() >= 2)?;
     Some((format!("{year:04}-{month}-{day:02}"), rest))
 }
 
@@ -169,9 +184,10 @@ fn time(text: &str) -> Option<(String, &str)> {
         None if hour.len() == 4 => (&hour[..2], &hour[2..], "00".to_owned(), rest),
         _ => return None,
     };
-    if minute.len() != 2 || second.len() != 2 {
+    if !(1..=2).contains(&minute.len()) || !(1..=2).contains(&second.len()) {
         return None;
     }
+    second = format!("{second:0>2}");
     if let Some(after) = rest.strip_prefix('.') {
         let (fraction, after) = digits(after);
         if !fraction.is_empty() {
@@ -192,7 +208,7 @@ fn time(text: &str) -> Option<(String, &str)> {
         hour = hour % 12 + if half == "pm" { 12 } else { 0 };
         rest = rest[2..].trim_start();
     }
-    Some((format!("{hour:02}:{minute}:{second}"), rest))
+    Some((format!("{hour:02}:{minute:0>2}:{second}"), rest))
 }
 
 /// A zone as `+01:00`.

@@ -93,6 +93,11 @@ pub(super) fn numbers(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
                 format!("{value:.*e}", DOUBLE_DIGITS - 1)
             })
         }
+        (DataType::Float64, DataType::Float32) => {
+            let doubles = array.as_primitive::<Float64Type>();
+            let floats: Float32Array = doubles.try_unary(single)?;
+            Ok(Arc::new(floats))
+        }
         (DataType::Decimal128(_, scale), DataType::Float64) => {
             let values = array.as_primitive::<Decimal128Type>();
             let doubles: Float64Array = values.unary(|value| double(value, *scale));
@@ -151,6 +156,18 @@ fn decimals<T: ArrowPrimitiveType>(
     Ok(Arc::new(
         exact.with_precision_and_scale(*precision, *scale)?,
     ))
+}
+
+/// The nearest float of 32 bits.
+fn single(value: f64) -> Result<f32, FunctionError> {
+    let near = value as f32;
+    let why = match near {
+        _ if near.is_infinite() && value.is_finite() => "overflow",
+        0.0 if value != 0.0 => "underflow",
+        _ => return Ok(near),
+    };
+    let message = format!("value out of range: {why}");
+    Err(FunctionError::value("22003", message))
 }
 
 /// The nearest double of `value` with `scale` digits after the point.

@@ -14,6 +14,7 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::Result;
 
+use super::interval::{Parts, read};
 use super::moment::{Wanted, canonical};
 use super::number::overflow;
 use crate::error::FunctionError;
@@ -53,7 +54,8 @@ pub(super) fn texts(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             Ok(Arc::new(BinaryArray::from_iter(values)))
         }
         DataType::List(item) => super::array::lists(texts, item),
-        _ => temporal(texts, to),
+        DataType::Utf8 => Ok(Arc::clone(array)),
+        _ => temporal(texts, to, ""),
     }
 }
 
@@ -243,42 +245,45 @@ fn without_zone(text: &str) -> &str {
     zone.map_or(text, |at| text[..colon + at].trim_end())
 }
 
-/// An interval with its clock time in words, which Arrow reads: `1 day 02:03:04` is
-/// `1 day 2 hours 3 minutes 4 seconds`.
+/// An interval in the words that Arrow reads: `1 day 02:03:04` is `1 days 7384.000000 seconds`.
+/// What is none stays as it is.
 #[must_use]
 pub fn interval_words(text: &str) -> String {
-    let in_words = |word: &str| {
-        let (sign, unsigned) = match word.strip_prefix('-') {
-            Some(rest) => ("-", rest),
-            None => ("", word.strip_prefix('+').unwrap_or(word)),
-        };
-        let parts: Vec<&str> = unsigned.split(':').collect();
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let seconds = |part: &str| digits(&part.replacen('.', "", 1));
-        match parts.as_slice() {
-            [h, m] if digits(h) && digits(m) => Some(format!("{sign}{h} hours {sign}{m} minutes")),
-            [h, m, s] if digits(h) && digits(m) && seconds(s) => Some(format!(
-                "{sign}{h} hours {sign}{m} minutes {sign}{s} seconds"
-            )),
-            _ => None,
-        }
-    };
-    let number = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if number.starts_with(|c: char| c.is_ascii_digit()) && number.parse::<f64>().is_ok() {
-        // A number alone is one of seconds.
-        return format!("{text} seconds");
-    }
-    if !text.contains(':') {
+    let Some(Parts {
+        months,
+        days,
+        micros,
+    }) = read(text)
+    else {
         return text.to_owned();
+    };
+    let sign = if micros < 0 { "-" } else { "" };
+    let micros = micros.unsigned_abs();
+    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+    let mut words = Vec::new();
+    if months != 0 {
+        words.push(format!("{months} months"));
     }
-    let words = text
-        .split_ascii_whitespace()
-        .map(|word| in_words(word).unwrap_or_else(|| word.to_owned()));
-    words.collect::<Vec<_>>().join(" ")
+    if days != 0 {
+        words.push(format!("{days} days"));
+    }
+    if seconds != 0 || micros != 0 || words.is_empty() {
+        words.push(format!("{sign}{seconds}.{micros:06} seconds"));
+    }
+    words.join(" ")
+}
+
+/// Instants; those without a zone are of `zone`.
+///
+/// # Errors
+/// The first text that is none.
+pub(crate) fn instants(texts: &StringArray, zone: &str) -> Result<ArrayRef> {
+    let to = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    temporal(texts, &to, zone)
 }
 
 /// Dates, times and intervals: Arrow reads them, and what it cannot read is told.
-fn temporal<'a>(texts: &'a StringArray, to: &DataType) -> Result<ArrayRef> {
+fn temporal<'a>(texts: &'a StringArray, to: &DataType, zone: &str) -> Result<ArrayRef> {
     let wanted = match to {
         DataType::Date32 => Wanted::Date,
         DataType::Timestamp(_, None) => Wanted::Timestamp,
@@ -291,6 +296,8 @@ fn temporal<'a>(texts: &'a StringArray, to: &DataType) -> Result<ArrayRef> {
                 TimeUnit::Second => 0,
                 TimeUnit::Millisecond => 3,
                 TimeUnit::Microsecond => 6,
+                // A time of a day is shown in microseconds.
+                TimeUnit::Nanosecond if wanted == Wanted::Time => 6,
                 TimeUnit::Nanosecond => 9,
             }
         }
@@ -299,8 +306,10 @@ fn temporal<'a>(texts: &'a StringArray, to: &DataType) -> Result<ArrayRef> {
     let bare = |text: &'a str| match to {
         DataType::Interval(_) => Cow::Owned(interval_words(text.trim())),
         // What is in no form known here Arrow may know, or refuse.
-        _ => match canonical(text, wanted, digits) {
+        _ => match canonical(text, wanted, digits, zone) {
             Some(text) => Cow::Owned(text),
+            // Arrow takes any digits for a time.
+            None if wanted == Wanted::Time => Cow::Borrowed("no time"),
             None if wanted == Wanted::Instant => Cow::Borrowed(text.trim()),
             None => Cow::Borrowed(without_zone(text.trim())),
         },

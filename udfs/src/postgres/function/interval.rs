@@ -162,7 +162,7 @@ pub(super) const ALL: [Entry; 12] = [
         example: "SELECT interval_length(INTERVAL '1 month') FROM trades",
         parameters: &[],
         types: |types| match types {
-            [DataType::Interval(_)] => Some((vec![INTERVAL], LENGTH)),
+            [DataType::Interval(_) | DataType::Duration(_)] => Some((vec![INTERVAL], LENGTH)),
             _ => None,
         },
         compute: length,

@@ -42,7 +42,7 @@ const VALUE: [&str; 3] = [
     "SELECT to_json(symbol) FROM trades",
 ];
 
-pub(super) const ALL: [Entry; 14] = [
+pub(super) const ALL: [Entry; 15] = [
     entry("json_typeof", TYPEOF, json_types, type_of),
     entry("jsonb_typeof", TYPEOF, json_types, type_of),
     entry("json_array_length", LENGTH, length_types, length),
@@ -74,6 +74,21 @@ pub(super) const ALL: [Entry; 14] = [
         ],
         value_types,
         of_rows,
+    ),
+    entry(
+        "jsonb_concat",
+        [
+            "jsonb_concat(json, json) -> json",
+            "The members of two objects, those of the second before those of the first; otherwise \
+             the elements of two arrays, where a value alone is an array of one: json || json is \
+             planned as it.",
+            "SELECT jsonb_concat('{\"a\": 1}', '{\"b\": 2}') FROM trades",
+        ],
+        |types| match types {
+            [l, r] if is_text(l) && is_text(r) => Some((vec![DataType::Utf8; 2], DataType::Utf8)),
+            _ => None,
+        },
+        concat,
     ),
     entry(
         "jsonb_contains",
@@ -272,6 +287,32 @@ fn of_rows(columns: &[ArrayRef], _result: &DataType) -> Result<ArrayRef> {
         Ok(text)
     })?;
     Ok(Arc::new(StringArray::from(texts)))
+}
+
+fn concat(columns: &[ArrayRef], _result: &DataType) -> Result<ArrayRef> {
+    let (left, right) = (columns[0].as_string::<i32>(), columns[1].as_string::<i32>());
+    let both = rows(columns, |row| {
+        let sides = [checked(left.value(row))?, checked(right.value(row))?];
+        let mut text = String::new();
+        match sides.map(scan::members) {
+            [Some(mut members), Some(others)] => {
+                members.extend(others);
+                let members = members.into_iter().map(|(name, value)| {
+                    let mut text = String::new();
+                    build::canonical(value, &mut text);
+                    (name.to_owned(), text)
+                });
+                build::object(members.collect(), Form::Binary, ": ", ", ", &mut text);
+            }
+            _ => {
+                let elements = sides.map(|side| scan::all_elements(side).unwrap_or(vec![side]));
+                let all = elements.concat().join(", ");
+                build::canonical(&format!("[{all}]"), &mut text);
+            }
+        }
+        Ok(text)
+    })?;
+    Ok(Arc::new(StringArray::from(both)))
 }
 
 fn contains(columns: &[ArrayRef], _result: &DataType) -> Result<ArrayRef> {

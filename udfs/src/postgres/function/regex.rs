@@ -5,13 +5,14 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray, ListBuilder, StringArray, StringBuilder};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::Result;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
+use self::pattern::Patterns;
 use super::{Entry, Types, is_text, rows};
 use crate::error::FunctionError;
 
-/// Bytes of a compiled expression: a pattern that needs more is refused.
-const SIZE_MAX: usize = 1 << 20;
+mod pattern;
+pub(super) mod replace;
 
 pub(super) const ALL: [Entry; 3] = [
     Entry {
@@ -64,73 +65,6 @@ pub(super) const ALL: [Entry; 3] = [
 fn texts(types: &[DataType], result: DataType) -> Option<Types> {
     let fits = matches!(types.len(), 2 | 3) && types.iter().all(is_text);
     fits.then(|| (vec![DataType::Utf8; types.len()], result))
-}
-
-/// A pattern with its flags, compiled.
-#[derive(Debug)]
-struct Compiled {
-    pattern: String,
-    flags: String,
-    regex: Regex,
-}
-
-/// The last pattern: mostly all rows have the same.
-#[derive(Debug, Default)]
-struct Patterns {
-    last: Option<Compiled>,
-}
-
-impl Patterns {
-    fn of(&mut self, pattern: &str, flags: &str) -> Result<&Regex, FunctionError> {
-        let known = self.last.take();
-        let known = known.filter(|last| last.pattern == pattern && last.flags == flags);
-        let compiled = match known {
-            Some(known) => known,
-            None => Compiled {
-                pattern: pattern.to_owned(),
-                flags: flags.to_owned(),
-                regex: compiled(pattern, flags)?,
-            },
-        };
-        Ok(&self.last.insert(compiled).regex)
-    }
-}
-
-/// With PostgreSQL's flags; `g` is the caller's.
-fn compiled(pattern: &str, flags: &str) -> Result<Regex, FunctionError> {
-    let mut builder = RegexBuilder::new(pattern);
-    builder.size_limit(SIZE_MAX).dot_matches_new_line(true);
-    for flag in flags.chars() {
-        match flag {
-            'g' | 't' => {}
-            'i' => {
-                builder.case_insensitive(true);
-            }
-            'c' => {
-                builder.case_insensitive(false);
-            }
-            'n' | 'm' => {
-                builder.multi_line(true).dot_matches_new_line(false);
-            }
-            's' => {
-                builder.multi_line(false).dot_matches_new_line(true);
-            }
-            'x' => {
-                builder.ignore_whitespace(true);
-            }
-            other => {
-                let message = format!("invalid regular expression option: \"{other}\"");
-                return Err(FunctionError::value("22023", message));
-            }
-        }
-    }
-    builder.build().map_err(|error| {
-        let text = error.to_string();
-        let why = text.lines().last().unwrap_or_default();
-        let why = why.trim().trim_start_matches("error: ");
-        let message = format!("invalid regular expression: {why}");
-        FunctionError::value("2201B", message)
-    })
 }
 
 fn flags(columns: &[ArrayRef], row: usize) -> &str {

@@ -10,6 +10,9 @@ use datafusion::common::Result;
 use super::{Entry, Types, is_text, rows};
 use crate::error::FunctionError;
 
+/// Characters that a value may be filled up to in a template.
+const WIDTH_MAX: usize = u16::MAX as usize;
+
 pub(super) const ALL: [Entry; 6] = [
     Entry {
         name: "quote_literal",
@@ -244,7 +247,7 @@ fn formatted<'a>(
         }
         let left = rest.starts_with('-');
         rest = rest.trim_start_matches('-');
-        let width = number(&mut rest).unwrap_or(0);
+        let width = checked_width(number(&mut rest).unwrap_or(0))?;
         let kind = rest.chars().next();
         let kind = kind.ok_or_else(|| wrong("unterminated format() type specifier"))?;
         rest = &rest[kind.len_utf8()..];
@@ -280,6 +283,16 @@ fn formatted<'a>(
     }
     out.push_str(rest);
     Ok(out)
+}
+
+fn checked_width(width: usize) -> Result<usize, FunctionError> {
+    match width > WIDTH_MAX {
+        true => {
+            let message = "requested length too large".to_owned();
+            Err(FunctionError::value("54000", message))
+        }
+        false => Ok(width),
+    }
 }
 
 fn similar(columns: &[ArrayRef], _result: &DataType) -> Result<ArrayRef> {

@@ -15,10 +15,11 @@ use datafusion::common::{Result, internal_err};
 
 use super::{Entry, INTERVAL, TIMESTAMP, Types, is_text, rows, timestamptz};
 use crate::error::FunctionError;
+use crate::postgres::cast::instants;
 use crate::postgres::format::moment::per_unit;
 use crate::postgres::zone::Zone;
 
-pub(super) const ALL: [Entry; 2] = [
+pub(super) const ALL: [Entry; 3] = [
     Entry {
         name: "timezone",
         signature: "timezone(zone text | interval, time timestamp | timestamptz) -> timestamptz | \
@@ -32,6 +33,21 @@ pub(super) const ALL: [Entry; 2] = [
         compute: timezone,
     },
     Entry {
+        name: "instant_shown",
+        signature: "instant_shown(value text, zone text) -> timestamptz",
+        description: "The instant that a text says; without a zone in it, the one at which clocks \
+                      in the zone show it: what a text is cast by in a session with a time zone.",
+        example: "SELECT instant_shown('2024-03-05 14:05', 'Europe/Berlin') FROM trades",
+        parameters: &[],
+        types: |types| match types {
+            [value, zone] if is_text(value) && is_text(zone) => {
+                Some((vec![DataType::Utf8; 2], timestamptz()))
+            }
+            _ => None,
+        },
+        compute: shown,
+    },
+    Entry {
         name: "date_trunc_zone",
         signature: "date_trunc_zone(unit text, time timestamptz, zone text) -> timestamptz",
         description: "The beginning of the unit in which an instant lies, by the clocks of a \
@@ -43,6 +59,21 @@ pub(super) const ALL: [Entry; 2] = [
         compute: trunc,
     },
 ];
+
+fn shown(columns: &[ArrayRef], _result: &DataType) -> Result<ArrayRef> {
+    let (texts, zones) = (columns[0].as_string::<i32>(), columns[1].as_string::<i32>());
+    // Mostly all rows have the same zone.
+    let first = zones.iter().flatten().next().unwrap_or("UTC");
+    if zones.iter().flatten().all(|zone| zone == first) && zones.null_count() == 0 {
+        return instants(texts, first);
+    }
+    let each = rows(columns, |row| {
+        let one = instants(&texts.slice(row, 1), zones.value(row))?;
+        Ok(one.as_primitive::<TimestampMicrosecondType>().value(0))
+    })?;
+    let each: TimestampMicrosecondArray = each.into_iter().collect();
+    Ok(Arc::new(each.with_timezone("UTC")))
+}
 
 fn timezone_types(types: &[DataType]) -> Option<Types> {
     let [zone, time] = types else {
