@@ -17,11 +17,6 @@ def test_names(engine):
     assert "trades" in sqlalchemy.inspect(engine).get_table_names()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=sqlalchemy.exc.NotSupportedError,
-    reason="SQLAlchemy 2.1 reads columns with correlated subqueries within CASE, which are refused",
-)
 def test_reflection(engine):
     columns = {column["name"]: column for column in sqlalchemy.inspect(engine).get_columns("trades")}
     assert list(columns) == ["symbol", "price", "size", "amount", "ts"]

@@ -7,6 +7,8 @@ use datafusion::error::Result;
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
 
+use crate::error::PlanError;
+
 /// The outer columns that a subquery names, of one relation around it.
 #[derive(Clone, Debug)]
 pub(super) struct Domain {
@@ -22,6 +24,7 @@ pub(super) struct Domain {
 impl Domain {
     /// The values of the columns of `input` that `subquery` names; their names end in `number`.
     pub(super) fn of(input: &LogicalPlan, subquery: &LogicalPlan, number: usize) -> Result<Self> {
+        check_repeatable(input)?;
         let schema = input.schema();
         let mut outer = outer_columns(subquery)?;
         outer.retain(|column| schema.has_column(column));
@@ -123,6 +126,37 @@ pub(super) fn join(
         on.push(lit(true));
     }
     LogicalPlanBuilder::from(left).join_on(right, kind, on)
+}
+
+/// Refuses rows that may be others when they are read again: the values would not be theirs.
+fn check_repeatable(input: &LogicalPlan) -> Result<()> {
+    let mut volatile = false;
+    let mut unordered = false;
+    input.apply(|node| {
+        node.apply_expressions(|expr| {
+            volatile |= expr.is_volatile();
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        if let LogicalPlan::Limit(limit) = node {
+            let ordered = limit
+                .input
+                .exists(|below| Ok(matches!(below, LogicalPlan::Sort(_))))?;
+            unordered |= !ordered;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let (what, hint) = match (volatile, unordered) {
+        (true, _) => (
+            "a subquery of this form beside rows with random values",
+            "Put the rows into a table before.",
+        ),
+        (_, true) => (
+            "a subquery of this form beside rows of LIMIT without ORDER BY",
+            "Write ORDER BY before LIMIT.",
+        ),
+        _ => return Ok(()),
+    };
+    Err(PlanError::unsupported(what).hint(hint).into())
 }
 
 /// The columns that `plan` names of the queries around it, in the order in which it does. Those of
