@@ -29,18 +29,10 @@ impl PhysicalOptimizerRule for HideCasts {
         plan: Arc<dyn ExecutionPlan>,
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            let Some(filter) = node.downcast_ref::<FilterExec>() else {
-                return Ok(Transformed::no(node));
-            };
-            if !has_cast(filter.predicate())? {
-                return Ok(Transformed::no(node));
-            }
-            let hidden: Arc<dyn PhysicalExpr> = Arc::new(Hidden(Arc::clone(filter.predicate())));
-            let filter = FilterExecBuilder::from(filter).with_predicate(hidden);
-            Ok(Transformed::yes(Arc::new(filter.build()?)))
+        with_predicates(plan, |filter| {
+            let hidden = || Arc::new(Hidden(Arc::clone(filter.predicate()))) as Arc<_>;
+            Ok(has_cast(filter.predicate())?.then(hidden))
         })
-        .data()
     }
 
     fn name(&self) -> &str {
@@ -63,20 +55,15 @@ impl PhysicalOptimizerRule for ConditionsInOrder {
         plan: Arc<dyn ExecutionPlan>,
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            let Some(filter) = node.downcast_ref::<FilterExec>() else {
-                return Ok(Transformed::no(node));
-            };
+        with_predicates(plan, |filter| {
             let schema = filter.input().schema();
             // What casts hide is one condition to whoever looks.
             let predicate: Arc<dyn PhysicalExpr> = match filter.predicate().downcast_ref() {
                 Some(Hidden(inner)) => Arc::new(Hidden(in_order(Arc::clone(inner), &schema)?)),
                 None => in_order(Arc::clone(filter.predicate()), &schema)?,
             };
-            let filter = FilterExecBuilder::from(filter).with_predicate(predicate);
-            Ok(Transformed::yes(Arc::new(filter.build()?)))
+            Ok(Some(predicate))
         })
-        .data()
     }
 
     fn name(&self) -> &str {
@@ -86,6 +73,24 @@ impl PhysicalOptimizerRule for ConditionsInOrder {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// The plan with the conditions that `of` gives for its filters.
+fn with_predicates(
+    plan: Arc<dyn ExecutionPlan>,
+    of: impl Fn(&FilterExec) -> Result<Option<Arc<dyn PhysicalExpr>>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|node| {
+        let Some(filter) = node.downcast_ref::<FilterExec>() else {
+            return Ok(Transformed::no(node));
+        };
+        let Some(predicate) = of(filter)? else {
+            return Ok(Transformed::no(node));
+        };
+        let filter = FilterExecBuilder::from(filter).with_predicate(predicate);
+        Ok(Transformed::yes(Arc::new(filter.build()?)))
+    })
+    .data()
 }
 
 fn has_cast(expr: &Arc<dyn PhysicalExpr>) -> Result<bool> {

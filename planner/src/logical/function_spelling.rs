@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::spelling::function_name;
 pub use build::call;
 pub(super) use build::text;
-pub(super) use build::{and, arguments, ascending, by_position, case, field, number};
+pub(super) use build::{and, arguments, ascending, by_position, case, coalesce, field, number};
 
 /// Names of functions that only have another name, or another one with the same arguments.
 const NAMES: [(&str, &str); 13] = [
@@ -235,15 +235,8 @@ fn of_function(function: &Function) -> Option<Expr> {
             op: BinaryOperator::Modulo,
             right: Box::new(right.clone()),
         })),
-        // DataFusion plans each argument twice, and what is in it four times.
-        ("coalesce", given) if given.iter().any(|given| is_call(given, "coalesce")) => {
-            let flat = given.iter().flat_map(|given| match given {
-                Expr::Function(inner) if is_call(given, "coalesce") => {
-                    arguments(inner).unwrap_or_else(|| vec![given.clone()])
-                }
-                other => vec![other.clone()],
-            });
-            Some(call("coalesce", flat.collect()))
+        ("coalesce", given) if given.iter().any(build::is_coalesce) => {
+            Some(build::coalesce(given.to_vec()))
         }
         ("count_if" | "countif", [condition]) => Some(counted(function, condition)),
         ("listagg", [value]) => {
@@ -296,10 +289,6 @@ fn whole(name: &str, function: &Function, given: &[Expr]) -> Option<Expr> {
 fn other_name(function: &Function, name: &str) -> Option<Expr> {
     let (_, new) = NAMES.iter().find(|(old, _)| *old == name)?;
     Some(renamed(function, new))
-}
-
-fn is_call(expr: &Expr, name: &str) -> bool {
-    matches!(expr, Expr::Function(call) if function_name(call).as_deref() == Some(name))
 }
 
 fn is_text_literal(expr: &Expr) -> bool {

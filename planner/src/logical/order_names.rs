@@ -5,12 +5,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, TableAlias,
-    TableFactor, visit_expressions,
+    Distinct, Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
+    visit_expressions,
 };
 
 use super::function_spelling::number;
-use super::spelling::{folded, quoted};
+use super::spelling::{derived, folded, quoted, select_all};
 use super::view_spelling::parsed;
 use crate::error::PlanError;
 
@@ -123,20 +123,10 @@ fn ordered(select: &Select, order: &mut OrderBy, names: &[Ident]) -> Result<Sele
     outer.projection = columns
         .map(|name| SelectItem::UnnamedExpr(Expr::Identifier(name)))
         .collect();
-    let mut query = super::spelling::select_all(vec![Ident::new("t")])?;
+    let mut query = select_all(vec![Ident::new("t")])?;
     *query.body = SetExpr::Select(Box::new(inner));
     for from in &mut outer.from {
-        from.relation = TableFactor::Derived {
-            lateral: false,
-            subquery: query.clone(),
-            alias: Some(TableAlias {
-                explicit: true,
-                name: Ident::new("__ordered"),
-                columns: Vec::new(),
-                at: None,
-            }),
-            sample: None,
-        };
+        from.relation = derived((*query).clone(), "__ordered", &[]);
     }
     Ok(outer)
 }

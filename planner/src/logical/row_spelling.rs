@@ -7,11 +7,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Delete, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
-    TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Update, Value, VisitorMut,
+    BinaryOperator, Delete, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, TableWithJoins, UnaryOperator, Update, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::spelling::derived;
 use crate::error::PlanError;
 use crate::logical::function_spelling::arguments;
 use crate::logical::spelling::function_name;
@@ -316,21 +317,8 @@ fn among(expr: &Expr, subquery: &Query, negated: bool) -> Result<Option<Expr>, P
         true => Expr::IsNotFalse(Box::new(equal)),
         false => equal,
     };
-    let columns = names.iter().map(|name| TableAliasColumnDef {
-        name: Ident::new(name),
-        data_type: None,
-    });
-    let rows = TableFactor::Derived {
-        lateral: false,
-        subquery: Box::new(subquery.clone()),
-        alias: Some(TableAlias {
-            explicit: true,
-            name: Ident::new(ROWS),
-            columns: columns.collect(),
-            at: None,
-        }),
-        sample: None,
-    };
+    let columns: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rows = derived(subquery.clone(), ROWS, &columns);
     let exists = Expr::Exists {
         subquery: Box::new(selecting_one(rows, condition)?),
         negated,

@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
     GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Query, Select, SelectItem,
-    SetExpr, Spanned, Statement, TableAliasColumnDef, TableFactor, TableFunctionArgs, Visit,
-    VisitMut, Visitor, VisitorMut,
+    SetExpr, Spanned, Statement, TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -389,6 +389,25 @@ pub(super) fn show_relation(factor: &mut TableFactor) -> Result<(), PlanError> {
     };
     *arg = FunctionArgExpr::Expr(Expr::Subquery(select_all(parts)?));
     Ok(())
+}
+
+/// `(query) AS name (columns)`.
+pub(super) fn derived(query: Query, name: &str, columns: &[&str]) -> TableFactor {
+    let columns = columns.iter().map(|column| TableAliasColumnDef {
+        name: Ident::new(*column),
+        data_type: None,
+    });
+    TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(query),
+        alias: Some(TableAlias {
+            explicit: true,
+            name: Ident::new(name),
+            columns: columns.collect(),
+            at: None,
+        }),
+        sample: None,
+    }
 }
 
 /// `SELECT * FROM name`.

@@ -123,6 +123,22 @@ pub(in crate::logical) fn and(left: Expr, right: Expr) -> Expr {
     }
 }
 
+/// `COALESCE` of what is given, and of what calls of it among that are given: DataFusion plans each
+/// argument twice, so what is in a call inside of a call four times.
+pub(in crate::logical) fn coalesce(given: Vec<Expr>) -> Expr {
+    let flat = given.into_iter().flat_map(|given| match &given {
+        Expr::Function(inner) if is_coalesce(&given) => {
+            arguments(inner).unwrap_or_else(|| vec![given.clone()])
+        }
+        _ => vec![given],
+    });
+    call("coalesce", flat.collect())
+}
+
+pub(super) fn is_coalesce(expr: &Expr) -> bool {
+    matches!(expr, Expr::Function(call) if function_name(call).as_deref() == Some("coalesce"))
+}
+
 /// `expr` as a double.
 pub(super) fn double(expr: Expr) -> Expr {
     cast(expr, DataType::Double(ExactNumberInfo::None))

@@ -1,10 +1,8 @@
 //! Functions of Flink: parts of times as whole numbers, seconds since 1970.
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, TimezoneInfo, Value,
-};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType, Expr, TimezoneInfo, Value};
 
-use super::build::{call, number, text};
+use super::build::{call, cast, number, text};
 
 /// Parts of a time by the function that gives them: the name of the part, and what is added.
 const PARTS: [(&str, &str, i64); 10] = [
@@ -69,14 +67,4 @@ fn whole(expr: Expr) -> Expr {
 fn seconds_of(time: Expr) -> Expr {
     let time = cast(time, DataType::Timestamp(None, TimezoneInfo::None));
     whole(call("date_part", vec![text("epoch"), time]))
-}
-
-fn cast(expr: Expr, data_type: DataType) -> Expr {
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(expr),
-        data_type,
-        array: false,
-        format: None,
-    }
 }

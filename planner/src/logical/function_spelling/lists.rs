@@ -2,11 +2,11 @@
 
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArgExpr, FunctionArguments, Ident, Query,
-    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value,
+    SelectItem, SetExpr, Value,
 };
 
 use super::build::{self, and, call, text};
-use crate::logical::spelling::select_all;
+use crate::logical::spelling::{derived, select_all};
 
 /// A call of such an aggregate, in another form.
 pub(super) fn of_call(name: &str, function: &Function, given: &[Expr]) -> Option<Expr> {
@@ -96,8 +96,8 @@ fn median(function: &Function, value: &Expr) -> Option<Expr> {
 
 /// `ARRAY(SELECT x …)`: the rows of a query, in its order, as a list; an empty one without rows.
 pub(super) fn of_rows(query: &Query) -> Option<Expr> {
-    let item = Ident::new("__item");
-    let all = call("array_agg", vec![Expr::Identifier(item.clone())]);
+    const ITEM: &str = "__item";
+    let all = call("array_agg", vec![Expr::Identifier(Ident::new(ITEM))]);
     let some = call("coalesce", vec![all, call("make_array", Vec::new())]);
     let mut outer = select_all(vec![Ident::new("t")]).ok()?;
     let SetExpr::Select(select) = outer.body.as_mut() else {
@@ -105,20 +105,7 @@ pub(super) fn of_rows(query: &Query) -> Option<Expr> {
     };
     select.projection = vec![SelectItem::UnnamedExpr(some)];
     let from = select.from.first_mut()?;
-    from.relation = TableFactor::Derived {
-        lateral: false,
-        subquery: Box::new(query.clone()),
-        alias: Some(TableAlias {
-            explicit: true,
-            name: Ident::new("__array"),
-            columns: vec![TableAliasColumnDef {
-                name: item,
-                data_type: None,
-            }],
-            at: None,
-        }),
-        sample: None,
-    };
+    from.relation = derived(query.clone(), "__array", &[ITEM]);
     Some(Expr::Subquery(outer))
 }
 

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::PlanError;
-use crate::logical::function_spelling::{arguments, call};
+use crate::logical::function_spelling::coalesce;
 use crate::logical::row_spelling::{self, binary};
 use crate::logical::spelling::{folded, quoted};
 
@@ -60,7 +60,7 @@ pub(super) fn joined(
         ));
         let expr = match kind {
             Kind::Right => of_right,
-            Kind::Full => call("coalesce", either(of_left, of_right)),
+            Kind::Full => coalesce(vec![of_left, of_right]),
             Kind::Inner | Kind::Left | Kind::Half { .. } => of_left,
         };
         merged.push(Shown::Merged(name.clone(), Box::new(expr)));
@@ -77,17 +77,6 @@ pub(super) fn joined(
         take_away(&mut right, name);
     }
     Ok(merged.into_iter().chain(left).chain(right).collect())
-}
-
-/// The alternatives of a column of two relations, and of those that the left one is made of: a call
-/// inside of another one would be planned twice, and what is in it four times.
-fn either(left: Expr, right: Expr) -> Vec<Expr> {
-    let mut all = match &left {
-        Expr::Function(function) => arguments(function).unwrap_or_else(|| vec![left.clone()]),
-        _ => vec![left],
-    };
-    all.push(right);
-    all
 }
 
 /// The column `name` of some relations.
